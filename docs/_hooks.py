@@ -1,0 +1,27 @@
+"""MkDocs hook: `{{ README }}` in a page becomes the README, with links that hold on the site.
+
+The README's links start at the repository's root. On the site those into `docs/` lose that
+prefix; those to any other file of the repository have no page and become plain text.
+"""
+
+import re
+from pathlib import Path
+
+_README = Path(__file__).parent.parent / "README.md"
+_LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
+
+
+def _relink(link: re.Match[str]) -> str:
+    label, target = link["label"], link["target"]
+    if re.match(r"#|[a-z]+:", target):
+        return link[0]
+    if target.startswith("docs/"):
+        return f"{label}({target.removeprefix('docs/')})"
+    return label.lstrip("![").rstrip("]")
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Put the README where a page asks for it."""
+    if "{{ README }}" not in markdown:
+        return markdown
+    return markdown.replace("{{ README }}", _LINK.sub(_relink, _README.read_text("utf-8")))

@@ -1,0 +1,109 @@
+"""Learned dynamics that keep what physics conserves.
+
+Declare what a system's symmetry does to its coordinates, and receive the invariant layer of a neural
+Lagrangian and its conserved Noether charges; learn the rest from data; integrate it without losing
+what was conserved.
+"""
+
+import importlib
+
+from ._rollout import Trajectory, drift, rollout
+from .charges import Energy, MomentumMap, NoetherCharge, lift
+from .dynamics import (
+    EulerLagrangeTerms,
+    acceleration,
+    energy,
+    euler_lagrange_terms,
+    momentum,
+)
+from .features import (
+    Concatenation,
+    Coordinates,
+    Determinants,
+    InvariantFeatures,
+    ScalarProducts,
+    Standardisation,
+    StateVectors,
+    TensorContractions,
+)
+from .groups import (
+    AffineGroup,
+    AffineProduct,
+    Rotations,
+    SymmetryGroup,
+    Translations,
+    Trivial,
+)
+from .lagrangians import Lagrangian, LagrangianSum, NeuralLagrangian
+from .solvers import RK4
+from .training import (
+    History,
+    Observations,
+    acceleration_loss,
+    default_optimizer,
+    fit,
+    load,
+    load_metadata,
+    save,
+    standardise,
+    trainable,
+)
+
+__version__ = "0.1.0"
+
+_LAZY = ("plot", "systems", "testing")
+
+__all__ = [
+    "RK4",
+    "AffineGroup",
+    "AffineProduct",
+    "Concatenation",
+    "Coordinates",
+    "Determinants",
+    "Energy",
+    "EulerLagrangeTerms",
+    "History",
+    "InvariantFeatures",
+    "Lagrangian",
+    "LagrangianSum",
+    "MomentumMap",
+    "NeuralLagrangian",
+    "NoetherCharge",
+    "Observations",
+    "Rotations",
+    "ScalarProducts",
+    "Standardisation",
+    "StateVectors",
+    "SymmetryGroup",
+    "TensorContractions",
+    "Trajectory",
+    "Translations",
+    "Trivial",
+    "__version__",
+    "acceleration",
+    "acceleration_loss",
+    "default_optimizer",
+    "drift",
+    "energy",
+    "euler_lagrange_terms",
+    "fit",
+    "lift",
+    "load",
+    "load_metadata",
+    "momentum",
+    "rollout",
+    "save",
+    "standardise",
+    "trainable",
+]
+
+
+def __getattr__(name: str):
+    # Matplotlib, Hypothesis and the systems load only when they are asked for.
+    if name in _LAZY:
+        return importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*__all__, *_LAZY])

@@ -1,0 +1,211 @@
+"""Solutions of the Euler–Lagrange equations, and how well they keep what should be conserved."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, final
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+from jaxtyping import Array, Float
+
+from ._types import Configuration, FloatArray, Velocity, check_state
+from .charges import MomentumMap
+from .dynamics import acceleration
+
+TOLERANCE = 1e-8
+"""Relative and absolute tolerance of error-estimating solvers, where the precision allows it."""
+
+
+@final
+class Trajectory(eqx.Module):
+    """A solution sampled at times `ts`.
+
+    - `ts`: times, shape `(times,)`.
+    - `q`, `v`: configurations and velocities, shape `(times, points, space)`.
+    - `p`: momenta of the same shape if the solver carries them, else `None`.
+    - `stats`: Diffrax' statistics of the solve.
+    - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
+    """
+
+    ts: Float[Array, " times"]
+    q: Float[Array, "times points space"]
+    v: Float[Array, "times points space"]
+    p: Float[Array, "times points space"] | None
+    stats: dict[str, Any]
+    result: diffrax.RESULTS
+
+
+def rollout(
+    lagrangian: Callable,
+    q0: Configuration,
+    v0: Velocity,
+    *,
+    ts: Float[FloatArray, " times"],
+    dt: float | None = None,
+    solver: diffrax.AbstractSolver = diffrax.Tsit5(),
+    linear_solver: lx.AbstractLinearSolver = lx.LU(),
+    throw: bool = True,
+    **diffeqsolve_options: Any,
+) -> Trajectory:
+    """Solves the equations of motion of a Lagrangian from `(q0, v0)` at `ts[0]`.
+
+    A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps with a
+    PID controller at a tolerance of 1e-8 (ten rounding errors in float32). Solvers without one, such
+    as [`noetherax.RK4`][], step exactly from each time in `ts` to the next; with `dt`, any solver
+    divides these intervals into equal steps no longer than that. There is no limit on the number of
+    steps unless you pass `max_steps`, which an error-estimating solver needs for reverse-mode
+    differentiation.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q0`, `v0`: the state at `ts[0]`, shape `(points, space)`.
+    - `ts`: times to save at, strictly increasing, at least two.
+    - `dt`: largest step; steps are fixed if it is given.
+    - `solver`: any Diffrax solver of ordinary differential equations.
+    - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][].
+    - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
+    - further options go to `diffrax.diffeqsolve` as they are (`stepsize_controller`, `adjoint`,
+        `event`, `saveat`, `max_steps`, `progress_meter`, …).
+
+    **Returns:**
+
+    A [`noetherax.Trajectory`][]. After a failure its entries are not finite from there on.
+
+    **Raises:**
+
+    `ValueError` for states and times of the wrong shape; `RuntimeError` as `throw` says.
+    """
+    check_state(q0, v0)
+    q0, v0 = jnp.asarray(q0), jnp.asarray(v0)
+    grid, ts = _steps(ts, dt, q0.dtype)
+
+    options: dict[str, Any] = {"saveat": diffrax.SaveAt(ts=ts)}
+    if dt is None and isinstance(solver, diffrax.AbstractAdaptiveSolver):
+        tolerance = max(TOLERANCE, 10 * float(jnp.finfo(q0.dtype).eps))
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+        options |= {"stepsize_controller": controller, "max_steps": None}
+    else:
+        options |= {"stepsize_controller": diffrax.StepTo(grid), "max_steps": len(grid) - 1}
+    options |= diffeqsolve_options
+    options = {"dt0": None} | options | {"throw": False}
+    solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
+    q, v = solution.ys
+    finite = jnp.all(jnp.isfinite(q)) & jnp.all(jnp.isfinite(v))
+    failed = (solution.result == diffrax.RESULTS.successful) & ~finite
+    result = diffrax.RESULTS.where(failed, diffrax.RESULTS.nonfinite, solution.result)
+    trajectory = Trajectory(solution.ts, q, v, None, solution.stats, result)
+    if throw:
+        okay = diffrax.is_okay(result)
+        trajectory = result.error_if(trajectory, jnp.invert(okay))
+    return trajectory
+
+
+@eqx.filter_jit
+def _solve(lagrangian, linear_solver, solver, t0, t1, state, options) -> diffrax.Solution:
+    return diffrax.diffeqsolve(
+        diffrax.ODETerm(_vector_field),
+        solver,
+        t0=t0,
+        t1=t1,
+        y0=state,
+        args=(lagrangian, linear_solver),
+        **options,
+    )
+
+
+def _vector_field(t, state, args):
+    q, v = state
+    lagrangian, linear_solver = args
+    return v, acceleration(lagrangian, q, v, linear_solver=linear_solver, throw=False)
+
+
+def drift(
+    charge: Callable, trajectory: Trajectory, *, scale: float | Float[FloatArray, ""] | None = None
+) -> Float[Array, " times"]:
+    """Relative change of a conserved quantity along a trajectory,
+
+        ‖I(t) − I(0)‖₂ / ‖I(0)‖₂    (Müller 2023, Eq. 35).
+
+    **Arguments:**
+
+    - `charge`: a [`noetherax.NoetherCharge`][] or any function `(q, v, t) -> array`.
+    - `trajectory`: from [`noetherax.rollout`][].
+    - `scale`: what to divide by instead of ‖I(0)‖, for a charge that vanishes at the start.
+
+    **Returns:**
+
+    The drift at each time, shape `(times,)`.
+
+    **Raises:**
+
+    `RuntimeError` (through `equinox.error_if`) if the charge vanishes at the start and there is no
+    `scale`.
+    """
+    values = charge_along(charge, trajectory)
+    values = values.reshape(len(values), -1)
+    change = jnp.linalg.norm(values - values[0], axis=-1)
+    if scale is None:
+        start = jnp.linalg.norm(values[0])
+        start = eqx.error_if(
+            start,
+            start == 0,
+            "The charge is zero at the start, so its relative drift is undefined. Pass scale=, for "
+            "example the size of one particle's share.",
+        )
+    else:
+        start = jnp.asarray(scale, values.dtype)
+    return change / start
+
+
+@singledispatch
+def charge_along(charge: Callable, trajectory: Trajectory) -> Float[Array, "times ..."]:
+    """A charge at every time of a trajectory, `(times, charges)`."""
+    return jax.vmap(charge)(trajectory.q, trajectory.v, trajectory.ts)
+
+
+@charge_along.register
+def _(charge: MomentumMap, trajectory: Trajectory):
+    if trajectory.p is None:
+        return jax.vmap(charge)(trajectory.q, trajectory.v, trajectory.ts)
+    return jax.vmap(charge.at_momentum)(trajectory.q, trajectory.p, trajectory.ts)
+
+
+def _steps(ts, dt: float | None, dtype) -> tuple[Float[Array, " steps"], Float[Array, " times"]]:
+    """The grid of fixed steps and the times to save, in the precision of the state."""
+    if jnp.ndim(ts) != 1 or jnp.shape(ts)[0] < 2:
+        raise ValueError(
+            f"ts must be a vector of at least two times, but its shape is {jnp.shape(ts)}."
+        )
+    if isinstance(ts, jax.core.Tracer):
+        if dt is not None:
+            raise ValueError("With dt, ts must be known outside jax.jit: it sets the number of steps.")
+        return ts.astype(dtype), ts.astype(dtype)
+    times = np.asarray(ts, np.float64)
+    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+        raise ValueError(f"ts must be finite and strictly increasing, but it is {times}.")
+    grid = times
+    if dt is not None:
+        if not dt > 0:
+            raise ValueError(f"dt must be positive, but it is {dt!r}.")
+        # A hundredth of a step of slack, so that 0.1 = 10 × 0.01 takes ten steps, not eleven.
+        counts = np.maximum(1, np.ceil(np.diff(times) / dt - 1e-2)).astype(int)
+        parts = [
+            np.linspace(start, stop, count, endpoint=False)
+            for start, stop, count in zip(times[:-1], times[1:], counts, strict=True)
+        ]
+        grid = np.concatenate([*parts, times[-1:]])
+    grid = grid.astype(dtype)
+    if np.any(np.diff(grid) <= 0):
+        raise ValueError(
+            f"Steps of {np.diff(times).min() if dt is None else dt:.3g} near t = {times[-1]:.6g} are "
+            f"below the resolution of {jnp.dtype(dtype).name}. Use float64 or a larger step."
+        )
+    return jnp.asarray(grid), jnp.asarray(times.astype(dtype))
+
+
+__all__ = ["Trajectory", "charge_along", "drift", "rollout"]

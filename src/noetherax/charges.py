@@ -1,0 +1,113 @@
+"""Conserved quantities: the Noether charges of a field of generators, and the energy."""
+
+import abc
+from collections.abc import Callable
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._types import Configuration, GeneratorField, Time, Velocity, check_state
+from .dynamics import energy, momentum
+
+
+class NoetherCharge(eqx.Module):
+    """A quantity I(q, v, t) that is constant along the solutions of a Lagrangian.
+
+    To write your own, define `__call__`; [`noetherax.drift`][] measures it along a trajectory.
+    """
+
+    @abc.abstractmethod
+    def __call__(
+        self, q: Configuration, v: Velocity, t: Time = 0.0
+    ) -> Float[Array, " charges"]:
+        """Evaluates the charges.
+
+        **Arguments:**
+
+        - `q`, `v`: configuration and velocity, shape `(points, space)`.
+        - `t`: time.
+
+        **Returns:**
+
+        The charges, shape `(charges,)`.
+        """
+
+
+@final
+class MomentumMap(NoetherCharge):
+    """The charges of the generators ξ_a that leave a Lagrangian invariant (Noether 1918),
+
+        I_a = p · ξ_a(q, t) − K_a(q, t),    p = ∂L/∂v
+
+    (Müller 2023, Eq. 2). They are constant along solutions if L is invariant under ξ_a (K_a = 0), or
+    changes by the total derivative dK_a/dt. For a Lagrangian without the symmetry the same formula
+    measures how much of the charge it loses.
+
+    Usually obtained from `group.noether_charge(lagrangian)`.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `generators`: the field `(q, t) -> (generators, points, space)`.
+    - `boundary`: K, a function `(q, t) -> (generators,)`, or `None` for zero. For the Galilean boosts
+        ξ = t e_a of particles of mass m it is K_a = Σ_i m_i q_{i,a}.
+    """
+
+    lagrangian: Callable
+    generators: GeneratorField
+    boundary: Callable | None = None
+
+    def __call__(
+        self, q: Configuration, v: Velocity, t: Time = 0.0
+    ) -> Float[Array, " charges"]:
+        return self.at_momentum(q, momentum(self.lagrangian, q, v), t)
+
+    def at_momentum(
+        self, q: Configuration, p: Float[Array, "points space"], t: Time = 0.0
+    ) -> Float[Array, " charges"]:
+        """The charges of a state given by its momentum, as variational integrators carry it."""
+        charges = jnp.einsum("aij,ij->a", self.generators(q, t), p)
+        return charges if self.boundary is None else charges - self.boundary(q, t)
+
+
+@final
+class Energy(NoetherCharge):
+    """The energy v · ∂L/∂v − L as a charge, shape `(1,)`: the charge of time translations.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    """
+
+    lagrangian: Callable
+
+    def __call__(
+        self, q: Configuration, v: Velocity, t: Time = 0.0
+    ) -> Float[Array, " charges"]:
+        return energy(self.lagrangian, q, v)[None]
+
+
+def lift(
+    generators: GeneratorField, q: Configuration, v: Velocity, t: Time = 0.0
+) -> tuple[Float[Array, "generators points space"], Float[Array, "generators points space"]]:
+    """How generators act on a state: ξ on q, and on v the derivative of ξ along the motion,
+
+        δq = ξ(q, t),    δv = (∂ξ/∂q) v + ∂ξ/∂t.
+
+    **Arguments:**
+
+    - `generators`: the field `(q, t) -> (generators, points, space)`.
+    - `q`, `v`: configuration and velocity, shape `(points, space)`.
+    - `t`: time.
+
+    **Returns:**
+
+    `(δq, δv)`, each of shape `(generators, points, space)`.
+    """
+    check_state(q, v)
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    t = jnp.asarray(t, q.dtype)
+    return jax.jvp(generators, (q, t), (v, jnp.ones_like(t)))

@@ -1,0 +1,115 @@
+"""Closed-form Euler–Lagrange terms of L = f ∘ S, with f a multilayer perceptron of few features S.
+
+Only the gradient g and the Hessian H of f in its features are needed,
+
+    ∂²L/∂v² = Jᵀ H J + Σ_m g_m ∂²S_m/∂v²,        J = ∂S/∂v,
+    (∂²L/∂v∂q) v = Jᵀ H ṡ + Σ_m g_m (∂²S_m/∂v∂q) v,    ṡ = (∂S/∂q) v,
+
+and both follow from one sweep through the network. The derivatives of S do not depend on the
+weights, so that training differentiates the network sweep alone.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from .._types import check_state
+from ..features import InvariantFeatures
+from ..lagrangians import NeuralLagrangian
+from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
+
+
+@euler_lagrange_terms.register
+def _(lagrangian: NeuralLagrangian, q, v):
+    check_state(q, v, batched=True)
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    features, deviation = lagrangian.features, lagrangian.standardisation.deviation
+    size = v.shape[-2] * v.shape[-1]
+
+    values, slope, velocity_slope, rate = over_batch(
+        lambda q, v: _first_derivatives(features, q, v), q
+    )(q, v)
+    # In standardised features x = (S − mean)/deviation every derivative is divided by the deviation.
+    slope, velocity_slope = slope / deviation[:, None], velocity_slope / deviation[:, None]
+    rate = rate / deviation
+    x = lagrangian.standardisation(values)
+
+    if features.num_features <= size + 1:
+        # Few features: their full Hessian.
+        gradient, hessian = _gradient_and_hessian(lagrangian.network, x, None)
+        curved = hessian @ velocity_slope
+        mass_matrix = jnp.swapaxes(velocity_slope, -1, -2) @ curved
+        transport = jnp.einsum("...mn,...m->...n", curved, rate)
+    else:
+        # Many features: the Hessian only along the velocities and along the motion.
+        directions = jnp.concatenate([velocity_slope, rate[..., None]], axis=-1)
+        gradient, hessian = _gradient_and_hessian(lagrangian.network, x, directions)
+        mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
+
+    curvature, drag = over_batch(
+        lambda q, v, weights: _second_derivatives(features, q, v, weights), q
+    )(q, v, gradient / deviation)
+    force = jnp.einsum("...mn,...m->...n", slope, gradient) - transport - drag
+    return EulerLagrangeTerms(mass_matrix + curvature, force)
+
+
+def _first_derivatives(features: InvariantFeatures, q, v):
+    """S, ∂S/∂q, ∂S/∂v and (∂S/∂q) v, with the state flattened."""
+    slope, velocity_slope = jax.jacfwd(features, argnums=(0, 1))(q, v)
+    slope = slope.reshape(-1, q.size)
+    return features(q, v), slope, velocity_slope.reshape(-1, v.size), slope @ v.reshape(-1)
+
+
+def _second_derivatives(features: InvariantFeatures, q, v, weights):
+    """Σ_m w_m ∂²S_m/∂v² and Σ_m w_m (∂²S_m/∂v∂q) v."""
+    weighted = jax.grad(lambda q, v: jnp.dot(weights, features(q, v)), argnums=1)
+    curvature = jax.jacfwd(weighted, argnums=1)(q, v).reshape(v.size, v.size)
+    _, drag = jax.jvp(lambda q: weighted(q, v), (q,), (v,))
+    return curvature, drag.reshape(-1)
+
+
+def _gradient_and_hessian(network, x, directions):
+    """g = ∂f/∂x and H = Dᵀ (∂²f/∂x²) D of a perceptron, D = `directions` (the identity if `None`).
+
+    Forward, every layer carries its values z and the derivatives Z = ∂z/∂x D, both through one matrix
+    product per layer; backward, the adjoint weights of each layer's σ'' are the curvature,
+    H = Σ_layers Zᵀ diag(σ''(z) ∂f/∂σ) Z.
+    """
+    first, *rest = network.layers
+    values = x @ first.weight.T + first.bias
+    if directions is None:
+        tangents = jnp.broadcast_to(first.weight.T, (*x.shape, first.weight.shape[0]))
+    else:
+        tangents = jnp.einsum("...md,wm->...dw", directions, first.weight)
+    layers = []
+    for layer in rest:
+        activated, slope, curvature = _activation(network.activation, values)
+        layers.append((tangents, slope, curvature))
+        if layer is rest[-1]:
+            break
+        carried = jnp.concatenate(
+            [activated[..., None, :], slope[..., None, :] * tangents], axis=-2
+        )
+        carried = carried @ layer.weight.T
+        values, tangents = carried[..., 0, :] + layer.bias, carried[..., 1:, :]
+
+    adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
+    hessian = None
+    for layer, (tangents, slope, curvature) in zip(
+        reversed(network.layers[:-1]), reversed(layers), strict=True
+    ):
+        weighted = (curvature * adjoint)[..., None, :] * tangents
+        part = weighted @ jnp.swapaxes(tangents, -1, -2)
+        hessian = part if hessian is None else hessian + part
+        adjoint = (slope * adjoint) @ layer.weight
+    return adjoint, hessian
+
+
+def _activation(activation, z):
+    """σ(z), σ'(z) and σ''(z), elementwise."""
+    ones = jnp.ones_like(z)
+
+    def value_and_slope(z):
+        return jax.jvp(activation, (z,), (ones,))
+
+    (value, slope), (_, curvature) = jax.jvp(value_and_slope, (z,), (ones,))
+    return value, slope, curvature

@@ -1,0 +1,111 @@
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jaxtyping import Array, Bool, Float
+
+from .._types import Configuration, FloatArray, Velocity, check_state
+from ._terms import EulerLagrangeTerms, euler_lagrange_terms
+
+
+def momentum(
+    lagrangian: Callable, q: Configuration, v: Velocity
+) -> Float[Array, "points space"]:
+    """Canonical momentum p = ∂L/∂v.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q`, `v`: configuration and velocity, shape `(points, space)`.
+
+    **Returns:**
+
+    The momentum, shape `(points, space)`.
+    """
+    check_state(q, v)
+    return jax.grad(lagrangian, argnums=1)(q, jnp.asarray(v))
+
+
+def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
+    """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time.
+
+    **Arguments:** as [`noetherax.momentum`][].
+
+    **Returns:**
+
+    A scalar.
+    """
+    check_state(q, v)
+    value, slope = jax.value_and_grad(lagrangian, argnums=1)(q, jnp.asarray(v))
+    return jnp.sum(v * slope) - value
+
+
+def acceleration(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+    *,
+    linear_solver: lx.AbstractLinearSolver = lx.LU(),
+    throw: bool = True,
+) -> Float[Array, "*batch points space"]:
+    """The acceleration a that the Euler–Lagrange equations give,
+
+        (∂²L/∂v²) a = ∂L/∂q − (∂²L/∂v∂q) v.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
+    - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v².
+        `lineax.AutoLinearSolver(well_posed=False)` gives a least-squares answer where it is singular.
+    - `throw`: raise if ∂²L/∂v² is singular to working precision; otherwise such entries are NaN.
+
+    **Returns:**
+
+    The acceleration, same shape as `v`.
+
+    **Raises:**
+
+    `RuntimeError` (through `equinox.error_if`, so also under `jax.jit`) if ∂²L/∂v² is singular: then
+    L does not determine the motion.
+    """
+    terms = euler_lagrange_terms(lagrangian, q, v)
+    solution, regular = solve_terms(terms, linear_solver)
+    if throw:
+        solution = eqx.error_if(
+            solution,
+            ~regular,
+            "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does "
+            "not determine the acceleration. A Lagrangian must depend on every velocity with "
+            "curvature (v·v, not |v| or q·v alone), and on every feature that its group leaves. "
+            "`noetherax.euler_lagrange_terms(lagrangian, q, v).mass_matrix` shows the matrix.",
+        )
+    else:
+        solution = jnp.where(regular[..., None], solution, jnp.nan)
+    return solution.reshape(v.shape)
+
+
+def solve_terms(
+    terms: EulerLagrangeTerms, linear_solver: lx.AbstractLinearSolver = lx.LU()
+) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch"]]:
+    """Solves `mass_matrix @ a = force`; also tells whether the matrix was regular.
+
+    Lineax reports pivots that vanish exactly. Rounding usually leaves a tiny pivot instead; then the
+    solution is larger than the force by 1/ε relative to the matrix, and has no correct digit.
+    """
+
+    def solve(mass_matrix, force):
+        operator = lx.MatrixLinearOperator(mass_matrix, lx.symmetric_tag)
+        solution = lx.linear_solve(operator, force, linear_solver, throw=False)
+        a = solution.value
+        epsilon = jnp.finfo(force.dtype).eps
+        size = jnp.linalg.norm(mass_matrix) * jnp.linalg.norm(a)
+        resolved = epsilon * size <= jnp.linalg.norm(force)
+        solved = solution.result == lx.RESULTS.successful
+        return a, solved & resolved & jnp.all(jnp.isfinite(a))
+
+    for _ in range(terms.force.ndim - 1):
+        solve = jax.vmap(solve)
+    return solve(terms.mass_matrix, terms.force)

@@ -1,0 +1,22 @@
+"""Invariant maps of (q, v). They know nothing of groups."""
+
+from ._base import InvariantFeatures
+from ._concatenation import Concatenation
+from ._contractions import TensorContractions, contract
+from ._coordinates import Coordinates
+from ._determinants import Determinants
+from ._scalar_products import ScalarProducts
+from ._standardisation import Standardisation
+from ._vectors import StateVectors
+
+__all__ = [
+    "Concatenation",
+    "Coordinates",
+    "Determinants",
+    "InvariantFeatures",
+    "ScalarProducts",
+    "Standardisation",
+    "StateVectors",
+    "TensorContractions",
+    "contract",
+]

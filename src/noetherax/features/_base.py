@@ -1,0 +1,38 @@
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+
+
+class InvariantFeatures(eqx.Module):
+    """Invariant features S(q, v): functions of the state that a symmetry group leaves unchanged,
+
+        S(h·q, h_* v) = S(q, v)   for every group element h
+
+    (Müller 2023, Eq. 11). They are the first layer of a neural Lagrangian L = f ∘ S, which is then
+    invariant for every choice of the weights of f.
+
+    Usually obtained from [`SymmetryGroup.invariant_features`][noetherax.SymmetryGroup]. To write
+    your own, define `num_features` and `__call__`. Features never train: constants that a subclass
+    holds as array fields are left alone by [`noetherax.fit`][].
+    """
+
+    num_features: eqx.AbstractVar[int]
+    """Number of features."""
+
+    @abc.abstractmethod
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
+        """Evaluates the features.
+
+        **Arguments:**
+
+        - `q`: configuration, shape `(points, space)`.
+        - `v`: velocity, shape `(points, space)`.
+
+        **Returns:**
+
+        The features, shape `(num_features,)`. First and second derivatives must be finite wherever
+        the system can be, in particular at rest.
+        """

@@ -1,0 +1,87 @@
+from typing import final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity, check_state
+from ._base import InvariantFeatures
+
+
+@final
+class Coordinates(InvariantFeatures):
+    """The coordinates that a group of translations leaves alone: linear features, by direction.
+
+    1. for each point the components of q_i along the directions that are *not* translated,
+    2. for each point but the last the components of q_i − q_n along those that *are*,
+    3. every component of every velocity
+
+    (the layer T of Müller 2023, Table 1). Without translations it is the state itself, which is
+    the input of an unconstrained network.
+
+    **Arguments:**
+
+    - `points`, `space`: shape of the configuration.
+    - `axes`: the axes considered (all by default).
+    - `translated`: orthonormal directions along which the group translates,
+        shape `(directions, len(axes))`.
+    """
+
+    points: int = eqx.field(static=True)
+    space: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+    translated: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    fixed: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        points: int,
+        space: int,
+        axes: tuple[int, ...] | None = None,
+        translated: tuple[tuple[float, ...], ...] = (),
+        fixed: tuple[tuple[float, ...], ...] | None = None,
+    ):
+        self.points = points
+        self.space = space
+        self.axes = tuple(range(space)) if axes is None else axes
+        self.translated = translated
+        if fixed is None:
+            identity = np.eye(len(self.axes))
+            fixed = () if translated else tuple(map(tuple, identity.tolist()))
+        self.fixed = fixed
+        if len(self.fixed) + len(self.translated) != len(self.axes):
+            raise ValueError(
+                f"{len(self.axes)} axes need as many directions, but {len(self.translated)} "
+                f"translated and {len(self.fixed)} fixed ones are given."
+            )
+
+    @property
+    def num_features(self) -> int:
+        n, fixed, moved = self.points, len(self.fixed), len(self.translated)
+        return n * fixed + (n - 1) * moved + n * len(self.axes)
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
+        check_state(q, v, self.space)
+        if q.shape[0] != self.points:
+            raise ValueError(
+                f"These features are for {self.points} point(s), but q has shape {q.shape}."
+            )
+        q, v = jnp.asarray(q), jnp.asarray(v)
+        if self.axes != tuple(range(self.space)):
+            index = jnp.array(self.axes)
+            q, v = q[:, index], v[:, index]
+        fixed = _components(q, self.fixed)
+        relative = _components(q[:-1] - q[-1:], self.translated)
+        return jnp.concatenate([fixed.ravel(), relative.ravel(), v.ravel()])
+
+
+def _components(vectors, directions):
+    """Components along orthonormal `directions`; coordinate axes are picked, not multiplied."""
+    matrix = np.asarray(directions).reshape(len(directions), vectors.shape[-1])
+    if np.array_equal(matrix, np.eye(vectors.shape[-1])):
+        return vectors
+    picks = np.argmax(matrix, axis=1) if len(matrix) else np.zeros(0, int)
+    if np.array_equal(matrix, np.eye(vectors.shape[-1])[picks]):
+        return vectors[:, picks]
+    return vectors @ jnp.asarray(matrix.T, vectors.dtype)

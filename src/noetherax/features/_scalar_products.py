@@ -1,0 +1,46 @@
+from typing import final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+from ._base import InvariantFeatures
+from ._vectors import StateVectors
+
+
+@final
+class ScalarProducts(InvariantFeatures):
+    """All products x_i·G x_j (i ≤ j) of the vectors of a state with an invariant metric G.
+
+    For rotations G is the identity and these are the dot products (Müller 2023, Eq. 40); for one
+    point q·q, q·v, v·v. For the Lorentz group G = diag(1, 1, 1, −1). They generate *all* polynomial
+    invariants of the orthogonal group of G, reflections included (Weyl, The Classical Groups,
+    theorem 2.9.A).
+
+    **Arguments:**
+
+    - `vectors`: which vectors of the state to multiply.
+    - `metric`: symmetric matrix G as nested tuples; `None` is the identity.
+    """
+
+    vectors: StateVectors
+    metric: tuple[tuple[float, ...], ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self, vectors: StateVectors, metric: tuple[tuple[float, ...], ...] | None = None
+    ):
+        self.vectors = vectors
+        self.metric = metric
+
+    @property
+    def num_features(self) -> int:
+        count = self.vectors.num_vectors
+        return count * (count + 1) // 2
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
+        x = self.vectors(q, v)
+        y = x if self.metric is None else x @ jnp.asarray(self.metric, x.dtype)
+        i, j = np.triu_indices(x.shape[0])
+        return jnp.sum(x[i] * y[j], axis=-1)

@@ -1,0 +1,92 @@
+from typing import final
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity, check_state
+
+
+@final
+class StateVectors(eqx.Module):
+    """The vectors of a state that transform linearly under a group, `(vectors, dim)`.
+
+    In this order: positions, then velocities, each by points.
+
+    - `relative=False`: q_i − c and v_i; under x → A x about a centre c all of them turn with A.
+    - `relative=True`: q_i − q_n (i < n) and v_i; a translation drops out of the differences.
+
+    With `anchored=True` the position q_n − c itself (for groups that translate some directions and
+    not others), or (q_n, 1) in homogeneous coordinates if there is no centre, is appended last.
+    """
+
+    points: int = eqx.field(static=True)
+    space: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+    centre: tuple[float, ...] | None = eqx.field(static=True)
+    relative: bool = eqx.field(static=True)
+    anchored: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        points: int,
+        space: int,
+        axes: tuple[int, ...] | None = None,
+        centre: tuple[float, ...] | None = None,
+        *,
+        relative: bool = False,
+        anchored: bool = False,
+    ):
+        self.points = points
+        self.space = space
+        self.axes = tuple(range(space)) if axes is None else axes
+        self.centre = centre
+        self.relative = relative
+        self.anchored = anchored
+
+    @property
+    def homogeneous(self) -> bool:
+        """Whether vectors carry one more coordinate: 1 for positions, 0 for differences."""
+        return self.anchored and self.centre is None
+
+    @property
+    def num_vectors(self) -> int:
+        return 2 * self.points - self.relative + self.anchored
+
+    @property
+    def dim(self) -> int:
+        return len(self.axes) + self.homogeneous
+
+    def labels(self) -> tuple[str, ...]:
+        """Names of the vectors, `q1`, `q1-q2`, `v1`, …, for tables and diagrams."""
+        n = self.points
+        names = [f"q{i}" for i in range(1, n + 1)] if not self.relative else []
+        if self.relative:
+            names = [f"(q{i}-q{n})" for i in range(1, n)]
+        names += [f"v{i}" for i in range(1, n + 1)]
+        if self.anchored:
+            names += [f"q{n}"]
+        if n == 1:
+            names = [name.replace("1", "") for name in names]
+        return tuple(names)
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "vectors dim"]:
+        check_state(q, v, self.space)
+        if q.shape[0] != self.points:
+            raise ValueError(
+                f"These features are for {self.points} point(s), but q has shape {q.shape}."
+            )
+        if self.axes != tuple(range(self.space)):
+            index = jnp.array(self.axes)
+            q, v = q[:, index], v[:, index]
+        q, v = jnp.asarray(q), jnp.asarray(v)
+        if self.centre is not None and any(self.centre):
+            q = q - jnp.asarray(self.centre, q.dtype)
+        positions = q[:-1] - q[-1:] if self.relative else q
+        if not self.anchored:
+            return jnp.concatenate([positions, v])
+        vectors = jnp.concatenate([positions, v, q[-1:]])
+        if self.homogeneous:
+            last = jnp.zeros((len(vectors), 1), q.dtype).at[-1].set(1)
+            vectors = jnp.concatenate([vectors, last], axis=1)
+        return vectors

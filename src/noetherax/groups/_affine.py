@@ -1,0 +1,120 @@
+import abc
+from typing import Any
+
+import jax.numpy as jnp
+import jax.scipy.linalg
+from jaxtyping import Array, Float
+
+from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_array, check_state
+from ..features import InvariantFeatures
+from ._algebra import affine_algebra, check_algebra
+from ._base import SymmetryGroup
+from ._invariants import affine_invariants
+
+
+class AffineGroup(SymmetryGroup):
+    """A group of affine maps x → M x + b, the same at every point. Declared by `algebra()` alone.
+
+    !!! example
+
+        Rotations about the z axis and translations along it:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Cylindrical(nx.AffineGroup):
+            def algebra(self):
+                spin = jnp.array([[[0.0, -1, 0], [1, 0, 0], [0, 0, 0]], jnp.zeros((3, 3))])
+                lift = jnp.array([[0.0, 0, 0], [0, 0, 1]])
+                return spin, lift
+        ```
+
+    **Raises:**
+
+    `ValueError`, at construction and with the evidence, if the generators have wrong shapes, are
+    redundant, or do not close under the bracket.
+    """
+
+    @abc.abstractmethod
+    def algebra(self) -> tuple[Any, Any]:
+        """The generators ξ_a(q_i) = A_a q_i + b_a of the group.
+
+        **Returns:**
+
+        The matrices A, shape `(generators, space, space)`, and the shifts b, shape
+        `(generators, space)`, as NumPy or JAX arrays.
+        """
+
+    def __check_init__(self):
+        check_algebra(affine_algebra(self), type(self).__name__)
+
+    @property
+    def space(self) -> int:
+        return affine_algebra(self).shift.shape[1]
+
+    @property
+    def dimension(self) -> int:
+        return affine_algebra(self).shift.shape[0]
+
+    def generators(self, q: Configuration, t: Time = 0.0) -> Generators:
+        linear, shift, _ = affine_algebra(self)
+        check_array("q", q, shift.shape[1])
+        linear, shift = jnp.asarray(linear, q.dtype), jnp.asarray(shift, q.dtype)
+        return jnp.einsum("aij,pj->api", linear, q) + shift[:, None, :]
+
+    def act(
+        self,
+        coefficients: Float[FloatArray, " generators"],
+        q: Configuration,
+        v: Velocity,
+        t: Time = 0.0,
+    ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
+        algebra = affine_algebra(self)
+        count, space = algebra.shift.shape
+        check_state(q, v, space)
+        if jnp.shape(coefficients) != (count,):
+            raise ValueError(
+                f"coefficients must have shape ({count},), one for each generator of "
+                f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
+            )
+        matrices = jnp.asarray(algebra.homogeneous, q.dtype)
+        element = jax.scipy.linalg.expm(jnp.einsum("a,aij->ij", coefficients, matrices))
+        linear, shift = element[:space, :space], element[:space, space]
+        return q @ linear.T + shift, v @ linear.T
+
+    def invariant_features(
+        self, points: int, *, determinants: bool = True, max_degree: int = 4
+    ) -> InvariantFeatures:
+        """Invariant features of `points` points, derived from the generators.
+
+        Axes that the group does not mix are treated apart. Translated ones give relative positions;
+        a full orthogonal algebra gives products and determinants of the vectors of the state; any
+        other group the contractions of its invariant tensors, found degree by degree until they are
+        complete: as many independent ones as the state has coordinates beyond the group's orbits.
+
+        Order: by axes; positions before velocities, then by points; products
+        x_i·x_j for i ≤ j, then determinants. For `Rotations(3)` and one point: q·q, q·v, v·v.
+
+        **Arguments:**
+
+        - `points`: number of points.
+        - `determinants`: whether to list determinants. Without them features of rotations are
+            invariant under reflections too; their number is binomial(2·points, space).
+        - `max_degree`: largest degree of the polynomials tried by the general route.
+
+        **Returns:**
+
+        The feature map, a [`noetherax.InvariantFeatures`][].
+
+        **Raises:**
+
+        `ValueError` if `points` is no positive integer, or if polynomials up to `max_degree` are not
+        complete: the message says how many independent invariants were found and are needed.
+        """
+        if not isinstance(points, int) or points < 1:
+            raise ValueError(f"points must be a positive integer, but it is {points!r}.")
+        return affine_invariants(
+            affine_algebra(self), points, type(self).__name__, determinants, max_degree
+        )

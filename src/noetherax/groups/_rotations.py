@@ -1,0 +1,45 @@
+import itertools
+from typing import final
+
+import equinox as eqx
+import numpy as np
+
+from ._affine import AffineGroup
+from ._axes import select_axes
+
+
+@final
+class Rotations(AffineGroup):
+    """Rotations about the origin, SO(D) acting on `axes` of the space.
+
+    In three dimensions the generators turn about x, y, z and the charge is the angular momentum
+    q × p (Müller 2023, Eqs. 4 and 7). In D dimensions they are listed by planes (j, k), j < k, in
+    lexicographic order; each turns axis j towards axis k, with charge q_j p_k − q_k p_j. (The paper's
+    Eq. 31 has the opposite sign.)
+
+    **Arguments:**
+
+    - `space`: number of coordinates of one point.
+    - `axes`: the axes that are rotated among themselves, all by default.
+    """
+
+    ambient: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, space: int, axes: tuple[int, ...] | None = None):
+        self.ambient = space
+        self.axes = select_axes(space, axes)
+        if len(self.axes) < 2:
+            raise ValueError(f"Rotations need at least two axes, but axes are {self.axes}.")
+
+    def algebra(self):
+        if len(self.axes) == 3:
+            x, y, z = self.axes
+            planes = [(y, z), (z, x), (x, y)]
+        else:
+            planes = list(itertools.combinations(self.axes, 2))
+        linear = np.zeros((len(planes), self.ambient, self.ambient))
+        for generator, (j, k) in enumerate(planes):
+            linear[generator, k, j] = 1.0
+            linear[generator, j, k] = -1.0
+        return linear, np.zeros((len(planes), self.ambient))

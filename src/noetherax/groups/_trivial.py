@@ -1,0 +1,27 @@
+from typing import final
+
+import equinox as eqx
+import numpy as np
+
+from ._affine import AffineGroup
+from ._axes import select_axes
+
+
+@final
+class Trivial(AffineGroup):
+    """The group of the identity alone: no generators, no charges, the state itself as features.
+
+    It makes the unconstrained baseline, by the same code as the symmetric models.
+
+    **Arguments:**
+
+    - `space`: number of coordinates of one point.
+    """
+
+    ambient: int = eqx.field(static=True)
+
+    def __init__(self, space: int):
+        self.ambient = len(select_axes(space, None))
+
+    def algebra(self):
+        return np.zeros((0, self.ambient, self.ambient)), np.zeros((0, self.ambient))

@@ -1,0 +1,44 @@
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+
+
+class Lagrangian(eqx.Module):
+    """A Lagrangian L(q, v) without explicit time; its Euler–Lagrange equations are the dynamics.
+
+    To write your own, define `__call__`; fields that are arrays are its parameters and train, Python
+    numbers do not. Everything else derives: [`noetherax.momentum`][], [`noetherax.energy`][],
+    [`noetherax.acceleration`][], and the charges of any group.
+
+    !!! example
+
+        ```python
+        import equinox as eqx
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class HarmonicOscillator(nx.Lagrangian):
+            stiffness: float
+
+            def __call__(self, q, v):
+                return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+        ```
+    """
+
+    @abc.abstractmethod
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        """Evaluates L(q, v).
+
+        **Arguments:**
+
+        - `q`: configuration, shape `(points, space)`.
+        - `v`: velocity, shape `(points, space)`.
+
+        **Returns:**
+
+        A scalar.
+        """

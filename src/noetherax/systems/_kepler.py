@@ -1,0 +1,199 @@
+import math
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._types import Configuration, FloatArray, Velocity
+from ..groups import Rotations
+from ..lagrangians import Lagrangian
+
+
+@final
+class KeplerLagrangian(Lagrangian):
+    """L = m v²/2 + α/|q| for one point (Müller 2023, Eq. 13)."""
+
+    mass: float
+    strength: float
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        return self.mass / 2 * jnp.sum(jnp.square(v)) + self.strength / jnp.linalg.norm(q)
+
+
+@final
+class Kepler(eqx.Module):
+    """A particle in Newton's potential in three dimensions, on an ellipse in the x-y plane.
+
+    **Arguments:**
+
+    - `mass`, `strength`: m and α of the Lagrangian.
+    - `eccentricity`: of the orbit, at least 0 and less than 1.
+    - `angular_momentum`: L_z of the orbit, not zero.
+
+    The defaults are those of Müller 2023, section 3.1.1. At angle φ from perihelion the radius is
+    r = (L²/mα) / (1 + ε cos φ).
+    """
+
+    mass: float
+    strength: float
+    eccentricity: float
+    angular_momentum: float
+
+    def __init__(
+        self,
+        mass: float = 1.0,
+        strength: float = 1.0,
+        eccentricity: float = 0.8,
+        angular_momentum: float = 1.0,
+    ):
+        if not (mass > 0 and strength > 0):
+            raise ValueError(f"mass and strength must be positive, but are {mass}, {strength}.")
+        if not 0 <= eccentricity < 1:
+            raise ValueError(f"eccentricity must be in [0, 1), but it is {eccentricity}.")
+        if angular_momentum == 0:
+            raise ValueError("angular_momentum must not be zero: the orbit would hit the origin.")
+        self.mass = mass
+        self.strength = strength
+        self.eccentricity = eccentricity
+        self.angular_momentum = angular_momentum
+
+    @property
+    def lagrangian(self) -> KeplerLagrangian:
+        """The true law."""
+        return KeplerLagrangian(self.mass, self.strength)
+
+    @property
+    def group(self) -> Rotations:
+        """Rotations about the origin; the charge is the angular momentum."""
+        return Rotations(3)
+
+    @property
+    def semi_major_axis(self) -> float:
+        """Half the longer axis of the ellipse, (L²/mα) / (1 − ε²)."""
+        return self.parameter / (1 - self.eccentricity**2)
+
+    @property
+    def parameter(self) -> float:
+        """Radius a quarter turn (in angle) from perihelion, L²/mα."""
+        return self.angular_momentum**2 / (self.mass * self.strength)
+
+    @property
+    def period(self) -> float:
+        """Time of one revolution, 2π √(m a³/α) (Kepler's third law)."""
+        return 2 * math.pi * (self.mass * self.semi_major_axis**3 / self.strength) ** 0.5
+
+    def initial_state(self) -> tuple[Float[Array, "1 3"], Float[Array, "1 3"]]:
+        """Position and velocity at perihelion, on the x axis."""
+        return self.state(jnp.zeros(()))
+
+    def state(
+        self, angle: Float[FloatArray, ""]
+    ) -> tuple[Float[Array, "1 3"], Float[Array, "1 3"]]:
+        """Position and velocity at an angle from perihelion, each of shape `(1, 3)`."""
+        return orbit_state(
+            angle, self.eccentricity, self.angular_momentum, self.mass, self.strength
+        )
+
+    def reference(
+        self, ts: Float[FloatArray, " times"]
+    ) -> tuple[Float[Array, "times 1 3"], Float[Array, "times 1 3"]]:
+        """The exact orbit from perihelion at t = 0, by Kepler's equation E − ε sin E = M.
+
+        Evaluated at the precision of `ts`: pass float64 for a reference.
+        """
+        ts = jnp.asarray(ts)
+        epsilon = self.eccentricity
+        mean = math.copysign(2 * math.pi / self.period, self.angular_momentum) * ts
+        mean = mean - 2 * jnp.pi * jnp.round(mean / (2 * jnp.pi))
+
+        def newton(_, e):
+            return e - (e - epsilon * jnp.sin(e) - mean) / (1 - epsilon * jnp.cos(e))
+
+        # From π·sign(M) Newton's iteration is monotone; 60 steps reach rounding up to ε = 0.999.
+        eccentric = jax.lax.fori_loop(0, 60, newton, jnp.copysign(jnp.pi, mean))
+        angle = 2 * jnp.arctan2(
+            (1 + epsilon) ** 0.5 * jnp.sin(eccentric / 2),
+            (1 - epsilon) ** 0.5 * jnp.cos(eccentric / 2),
+        )
+        return jax.vmap(self.state)(angle)
+
+    def sampler(self, batch_size: int = 128, noise: float = 1e-3):
+        """Noisy observations of the orbit, uniform in angle: the paper's training data.
+
+        **Returns:**
+
+        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 3)`, with Gaussian noise of
+        standard deviation `noise` drawn afresh on all three.
+        """
+
+        def sample(key: PRNGKeyArray):
+            angle_key, noise_key = jax.random.split(key)
+            angles = jax.random.uniform(angle_key, (batch_size,), minval=-jnp.pi, maxval=jnp.pi)
+            q, v = jax.vmap(self.state)(angles)
+            return observe(noise_key, q, v, self.mass, self.strength, noise)
+
+        return sample
+
+
+@final
+class KeplerFamily(eqx.Module):
+    """Kepler orbits of many shapes in one plane, the x-y plane, every orientation in it.
+
+    **Arguments:**
+
+    - `eccentricity`, `angular_momentum`: ranges of the orbits, uniform.
+    - `mass`, `strength`: as for [`noetherax.systems.Kepler`][].
+    """
+
+    eccentricity: tuple[float, float] = (0.5, 0.9)
+    angular_momentum: tuple[float, float] = (0.8, 1.2)
+    mass: float = 1.0
+    strength: float = 1.0
+
+    def sampler(self, batch_size: int = 128, noise: float = 1e-3):
+        """Noisy observations `key -> (q, v, a)` of a fresh random orbit for every sample."""
+
+        def sample(key: PRNGKeyArray):
+            keys = jax.random.split(key, 5)
+            angle, turn = jax.random.uniform(
+                keys[0], (2, batch_size), minval=-jnp.pi, maxval=jnp.pi
+            )
+            low, high = self.eccentricity
+            eccentricity = jax.random.uniform(keys[1], (batch_size,), minval=low, maxval=high)
+            low, high = self.angular_momentum
+            momentum = jax.random.uniform(keys[2], (batch_size,), minval=low, maxval=high)
+            q, v = jax.vmap(orbit_state, in_axes=(0, 0, 0, None, None))(
+                angle, eccentricity, momentum, self.mass, self.strength
+            )
+            cosine, sine, zero = jnp.cos(turn), jnp.sin(turn), jnp.zeros_like(turn)
+            rotation = jnp.array(
+                [[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, zero + 1]]
+            )
+            q, v = (jnp.einsum("jks,spk->spj", rotation, x) for x in (q, v))
+            return observe(keys[3], q, v, self.mass, self.strength, noise)
+
+        return sample
+
+
+def orbit_state(angle, eccentricity, angular_momentum, mass, strength):
+    """Position and velocity on a Kepler ellipse at an angle from perihelion, in the x-y plane."""
+    parameter = angular_momentum**2 / (mass * strength)
+    cosine, sine = jnp.cos(angle), jnp.sin(angle)
+    zero = jnp.zeros_like(cosine)
+    radius = parameter / (1 + eccentricity * cosine)
+    speed = strength / angular_momentum
+    q = jnp.stack([radius * cosine, radius * sine, zero])
+    v = jnp.stack([-speed * sine, speed * (eccentricity + cosine), zero])
+    return q[None, :], v[None, :]
+
+
+def observe(key: PRNGKeyArray, q, v, mass, strength, noise):
+    """Adds the true acceleration and Gaussian noise to exact states `(samples, 1, 3)`."""
+    radius = jnp.linalg.norm(q, axis=-1, keepdims=True)
+    exact = (q, v, -strength / mass * q / radius**3)
+    keys = jax.random.split(key, 3)
+    return tuple(
+        x + noise * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, exact, strict=True)
+    )

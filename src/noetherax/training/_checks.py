@@ -1,0 +1,83 @@
+"""What can be wrong with the arguments of `fit`, found before any work is lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PyTree
+
+NAMES = ("q", "v", "a")
+
+
+def check_count(name: str, value: Any) -> None:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+
+
+def check_observations(observations: Any) -> tuple[Array, Array, Array]:
+    """Observations `(q, v, a)` as JAX arrays; errors that name the array and the sample otherwise."""
+    if not isinstance(observations, tuple | list) or len(observations) != 3:
+        raise TypeError(
+            "observations must be arrays (q, v, a), each of shape (samples, points, space), or a "
+            f"sampler key -> (q, v, a), but they are {type(observations).__name__}"
+            + (f" of {len(observations)} items." if hasattr(observations, "__len__") else ".")
+        )
+    shapes = {name: np.shape(array) for name, array in zip(NAMES, observations, strict=True)}
+    for name, shape in shapes.items():
+        if len(shape) != 3:
+            hint = f" One point per sample is {name}[:, None, :]." if len(shape) == 2 else ""
+            raise ValueError(
+                f"{name} must have shape (samples, points, space), but it has shape {shape}.{hint}"
+            )
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"q, v and a must have the same shape, but they have {shapes}.")
+    if 0 in shapes["q"]:
+        raise ValueError(f"observations are empty: their shape is {shapes['q']}.")
+    arrays = tuple(jnp.asarray(array) for array in observations)
+    check_batch(arrays)
+    return arrays
+
+
+def check_batch(batch: PyTree) -> None:
+    """Every array of a batch must be finite; those of `(q, v, a)` are named."""
+    named = isinstance(batch, tuple) and len(batch) == 3
+    leaves = list(batch) if named else jax.tree.leaves(batch)
+    names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
+    for name, leaf in zip(names, leaves, strict=True):
+        if not eqx.is_array(leaf):
+            raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
+        if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(
+                f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."
+            )
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            bad = np.argwhere(~np.isfinite(np.asarray(leaf)))
+            if len(bad):
+                raise ValueError(
+                    f"{name} is not finite in {len({int(index[0]) for index in bad})} of "
+                    f"{len(leaf)} samples, first at index {tuple(int(i) for i in bad[0])}."
+                )
+
+
+def check_model(model: PyTree, parameters: PyTree, loss: Callable, batch: PyTree) -> None:
+    """The model must have parameters, in the precision of the data, and take the data."""
+    leaves = jax.tree.leaves(parameters)
+    if not leaves:
+        raise ValueError(
+            f"{type(model).__name__} has nothing to train: it has no floating-point array outside "
+            "its features. Parameters of a Lagrangian are array fields; Python numbers are fixed."
+        )
+    data = {leaf.dtype.name for leaf in jax.tree.leaves(batch) if eqx.is_inexact_array(leaf)}
+    weights = {leaf.dtype.name for leaf in leaves}
+    if len(data | weights) > 1:
+        raise TypeError(
+            f"observations are {', '.join(sorted(data))} but the weights are "
+            f"{', '.join(sorted(weights))}. Give both the same precision: array.astype(...), or "
+            "NeuralLagrangian(..., dtype=...)."
+        )
+    value = eqx.filter_eval_shape(loss, model, batch)
+    if not hasattr(value, "shape") or value.shape != ():
+        raise ValueError(f"loss must return a scalar, but it returned {value}.")

@@ -1,0 +1,226 @@
+import time
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from tqdm.auto import tqdm
+
+from ..dynamics import euler_lagrange_terms
+from ._checks import check_batch, check_count, check_model, check_observations
+from ._losses import acceleration_loss
+from ._optimizer import default_optimizer
+from ._trainable import standardise as standardise_model
+from ._trainable import trainable as trainable_leaves
+
+LONGEST_CHUNK = 1000
+"""Most steps between two looks at the run; a chunk aims at a second."""
+
+STANDARDISATION_SAMPLES = 4096
+"""Samples drawn from a sampler to set the standardisation."""
+
+
+class History(NamedTuple):
+    """What happened during a [`noetherax.fit`][].
+
+    - `loss`: loss of every step taken, shape `(steps,)`; not finite where the update was skipped.
+    - `skipped`: number of updates left out because they were not finite.
+    - `seconds`: wall time, of which `compile_seconds` before the first step.
+    - `interrupted`: whether the run was stopped by Ctrl-C.
+    """
+
+    loss: np.ndarray
+    skipped: int
+    seconds: float
+    compile_seconds: float
+    interrupted: bool
+
+
+class _State(NamedTuple):
+    parameters: PyTree
+    optimizer: PyTree
+    step: Int[Array, ""]
+    skipped: Int[Array, ""]
+
+
+def fit(
+    lagrangian: PyTree,
+    observations: Any,
+    *,
+    steps: int,
+    batch_size: int = 128,
+    optimizer: optax.GradientTransformation | None = None,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
+    key: PRNGKeyArray,
+    max_norm: float | None = 1.0,
+    standardise: bool = True,
+    trainable: PyTree | None = None,
+    progress: bool = True,
+) -> tuple[PyTree, History]:
+    """Trains a Lagrangian on observations.
+
+    Every step draws a batch, clips the gradient (it explodes where ∂²L/∂v² is near singular), and
+    leaves out an update that is not finite. The loop runs compiled, a second or so at a time. The
+    same key gives the same weights, whatever the machine's speed.
+
+    **Arguments:**
+
+    - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.
+    - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, from which batches are
+        drawn at random with replacement; or a sampler `key -> batch`, called afresh at every step.
+    - `steps`: number of optimiser steps.
+    - `batch_size`: samples per step, when observations are arrays.
+    - `optimizer`: any Optax optimiser; [`noetherax.default_optimizer`][]`(steps)` if not given.
+    - `loss`: a function `(lagrangian, batch) -> scalar`; the batch may be any PyTree.
+    - `key`: random key for batches.
+    - `max_norm`: global norm that gradients are clipped to; `None` not to.
+    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
+        two members `(q, v)` of the data. Switch it off for batches of another form, and call
+        [`noetherax.standardise`][] yourself.
+    - `trainable`: a PyTree of booleans, which leaves to train;
+        [`noetherax.trainable`][]`(lagrangian)` if not given.
+    - `progress`: show a progress bar.
+
+    **Returns:**
+
+    The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early and returns
+    what has been learned so far.
+
+    **Raises:**
+
+    Before training starts, `ValueError` or `TypeError` if the data are empty, not finite, or of a
+    shape or precision that does not fit the model. `RuntimeError` if no update at all was finite.
+    """
+    check_count("steps", steps)
+    check_count("batch_size", batch_size)
+    setup_key, run_key = jax.random.split(key)
+    if callable(observations):
+        draw, data = observations, None
+        sample = jax.jit(jax.vmap(observations))(jax.random.split(setup_key, 1))
+        batch = jax.tree.map(lambda x: x[0], sample)
+        check_batch(batch)
+    else:
+        data = check_observations(observations)
+        draw = None
+        batch = jax.tree.map(lambda x: x[:batch_size], data)
+    if standardise:
+        lagrangian = standardise_model(lagrangian, *_states(data, draw, batch, setup_key))
+    mask = trainable_leaves(lagrangian) if trainable is None else trainable
+    parameters, constants = eqx.partition(lagrangian, mask)
+    check_model(lagrangian, parameters, loss, batch)
+
+    optimizer = default_optimizer(steps) if optimizer is None else optimizer
+    if max_norm is not None:
+        optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
+    with jax.numpy_dtype_promotion("standard"):
+        # Copied, since the loop gives its buffers away and the caller keeps the original.
+        parameters = jax.tree.map(jnp.copy, parameters)
+        state = _State(parameters, optimizer.init(parameters), jnp.array(0), jnp.array(0))
+        start = time.perf_counter()
+        chunk = partial(_chunk, (data, constants, run_key), optimizer, loss, draw, batch_size)
+        losses: list[np.ndarray] = []
+        compile_seconds, interrupted = 0.0, False
+        done, length = 0, 1
+        bar = tqdm(total=steps, unit="step", disable=not progress, smoothing=0.05)
+        try:
+            with bar:
+                while done < steps:
+                    began = time.perf_counter()
+                    length = min(length, steps - done)
+                    state, values = chunk(state, jnp.array(length))
+                    losses.append(np.asarray(values)[:length])
+                    done += length
+                    seconds = time.perf_counter() - began
+                    bar.update(length)
+                    bar.set_postfix(loss=f"{_recent(losses):.3g}", refresh=False)
+                    if done == 1:
+                        compile_seconds, length = seconds, 20
+                    else:
+                        length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
+        except KeyboardInterrupt:
+            interrupted = True
+            warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=2)
+        skipped, seconds = int(state.skipped), time.perf_counter() - start
+    trained = eqx.combine(state.parameters, constants)
+    if done and skipped >= done:
+        raise RuntimeError(_diagnosis(lagrangian, batch, done))
+    history = np.concatenate(losses) if losses else np.zeros(0)
+    return trained, History(history, skipped, seconds, compile_seconds, interrupted)
+
+
+@eqx.filter_jit
+def _chunk(fixed, optimizer, loss, draw, batch_size, state: _State, length):
+    """`length` steps of training; returns the new state and a buffer of losses."""
+    data, constants, run_key = fixed
+
+    def objective(parameters, batch):
+        with jax.numpy_dtype_promotion("strict"):
+            return loss(eqx.combine(parameters, constants), batch)
+
+    def step(index, carry):
+        state, losses = carry
+        key = jax.random.fold_in(run_key, state.step)
+        if draw is None:
+            chosen = jax.random.randint(key, (batch_size,), 0, len(data[0]))
+            batch = jax.tree.map(lambda x: x[chosen], data)
+        else:
+            batch = draw(key)
+        value, gradient = jax.value_and_grad(objective)(state.parameters, batch)
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.parameters)
+        finite = jnp.isfinite(optax.tree.norm(updates)) & jnp.isfinite(value)
+        after = (optax.apply_updates(state.parameters, updates), optimizer_state)
+        before = (state.parameters, state.optimizer)
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+        state = _State(*kept, state.step + 1, state.skipped + ~finite)
+        return state, losses.at[index].set(value)
+
+    dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
+    losses = jnp.zeros(LONGEST_CHUNK, dtype)
+    return jax.lax.fori_loop(0, length, step, (state, losses))
+
+
+def _states(data, draw, batch, key):
+    """The states that set the standardisation: all the data, or a few thousand fresh samples."""
+    if data is not None:
+        return data[0], data[1]
+    try:
+        q, v, *_ = batch
+        samples = len(q)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            "To standardise the features, fit takes q and v as the first two members of a batch, "
+            f"but the batch is a {type(batch).__name__}. Pass standardise=False, and call "
+            "noetherax.standardise(lagrangian, q, v) before."
+        ) from error
+    draws = max(1, STANDARDISATION_SAMPLES // max(1, samples))
+    batches = jax.jit(jax.vmap(draw))(jax.random.split(key, draws))
+    return tuple(x.reshape(-1, *x.shape[2:]) for x in batches[:2])
+
+
+def _recent(losses: list[np.ndarray]) -> float:
+    recent = losses[-1]
+    finite = recent[np.isfinite(recent)]
+    return float(np.mean(finite)) if len(finite) else float("nan")
+
+
+def _diagnosis(lagrangian, batch, steps: int) -> str:
+    message = f"None of the first {steps} updates was finite, so nothing was learned."
+    try:
+        q, v, *_ = batch
+        mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
+        condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
+        message += (
+            f" The condition number of ∂²L/∂v² on the first batch is {np.median(condition):.2g} in "
+            f"the median and {np.max(condition):.2g} at most; above {1 / np.finfo(q.dtype).eps:.1g} "
+            "the Lagrangian does not determine the acceleration. Do the features depend on every "
+            "velocity with curvature?"
+        )
+    except (TypeError, ValueError):
+        message += " Is the loss finite on this batch?"
+    return message
