@@ -1,0 +1,177 @@
+"""Laws of functions of a state: invariant features, Lagrangians and charges.
+
+They take any callables of (q, v), also ones that never heard of this package.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..charges import lift
+from ..dynamics import autodiff_terms, euler_lagrange_terms, solve_terms
+from ._evidence import ROUNDING, SOLVED, require, require_finite
+
+
+def invariance_law(function, group, q, v, coefficients) -> None:
+    """f(h·q, h_* v) = f(q, v) for group elements h."""
+    before, _, _ = _value_and_slopes(function, q, v)
+    moved_q, moved_v = _act(group, coefficients, q, v)
+    after, slope_q, slope_v = _value_and_slopes(function, moved_q, moved_v)
+    # Rounding of the transformed state, carried to the value.
+    scale = 1.0 + np.abs(before) + np.abs(after)
+    scale = scale + _size(slope_q) * np.linalg.norm(moved_q)
+    scale = scale + _size(slope_v) * np.linalg.norm(moved_v)
+    require(
+        "a group element leaves the value unchanged",
+        after - before,
+        scale,
+        ROUNDING,
+        state=(q, v),
+        precision=q.dtype,
+        coefficients=coefficients,
+    )
+
+
+def lie_derivative_law(function, group, q, v, coefficients) -> None:
+    """The derivative along every generator vanishes."""
+    _, slope_q, slope_v = _value_and_slopes(function, q, v)
+    moved_q, moved_v = (np.asarray(x) for x in _lift(group.generators, q, v))
+    slope_q, slope_v = (np.atleast_3d(x.reshape(-1, *q.shape)) for x in (slope_q, slope_v))
+    change = np.einsum("mij,aij->am", slope_q, moved_q) + np.einsum(
+        "mij,aij->am", slope_v, moved_v
+    )
+    scale = 1.0 + np.multiply.outer(_norms(moved_q), _norms(slope_q))
+    scale = scale + np.multiply.outer(_norms(moved_v), _norms(slope_v))
+    require(
+        "the Lie derivative along every generator vanishes (index: generator, component)",
+        change,
+        scale,
+        ROUNDING,
+        state=(q, v),
+        precision=q.dtype,
+    )
+
+
+def regularity_law(function, q, v) -> None:
+    """First and second derivatives are finite, also at rest and at equal velocities."""
+    for name, velocity in {
+        "the drawn state": v,
+        "rest": np.zeros_like(v),
+        "equal velocities": np.broadcast_to(v[:1], v.shape).copy(),
+    }.items():
+        for order, derivative in enumerate(_derivatives(function, q, velocity)):
+            law = f"derivatives of order {order} are finite at {name}"
+            require_finite(law, derivative, state=(q, velocity))
+
+
+def completeness_law(function, group, points: int, space: int, dtype=np.float64) -> None:
+    """At a generic state there are as many independent features as coordinates beyond the orbits."""
+    q, v = np.random.default_rng(3).normal(size=(2, points, space)).astype(dtype)
+    _, slope_q, slope_v = _value_and_slopes(function, q, v)
+    jacobian = np.concatenate([slope_q.reshape(-1, q.size), slope_v.reshape(-1, v.size)], axis=1)
+    orbit = np.concatenate(
+        [np.asarray(x).reshape(-1, q.size) for x in _lift(group.generators, q, v)], axis=1
+    )
+    found, needed = _rank(jacobian), 2 * q.size - _rank(orbit)
+    if found < needed:
+        raise AssertionError(
+            f"features are complete: {found} of {len(jacobian)} are independent, but {needed} are "
+            f"needed ({2 * q.size} coordinates of the state minus orbits of dimension "
+            f"{2 * q.size - needed})"
+        )
+
+
+def terms_law(lagrangian, q, v) -> None:
+    """The Euler–Lagrange terms of a type's own rule equal those of automatic differentiation."""
+    own = _terms(lagrangian, q, v)
+    reference = _autodiff_terms(lagrangian, q, v)
+    for name in own._fields:
+        a, b = np.asarray(getattr(own, name)), np.asarray(getattr(reference, name))
+        # The force is a difference of terms of the size of ∂²L/∂v∂q v, which may cancel.
+        scale = 1.0 + np.abs(b).max() + np.abs(np.asarray(reference.mass_matrix)).max()
+        law = f"euler_lagrange_terms equals automatic differentiation: {name}"
+        require(law, a - b, scale, ROUNDING, state=(q, v), precision=q.dtype)
+
+
+def conservation_law(charge, lagrangian, q, v, t=0.0) -> None:
+    """dI/dt = 0 along the Lagrangian's own equations of motion."""
+    rate, scale, regular = _rate(charge, lagrangian, q, v, np.asarray(t, q.dtype))
+    if not bool(regular):
+        return  # ∂²L/∂v² is singular at this state, so that there is no motion to test.
+    require(
+        "the charge is constant along the equations of motion (index: charge)",
+        rate,
+        1.0 + np.asarray(scale),
+        SOLVED,
+        state=(q, v),
+        precision=q.dtype,
+    )
+
+
+@eqx.filter_jit
+def _value_and_slopes_jit(function, q, v):
+    slopes = jax.jacfwd(function, argnums=(0, 1))(q, v)
+    return function(q, v), *slopes
+
+
+def _value_and_slopes(function, q, v):
+    parts = _value_and_slopes_jit(function, jnp.asarray(q), jnp.asarray(v))
+    return tuple(np.asarray(x) for x in parts)
+
+
+@eqx.filter_jit
+def _derivatives(function, q, v):
+    def of_state(state):
+        return function(state[0], state[1])
+
+    state = jnp.stack([q, v])
+    return of_state(state), jax.jacrev(of_state)(state), jax.jacfwd(jax.jacrev(of_state))(state)
+
+
+@eqx.filter_jit
+def _act(group, coefficients, q, v):
+    return group.act(coefficients, q, v)
+
+
+@eqx.filter_jit
+def _lift(generators, q, v):
+    return lift(generators, q, v)
+
+
+@eqx.filter_jit
+def _terms(lagrangian, q, v):
+    return euler_lagrange_terms(lagrangian, q, v)
+
+
+@eqx.filter_jit
+def _autodiff_terms(lagrangian, q, v):
+    return autodiff_terms(lagrangian, q, v)
+
+
+@eqx.filter_jit
+def _rate(charge, lagrangian, q, v, t):
+    a, regular = solve_terms(euler_lagrange_terms(lagrangian, q, v))
+    a = a.reshape(v.shape)
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    _, rate = jax.jvp(charge, (q, v, t), (v, a, jnp.ones_like(t)))
+    slope_q, slope_v = jax.jacrev(charge, argnums=(0, 1))(q, v, t)
+    axes = (-2, -1)
+    scale = jnp.sqrt(jnp.sum(slope_q**2, axes)) * jnp.linalg.norm(v)
+    return rate, scale + jnp.sqrt(jnp.sum(slope_v**2, axes)) * jnp.linalg.norm(a), regular
+
+
+def _size(slope) -> np.ndarray:
+    return np.sqrt(np.sum(np.square(slope), axis=(-2, -1)))
+
+
+def _norms(stack: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(stack.reshape(len(stack), -1), axis=1)
+
+
+def _rank(matrix: np.ndarray) -> int:
+    if not len(matrix):
+        return 0
+    rows = np.linalg.norm(matrix, axis=1, keepdims=True)
+    tolerance = np.finfo(matrix.dtype).eps ** 0.5
+    return int(np.linalg.matrix_rank(matrix / np.where(rows > 0, rows, 1), tol=tolerance))

@@ -1,0 +1,174 @@
+"""Registries: every group, feature map and Lagrangian listed here goes through every law.
+
+To add one, write its file and add its line.
+"""
+
+from collections.abc import Callable
+
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import noetherax as nx
+
+
+class Cylindrical(nx.AffineGroup):
+    """The worked example of the docs: spin about z, lift along z."""
+
+    def algebra(self):
+        spin = jnp.array([[[0.0, -1, 0], [1, 0, 0], [0, 0, 0]], jnp.zeros((3, 3))])
+        lift = jnp.array([[0.0, 0, 0], [0, 0, 1]])
+        return spin, lift
+
+
+class Declared(nx.AffineGroup):
+    """A group known by its generators alone, as hashable static data."""
+
+    linear: tuple
+    shift: tuple
+
+    def __init__(self, linear, shift=None):
+        linear = np.asarray(linear, float)
+        shift = np.zeros(linear.shape[:2]) if shift is None else np.asarray(shift, float)
+        self.linear = tuple(tuple(map(tuple, matrix)) for matrix in linear.tolist())
+        self.shift = tuple(map(tuple, shift.tolist()))
+
+    def algebra(self):
+        return np.array(self.linear), np.array(self.shift)
+
+
+def turn_about(axis) -> np.ndarray:
+    """Generator of rotations about an axis of R³, x → n × x."""
+    x, y, z = np.asarray(axis, float) / np.linalg.norm(axis)
+    return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+
+
+def boosts_and_rotations() -> np.ndarray:
+    """The Lorentz algebra of diag(1, 1, 1, −1), antisymmetric matrices times the metric."""
+    generators = []
+    for j in range(4):
+        for k in range(j + 1, 4):
+            matrix = np.zeros((4, 4))
+            matrix[j, k], matrix[k, j] = 1, -1
+            generators.append(matrix @ np.diag([1.0, 1, 1, -1]))
+    return np.array(generators)
+
+
+def special_unitary() -> np.ndarray:
+    """su(2) on C² = R⁴, coordinates (Re z₁, Re z₂, Im z₁, Im z₂)."""
+    pauli = [[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]]
+    matrices = [1j * np.array(sigma, complex) for sigma in pauli]
+    return np.array([np.block([[m.real, -m.imag], [m.imag, m.real]]) for m in matrices])
+
+
+GROUPS: dict[str, Callable[[], nx.SymmetryGroup]] = {
+    "Trivial(2)": lambda: nx.Trivial(2),
+    "Rotations(2)": lambda: nx.Rotations(2),
+    "Rotations(3)": lambda: nx.Rotations(3),
+    "Rotations(4)": lambda: nx.Rotations(4),
+    "Rotations(4, axes=(0, 1, 2))": lambda: nx.Rotations(4, axes=(0, 1, 2)),
+    "Rotations(4, axes=(3, 1))": lambda: nx.Rotations(4, axes=(3, 1)),
+    "Translations(3)": lambda: nx.Translations(3),
+    "Translations(4, axes=(3,))": lambda: nx.Translations(4, axes=(3,)),
+    "Translations(4) * Rotations(4)": lambda: nx.Translations(4) * nx.Rotations(4),
+    "spatial rotations * time translation": lambda: (
+        nx.Rotations(4, axes=(0, 1, 2)) * nx.Translations(4, axes=(3,))
+    ),
+    "Cylindrical": Cylindrical,
+    "two independent planes": lambda: (
+        nx.Rotations(4, axes=(0, 1)) * nx.Rotations(4, axes=(2, 3))
+    ),
+    "oblique axis": lambda: Declared([turn_about([1, 2, 3])]),
+    "axis through another centre": lambda: Declared([turn_about([0, 0, 1])], [[1.0, 2, 0]]),
+    "oblique translation": lambda: Declared(np.zeros((1, 3, 3)), [[1.0, 1, 0]]),
+    "Lorentz": lambda: Declared(boosts_and_rotations()),
+    "SU(2)": lambda: Declared(special_unitary()),
+    "squeeze": lambda: Declared([np.diag([1.0, -1])]),
+    "weights 1 and -2": lambda: Declared([np.diag([1.0, -2])]),
+    "parabolic": lambda: Declared([[[0.0, 1], [0, 0]]], [[0.0, 1]]),
+    "charges 1 and 2 on two planes": lambda: Declared(
+        [np.kron(np.diag([1.0, 2]), [[0.0, -1], [1, 0]])]
+    ),
+}
+"""Groups by name. Points for each law are 1 and 2."""
+
+
+class HarmonicOscillator(nx.Lagrangian):
+    """½ v² − ½ k q², isotropic."""
+
+    stiffness: float = 2.0
+
+    def __call__(self, q, v):
+        return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+class Schwarzschild(nx.Lagrangian):
+    """The metric of a point mass in Cartesian coordinates (x₁, x₂, x₃, τ)."""
+
+    radius: float = 0.1
+
+    def __call__(self, q, v):
+        x, u, rate = q[0, :3], v[0, :3], v[0, 3]
+        r = jnp.sqrt(jnp.sum(x**2))
+        s = self.radius / r
+        radial = s / (1 - s) * jnp.sum(x * u) ** 2 / r**2
+        return -(1 - s) * rate**2 + jnp.sum(u**2) + radial
+
+
+def neural(group: nx.SymmetryGroup, points: int, seed: int = 0, **options) -> nx.NeuralLagrangian:
+    """A neural Lagrangian with random weights and a standardisation fitted to random states."""
+    key = jax.random.key(seed)
+    options = {"width": 16} | options
+    features = group.invariant_features(points)
+    lagrangian = nx.NeuralLagrangian(features, key=key, dtype=jnp.float64, **options)
+    q, v = np.random.default_rng(seed).normal(size=(2, 64, points, group.space))
+    return nx.standardise(lagrangian, q, v)
+
+
+def away_from_origin(points: int, space: int) -> st.SearchStrategy:
+    """States for Lagrangians that are singular at q = 0: the first axis is between 1 and 3."""
+
+    def generic(seed: int):
+        q, v = np.random.default_rng(seed).normal(size=(2, points, space)).clip(-2, 2)
+        q[:, 0] = 2 + q[:, 0] / 2
+        return q, v
+
+    return st.integers(0, 2**32 - 1).map(generic)
+
+
+LAGRANGIANS: dict[str, Callable[[], tuple]] = {
+    "harmonic oscillator": lambda: (HarmonicOscillator(), nx.Rotations(3), 2, None),
+    "Kepler": lambda: (
+        nx.systems.Kepler().lagrangian,
+        nx.Rotations(3),
+        1,
+        away_from_origin(1, 3),
+    ),
+    "Schwarzschild": lambda: (
+        Schwarzschild(),
+        GROUPS["spatial rotations * time translation"](),
+        1,
+        away_from_origin(1, 4),
+    ),
+    "sum": lambda: (
+        nx.LagrangianSum(HarmonicOscillator(), neural(nx.Rotations(3), 1)),
+        nx.Rotations(3),
+        1,
+        None,
+    ),
+    "neural, one hidden layer": lambda: (
+        neural(nx.Rotations(3), 1, depth=1),
+        nx.Rotations(3),
+        1,
+        None,
+    ),
+    "neural, three hidden layers, tanh": lambda: (
+        neural(nx.Rotations(3), 1, depth=3, activation=jnp.tanh),
+        nx.Rotations(3),
+        1,
+        None,
+    ),
+}
+"""Lagrangians by name: `(lagrangian, group, points, state strategy or None)`. A random-weight neural
+Lagrangian of every group in `GROUPS` is tested beside these."""

@@ -1,0 +1,74 @@
+import helpers
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+from noetherax import testing
+
+
+@pytest.mark.parametrize("name", helpers.LAGRANGIANS)
+def test_energy_is_conserved(name):
+    lagrangian, group, points, strategy = helpers.LAGRANGIANS[name]()
+    testing.check_charge(
+        nx.Energy(lagrangian),
+        lagrangian,
+        points=points,
+        space=group.space,
+        state_strategy=strategy,
+    )
+
+
+def test_a_plain_network_loses_angular_momentum():
+    plain = helpers.neural(nx.Trivial(3), 1)
+    charge = nx.Rotations(3).noether_charge(plain)
+    with pytest.raises(AssertionError, match="constant along the equations of motion"):
+        testing.check_charge(charge, plain, points=1, space=3)
+
+
+class Galilean(nx.SymmetryGroup):
+    """Boosts ξ_a = t e_a: generators that depend on time, and a boundary term."""
+
+    space: int = 3
+    dimension: int = 3
+
+    def generators(self, q, t=0.0):
+        t = jnp.asarray(t, q.dtype)
+        return t * jnp.broadcast_to(jnp.eye(3, dtype=q.dtype)[:, None], (3, *q.shape))
+
+    def act(self, coefficients, q, v, t=0.0):
+        return q + t * coefficients, v + coefficients
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+def two_bodies(q, v):
+    masses = jnp.array([[1.0], [3.0]])
+    return 0.5 * jnp.sum(masses * v**2) - jnp.sum((q[0] - q[1]) ** 2)
+
+
+def test_boosts_conserve_the_centre_of_mass_motion():
+    def boundary(q, t):
+        return q[0] + 3 * q[1]
+
+    charge = Galilean().noether_charge(two_bodies, boundary=boundary)
+    testing.check_charge(charge, two_bodies, points=2, space=3)
+    with pytest.raises(AssertionError, match="constant along"):
+        without = Galilean().noether_charge(two_bodies)
+        testing.check_charge(without, two_bodies, points=2, space=3)
+
+
+def test_the_lift_of_a_time_dependent_generator_moves_velocities():
+    q, v = np.zeros((2, 1, 3))
+    of_q, of_v = nx.lift(Galilean().generators, q, v, 0.0)
+    assert not np.any(of_q)
+    assert np.array_equal(of_v[:, 0], np.eye(3))
+
+
+def test_charges_from_momenta_are_the_same():
+    lagrangian = helpers.neural(nx.Rotations(3), 1)
+    charge = nx.Rotations(3).noether_charge(lagrangian)
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+    p = nx.momentum(lagrangian, q, v)
+    assert np.array_equal(charge(q, v), charge.at_momentum(q, p))

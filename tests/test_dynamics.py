@@ -1,0 +1,127 @@
+import helpers
+import jax
+import jax.numpy as jnp
+import lineax as lx
+import numpy as np
+import pytest
+
+import noetherax as nx
+from noetherax.dynamics import autodiff_terms
+
+
+def test_kepler_acceleration_is_newtons():
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+    lagrangian = nx.systems.KeplerLagrangian(mass=2.0, strength=3.0)
+    expected = -1.5 * q / np.linalg.norm(q) ** 3
+    assert np.allclose(nx.acceleration(lagrangian, q, v), expected, rtol=1e-13)
+
+
+def test_schwarzschild_acceleration_is_the_geodesic_equation():
+    """Against the Christoffel symbols in polar coordinates (Misner, Thorne, Wheeler, box 31.2)."""
+    r, rs = 2.0, 0.3
+    r_dot, phi_dot, tau_dot = 0.1, 0.4, 1.2
+    q = np.array([[r, 0.0, 0.0, 5.0]])
+    v = np.array([[r_dot, r * phi_dot, 0.0, tau_dot]])
+    f = 1 - rs / r
+    r_ddot = (
+        -rs * f / (2 * r**2) * tau_dot**2 + rs / (2 * r**2 * f) * r_dot**2 + r * f * phi_dot**2
+    )
+    phi_ddot = -2 / r * r_dot * phi_dot
+    tau_ddot = -rs / (r**2 * f) * r_dot * tau_dot
+    expected = [r_ddot - r * phi_dot**2, 2 * r_dot * phi_dot + r * phi_ddot, 0.0, tau_ddot]
+    actual = nx.acceleration(helpers.Schwarzschild(radius=rs), q, v)
+    assert np.allclose(actual[0], expected, rtol=1e-12, atol=1e-14)
+
+
+def test_double_pendulum_is_the_textbook_one():
+    """A mass matrix that depends on the configuration, and a velocity-dependent force."""
+
+    def lagrangian(q, v):
+        (a, b), (da, db) = q[:, 0], v[:, 0]
+        return da**2 + 0.5 * db**2 + da * db * jnp.cos(a - b) + 2 * jnp.cos(a) + jnp.cos(b)
+
+    a, b, da, db = 0.4, -0.7, 1.1, -0.3
+    sine, cosine = np.sin(a - b), np.cos(a - b)
+    mass = np.array([[2, cosine], [cosine, 1]])
+    force = np.array([-(db**2) * sine - 2 * np.sin(a), da**2 * sine - np.sin(b)])
+    actual = nx.acceleration(lagrangian, np.array([[a], [b]]), np.array([[da], [db]]))
+    assert np.allclose(actual[:, 0], np.linalg.solve(mass, force), rtol=1e-13)
+
+
+def test_momentum_and_energy():
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 3))
+    lagrangian = helpers.HarmonicOscillator()
+    assert np.allclose(nx.momentum(lagrangian, q, v), v)
+    assert np.isclose(nx.energy(lagrangian, q, v), 0.5 * np.sum(v**2) + np.sum(q**2))
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_weight_gradients_of_the_closed_form_equal_autodiff(points):
+    """The terms are what training differentiates, so their derivatives must agree as well."""
+    group = nx.Translations(3) * nx.Rotations(3) if points == 2 else nx.Trivial(3)
+    lagrangian = helpers.neural(group, points)
+    q, v = np.random.default_rng(0).normal(size=(2, 4, points, 3))
+    weights = np.random.default_rng(1).normal(size=(4, 3 * points))
+
+    def objective(rule, lagrangian):
+        mass, force = rule(lagrangian, q, v)
+        return jnp.sum(weights * force) + jnp.sum(jnp.sin(mass))
+
+    import equinox as eqx
+
+    closed = eqx.filter_grad(lambda net: objective(nx.euler_lagrange_terms, net))(lagrangian)
+    generic = eqx.filter_grad(lambda net: objective(autodiff_terms, net))(lagrangian)
+    for a, b in zip(*map(jax.tree.leaves, (closed.network, generic.network)), strict=True):
+        assert np.allclose(a, b, rtol=1e-9, atol=1e-11 * np.abs(b).max())
+
+
+def test_leading_axes_are_batches():
+    lagrangian = helpers.neural(nx.Rotations(3), 1)
+    q, v = np.random.default_rng(0).normal(size=(2, 3, 5, 1, 3))
+    mass, force = nx.euler_lagrange_terms(lagrangian, q, v)
+    assert mass.shape == (3, 5, 3, 3)
+    assert force.shape == (3, 5, 3)
+    one = nx.euler_lagrange_terms(lagrangian, q[1, 2], v[1, 2])
+    assert np.allclose(mass[1, 2], one.mass_matrix, rtol=1e-12)
+    batched = nx.acceleration(lagrangian, q, v)
+    assert np.allclose(batched[1, 2], nx.acceleration(lagrangian, q[1, 2], v[1, 2]), rtol=1e-9)
+
+
+SINGULAR = {
+    "no curvature": lambda q, v: jnp.sum(q * v),
+    "homogeneous of degree one": lambda q, v: jnp.sqrt(jnp.sum(v**2)),
+    "one direction": lambda q, v: 0.5 * jnp.sum(v * jnp.array([0.1, 0.3, 0.7])) ** 2 - jnp.sum(q),
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_a_singular_mass_matrix_is_reported(name):
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+    with pytest.raises(RuntimeError, match="mass matrix"):
+        nx.acceleration(SINGULAR[name], q, v)
+    quiet = nx.acceleration(SINGULAR[name], q, v, throw=False)
+    assert np.all(np.isnan(quiet))
+
+
+def test_the_linear_solver_can_be_chosen():
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+    lagrangian = helpers.HarmonicOscillator()
+    for solver in (lx.QR(), lx.AutoLinearSolver(well_posed=True), lx.SVD()):
+        assert np.allclose(nx.acceleration(lagrangian, q, v, linear_solver=solver), -2 * q)
+
+
+def test_users_register_a_faster_rule():
+    class Free(nx.Lagrangian):
+        def __call__(self, q, v):
+            return 0.5 * jnp.sum(v**2)
+
+    @nx.euler_lagrange_terms.register
+    def _(lagrangian: Free, q, v):
+        size = q.shape[-2] * q.shape[-1]
+        mass = jnp.broadcast_to(jnp.eye(size), (*q.shape[:-2], size, size))
+        return nx.EulerLagrangeTerms(mass, jnp.ones((*q.shape[:-2], size)))
+
+    # The rule is used (it is deliberately not the true force), and the law would catch it.
+    assert np.all(nx.acceleration(Free(), np.zeros((1, 3)), np.zeros((1, 3))) == 1)
+    with pytest.raises(AssertionError, match="equals automatic differentiation: force"):
+        nx.testing.check_lagrangian(Free(), nx.Rotations(3), points=1)

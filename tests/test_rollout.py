@@ -1,0 +1,183 @@
+import diffrax
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+
+KEPLER = nx.systems.Kepler(eccentricity=0.3)
+
+
+def test_error_estimating_solvers_follow_the_exact_orbit():
+    ts = np.linspace(0, 20, 11)
+    q0, v0 = KEPLER.initial_state()
+    trajectory = nx.rollout(KEPLER.lagrangian, q0, v0, ts=ts, solver=diffrax.Dopri8())
+    q, v = KEPLER.reference(ts)
+    # Global error of an adaptive solver at local tolerance 1e-8 over three periods.
+    assert np.allclose(trajectory.q, q, atol=1e-5)
+    assert np.allclose(trajectory.v, v, atol=1e-5)
+    assert trajectory.p is None
+    assert np.array_equal(trajectory.ts, ts)
+
+
+def test_rk4_has_order_four():
+    ts = np.linspace(0, 5, 6)
+    exact, _ = KEPLER.reference(ts)
+    errors = []
+    for dt in (0.02, 0.01):
+        trajectory = nx.rollout(
+            KEPLER.lagrangian, *KEPLER.initial_state(), ts=ts, dt=dt, solver=nx.RK4()
+        )
+        errors.append(np.abs(trajectory.q - exact).max())
+    assert 3.7 < np.log2(errors[0] / errors[1]) < 4.5
+
+
+def test_drift_of_a_charge_falls_with_the_order_of_the_integrator():
+    """Exact in continuous time: what is left is the integrator's error."""
+    lagrangian = nx.LagrangianSum(
+        helpers.HarmonicOscillator(), Scaled(helpers.neural(nx.Rotations(3), 1), 1e-4)
+    )
+    charge = nx.Rotations(3).noether_charge(lagrangian)
+    q0, v0 = np.random.default_rng(0).normal(size=(2, 1, 3))
+    drifts = []
+    for dt in (0.1, 0.05):
+        trajectory = nx.rollout(
+            lagrangian, q0, v0, ts=np.linspace(0, 5, 6), dt=dt, solver=nx.RK4()
+        )
+        drifts.append(float(nx.drift(charge, trajectory).max()))
+    assert np.log2(drifts[0] / drifts[1]) > 3.7
+    # Negative control: without the symmetry a smaller step does not help.
+    broken = nx.LagrangianSum(
+        helpers.HarmonicOscillator(), Scaled(helpers.neural(nx.Trivial(3), 1), 1e-4)
+    )
+    charge = nx.Rotations(3).noether_charge(broken)
+    drifts = []
+    for dt in (0.1, 0.05):
+        trajectory = nx.rollout(broken, q0, v0, ts=np.linspace(0, 5, 6), dt=dt, solver=nx.RK4())
+        drifts.append(float(nx.drift(charge, trajectory).max()))
+    assert np.log2(drifts[0] / drifts[1]) < 0.5
+
+
+class Scaled(nx.Lagrangian):
+    """A small multiple of another Lagrangian: a perturbation that keeps the mass matrix regular."""
+
+    lagrangian: nx.Lagrangian
+    factor: float
+
+    def __call__(self, q, v):
+        return self.factor * self.lagrangian(q, v)
+
+
+def test_fixed_steps_land_on_the_times():
+    ts = np.array([0.0, 0.1, 0.35, 1.0])
+    q0, v0 = KEPLER.initial_state()
+    coarse = nx.rollout(KEPLER.lagrangian, q0, v0, ts=ts, solver=nx.RK4())
+    assert int(coarse.stats["num_accepted_steps"]) == 3
+    fine = nx.rollout(KEPLER.lagrangian, q0, v0, ts=ts, dt=0.05, solver=nx.RK4())
+    assert int(fine.stats["num_accepted_steps"]) == 2 + 5 + 13
+
+
+def test_reverse_and_forward_gradients_agree_with_differences():
+    ts = np.linspace(0, 1, 5)
+    q0, v0 = KEPLER.initial_state()
+
+    def final_radius(strength):
+        lagrangian = Attraction(strength)
+        return jnp.sum(nx.rollout(lagrangian, q0, v0, ts=ts, dt=0.02, solver=nx.RK4()).q[-1] ** 2)
+
+    reverse = jax.grad(final_radius)(1.0)
+    step = 1e-5
+    difference = (final_radius(1.0 + step) - final_radius(1.0 - step)) / (2 * step)
+    assert np.isclose(reverse, difference, rtol=1e-7)
+
+
+class Attraction(nx.Lagrangian):
+    strength: jax.Array | float
+
+    def __call__(self, q, v):
+        return 0.5 * jnp.sum(v**2) + self.strength / jnp.linalg.norm(q)
+
+
+def test_rollouts_vmap_over_initial_states():
+    q0, v0 = KEPLER.initial_state()
+    v0 = jnp.stack([v0, 1.01 * v0])
+    ts = np.linspace(0, 1, 3)
+    both = eqx.filter_vmap(
+        lambda v: nx.rollout(KEPLER.lagrangian, q0, v, ts=ts, dt=0.1, solver=nx.RK4())
+    )(v0)
+    assert both.q.shape == (2, 3, 1, 3)
+    one = nx.rollout(KEPLER.lagrangian, q0, v0[1], ts=ts, dt=0.1, solver=nx.RK4())
+    assert np.allclose(both.q[1], one.q, rtol=1e-13)
+
+
+def falls_off(q, v):
+    """A Lagrangian whose motion leaves the finite numbers in finite time."""
+    return 0.5 * jnp.sum(v**2) + jnp.sum(q**4)
+
+
+def test_divergence_is_reported():
+    state = np.ones((1, 1)), np.ones((1, 1))
+    ts = np.linspace(0, 10, 11)
+    with pytest.raises(RuntimeError, match="[Nn]onfinite"):
+        nx.rollout(falls_off, *state, ts=ts, solver=nx.RK4())
+    quiet = nx.rollout(falls_off, *state, ts=ts, solver=nx.RK4(), throw=False)
+    assert quiet.result == diffrax.RESULTS.nonfinite
+    assert quiet.result != diffrax.RESULTS.successful
+
+
+def test_options_of_diffrax_pass_through():
+    q0, v0 = KEPLER.initial_state()
+    trajectory = nx.rollout(
+        KEPLER.lagrangian,
+        q0,
+        v0,
+        ts=np.array([0.0, 1.0]),
+        stepsize_controller=diffrax.ConstantStepSize(),
+        dt0=0.1,
+        max_steps=100,
+        saveat=diffrax.SaveAt(steps=True),
+    )
+    assert trajectory.q.shape == (100, 1, 3)
+    assert int(trajectory.stats["num_accepted_steps"]) == 10
+
+
+MISTAKES = {
+    "one time": (dict(ts=np.array([0.0])), "at least two times"),
+    "backwards": (dict(ts=np.array([1.0, 0.0])), "strictly increasing"),
+    "negative step": (dict(ts=np.array([0.0, 1.0]), dt=-0.1), "dt must be positive"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(name):
+    arguments, message = MISTAKES[name]
+    with pytest.raises(ValueError, match=message):
+        nx.rollout(KEPLER.lagrangian, *KEPLER.initial_state(), **arguments)
+
+
+def test_drift_is_relative_to_the_start_or_to_a_scale():
+    q = np.array([[[1.0, 0, 0]], [[2.0, 0, 0]]])
+    trajectory = nx.Trajectory(
+        jnp.array([0.0, 1.0]), jnp.asarray(q), jnp.zeros((2, 1, 3)), None, {},
+        diffrax.RESULTS.successful,
+    )  # fmt: skip
+    assert np.allclose(nx.drift(lambda q, v, t: q.ravel(), trajectory), [0, 1])
+    assert np.allclose(nx.drift(lambda q, v, t: q.ravel(), trajectory, scale=4.0), [0, 0.25])
+    with pytest.raises(RuntimeError, match="zero at the start"):
+        nx.drift(lambda q, v, t: v.ravel(), trajectory)
+
+
+def test_momenta_are_used_where_the_solver_has_them():
+    lagrangian = helpers.HarmonicOscillator()
+    q, v = np.random.default_rng(0).normal(size=(2, 4, 1, 3))
+    trajectory = nx.Trajectory(
+        jnp.arange(4.0), jnp.asarray(q), jnp.asarray(v), jnp.asarray(2 * v), {},
+        diffrax.RESULTS.successful,
+    )  # fmt: skip
+    charge = nx.Rotations(3).noether_charge(lagrangian)
+    values = np.cross(q, 2 * v)[:, 0]
+    expected = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
+    assert np.allclose(nx.drift(charge, trajectory), expected)

@@ -1,0 +1,203 @@
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import noetherax as nx
+
+KEY = jax.random.key(0)
+SMALL = dict(progress=False, key=KEY)
+
+
+def model(**options):
+    features = nx.Rotations(3).invariant_features(1)
+    options = {"width": 16, "dtype": jnp.float64} | options
+    return nx.NeuralLagrangian(features, key=KEY, **options)
+
+
+def observations(samples=256, seed=0):
+    q, v = np.random.default_rng(seed).normal(size=(2, samples, 1, 3))
+    return q, v, -2 * q
+
+
+def test_training_from_arrays_lowers_the_error():
+    data = observations()
+    trained, history = nx.fit(model(), data, steps=400, **SMALL)
+    before = nx.acceleration_loss(nx.standardise(model(), *data[:2]), data)
+    after = nx.acceleration_loss(trained, data)
+    assert after < 0.1 * before
+    assert history.loss.shape == (400,)
+    assert history.skipped == 0
+    assert not history.interrupted
+
+
+def test_training_from_a_sampler():
+    sampler = nx.systems.Kepler().sampler(batch_size=64)
+    trained, history = nx.fit(model(), sampler, steps=300, **SMALL)
+    assert np.median(history.loss[-50:]) < 0.1 * np.median(history.loss[:50])
+
+
+def test_the_same_key_gives_the_same_weights():
+    first, _ = nx.fit(model(), observations(), steps=30, **SMALL)
+    second, _ = nx.fit(model(), observations(), steps=30, **SMALL)
+    assert eqx.tree_equal(first, second)
+
+
+def test_the_model_given_is_not_changed():
+    given = model()
+    copy = jax.tree.map(lambda x: x, given)
+    nx.fit(given, observations(), steps=5, **SMALL)
+    assert eqx.tree_equal(given, copy)
+
+
+class HeldAsArray(nx.InvariantFeatures):
+    """Features with an array field, which `eqx.is_inexact_array` takes for a parameter."""
+
+    matrix: np.ndarray
+    num_features: int = 3
+
+    def __call__(self, q, v):
+        x = jnp.concatenate([q, v])
+        products = x @ self.matrix @ x.T
+        return jnp.stack([products[0, 0], products[0, 1], products[1, 1]])
+
+
+def test_only_network_weights_train():
+    """With weight decay every array the optimiser can reach would shrink."""
+    lagrangian = nx.NeuralLagrangian(
+        HeldAsArray(np.eye(3)), width=16, key=KEY, dtype=jnp.float64
+    )
+    optimizer = optax.adamw(1e-3, weight_decay=0.1)
+    once, _ = nx.fit(lagrangian, observations(), steps=20, optimizer=optimizer, **SMALL)
+    assert np.array_equal(once.features.matrix, np.eye(3))
+    assert not np.array_equal(once.network.layers[0].weight, lagrangian.network.layers[0].weight)
+    assert once.standardisation.fitted
+    # Other data: the standardisation stays as it was fitted the first time.
+    other = tuple(3 * x for x in observations(seed=1))
+    twice, _ = nx.fit(once, other, steps=20, optimizer=optimizer, **SMALL)
+    assert eqx.tree_equal(twice.standardisation, once.standardisation)
+    # Negative control: a mask of all arrays moves the features too.
+    mask = jax.tree.map(eqx.is_inexact_array, lagrangian)
+    moved, _ = nx.fit(
+        lagrangian, observations(), steps=20, optimizer=optimizer, trainable=mask, **SMALL
+    )
+    assert not np.array_equal(moved.features.matrix, np.eye(3))
+
+
+def test_parameters_of_analytic_lagrangians_train():
+    class Spring(nx.Lagrangian):
+        stiffness: jax.Array
+
+        def __call__(self, q, v):
+            return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+    spring = Spring(jnp.array(1.0))
+    trained, _ = nx.fit(
+        spring, observations(), steps=300, optimizer=optax.adam(0.02), **SMALL
+    )
+    assert np.isclose(trained.stiffness, 2.0, atol=1e-2)
+
+
+def test_updates_that_are_not_finite_are_left_out_and_counted():
+    def sampler(key):
+        # One batch in eight or so holds a state at which the acceleration is not finite.
+        q, v, a = (jax.random.normal(k, (8, 1, 3)) for k in jax.random.split(key, 3))
+        broken = jax.random.bernoulli(jax.random.fold_in(key, 7), 0.12)
+        return q, v, jnp.where(broken & (jnp.arange(8) == 0)[:, None, None], jnp.inf, a)
+
+    trained, history = nx.fit(
+        nx.standardise(model(), *observations()[:2]),
+        sampler,
+        steps=100,
+        standardise=False,
+        **SMALL,
+    )
+    assert 2 <= history.skipped <= 40
+    assert history.skipped == np.sum(~np.isfinite(history.loss))
+    assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(eqx.filter(trained, eqx.is_array)))
+
+
+def test_a_lagrangian_that_determines_no_motion_is_diagnosed():
+    class Linear(nx.Lagrangian):
+        weight: jax.Array
+
+        def __call__(self, q, v):
+            return self.weight * jnp.sum(q * v)
+
+    with pytest.raises(RuntimeError, match="None of the first 10 updates was finite"):
+        nx.fit(Linear(jnp.array(1.0)), observations(), steps=10, **SMALL)
+
+
+def test_any_loss_of_any_batch():
+    def loss(lagrangian, batch):
+        force = jax.vmap(lambda q: lagrangian(q, jnp.zeros_like(q)))(batch["positions"])
+        return jnp.mean((force - batch["target"]) ** 2)
+
+    def sampler(key):
+        q = jax.random.normal(key, (32, 1, 3))
+        return {"positions": q, "target": jnp.sum(q**2, axis=(1, 2))}
+
+    lagrangian = nx.standardise(model(), *observations()[:2])
+    _, history = nx.fit(lagrangian, sampler, steps=200, loss=loss, standardise=False, **SMALL)
+    assert np.mean(history.loss[-20:]) < 0.1 * np.mean(history.loss[:20])
+    with pytest.raises(TypeError, match="call noetherax.standardise"):
+        nx.fit(lagrangian, sampler, steps=2, loss=loss, **SMALL)
+
+
+def nan_at(array, index):
+    array = array.copy()
+    array[index] = np.nan
+    return array
+
+
+Q, V, A = observations(16)
+MISTAKES = {
+    "nan": ((Q, nan_at(V, (3, 0, 1)), A), ValueError, r"v is not finite in 1 of 16 .*\(3, 0, 1\)"),
+    "two arrays": ((Q, V), TypeError, r"\(q, v, a\)"),
+    "no points axis": ((Q[:, 0], V[:, 0], A[:, 0]), ValueError, r"q\[:, None, :\]"),
+    "shapes": ((Q, V, A[:5]), ValueError, "same shape"),
+    "empty": ((Q[:0], V[:0], A[:0]), ValueError, "empty"),
+    "integers": ((Q.astype(int), V, A), TypeError, "q must hold floating-point"),
+    "precision": (tuple(x.astype(np.float32) for x in (Q, V, A)), TypeError, "same precision"),
+    "space": (tuple(x[..., :2] for x in (Q, V, A)), ValueError, "3 entries on its last axis"),
+    "points": (
+        tuple(np.concatenate([x, x], axis=1) for x in (Q, V, A)),
+        ValueError,
+        r"for 1 point\(s\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_wrong_data_are_named_before_training(name):
+    data, error, message = MISTAKES[name]
+    with pytest.raises(error, match=message):
+        nx.fit(model(), data, steps=10, **SMALL)
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="steps must be a positive integer"):
+        nx.fit(model(), observations(), steps=0, **SMALL)
+    with pytest.raises(ValueError, match="nothing to train"):
+        nx.fit(helpers.HarmonicOscillator(), observations(), steps=1, **SMALL)
+    with pytest.raises(ValueError, match="q is not finite"):
+        nx.fit(model(), lambda key: (jnp.full((4, 1, 3), jnp.nan),) * 3, steps=1, **SMALL)
+
+
+def test_a_weak_symmetry_of_the_data_shows_in_unseen_orientations():
+    """What a symmetry is for: trained in one plane, the same error in any other."""
+    data = nx.systems.Kepler().sampler(batch_size=128, noise=0.0)
+    trained, _ = nx.fit(model(), data, steps=300, **SMALL)
+    q, v, a = data(jax.random.key(5))
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    tilted = tuple(x @ turn.T for x in (q, v, a))
+    assert np.isclose(
+        nx.acceleration_loss(trained, tilted), nx.acceleration_loss(trained, (q, v, a)), rtol=1e-6
+    )
+    features = nx.Trivial(3).invariant_features(1)
+    plain = nx.NeuralLagrangian(features, width=16, key=KEY, dtype=jnp.float64)
+    plain, _ = nx.fit(plain, data, steps=300, **SMALL)
+    assert nx.acceleration_loss(plain, tilted) > 3 * nx.acceleration_loss(plain, (q, v, a))
