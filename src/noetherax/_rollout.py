@@ -95,8 +95,9 @@ def rollout(
     options = {"dt0": None} | options | {"throw": False}
     solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
     q, v = solution.ys
-    finite = jnp.all(jnp.isfinite(q)) & jnp.all(jnp.isfinite(v))
-    failed = (solution.result == diffrax.RESULTS.successful) & ~finite
+    finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
+    unused = jnp.isinf(solution.ts)  # Diffrax pads what SaveAt(steps=True) does not need
+    failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
     result = diffrax.RESULTS.where(failed, diffrax.RESULTS.nonfinite, solution.result)
     trajectory = Trajectory(solution.ts, q, v, None, solution.stats, result)
     if throw:

@@ -1,4 +1,4 @@
-from typing import Self, final
+from typing import final
 
 import equinox as eqx
 import jax
@@ -29,7 +29,7 @@ class Standardisation(eqx.Module):
     fitted: Bool[Array, ""]
 
     @classmethod
-    def identity(cls, num_features: int, dtype) -> Self:
+    def identity(cls, num_features: int, dtype) -> "Standardisation":
         """The standardisation that changes nothing, and is still to be fitted."""
         return cls(
             mean=jnp.zeros(num_features, dtype),
@@ -43,7 +43,7 @@ class Standardisation(eqx.Module):
         features: InvariantFeatures,
         q: Float[FloatArray, "samples points space"],
         v: Float[FloatArray, "samples points space"],
-    ) -> Self:
+    ) -> "Standardisation":
         """Mean and floored deviation of `features` over the samples `(q, v)`."""
         values = jax.vmap(features)(q, v)
         reference = jax.vmap(features)(_isotropic(q, 0), _isotropic(v, 1))

@@ -161,7 +161,7 @@ def _rate(charge, lagrangian, q, v, t):
     return rate, scale + jnp.sqrt(jnp.sum(slope_v**2, axes)) * jnp.linalg.norm(a), regular
 
 
-def _size(slope) -> np.ndarray:
+def _size(slope):
     return np.sqrt(np.sum(np.square(slope), axis=(-2, -1)))
 
 

@@ -189,16 +189,14 @@ def _states(data, draw, batch, key):
     """The states that set the standardisation: all the data, or a few thousand fresh samples."""
     if data is not None:
         return data[0], data[1]
-    try:
-        q, v, *_ = batch
-        samples = len(q)
-    except (TypeError, ValueError) as error:
+    first = batch[:2] if isinstance(batch, tuple | list) else ()
+    if len(first) != 2 or any(np.ndim(x) != 3 for x in first):
         raise TypeError(
-            "To standardise the features, fit takes q and v as the first two members of a batch, "
-            f"but the batch is a {type(batch).__name__}. Pass standardise=False, and call "
-            "noetherax.standardise(lagrangian, q, v) before."
-        ) from error
-    draws = max(1, STANDARDISATION_SAMPLES // max(1, samples))
+            "To standardise the features, fit takes q and v, each of shape (samples, points, space), "
+            f"as the first two members of a batch, but the batch is {eqx.tree_pformat(batch)}. Pass "
+            "standardise=False, and call noetherax.standardise(lagrangian, q, v) before."
+        )
+    draws = max(1, STANDARDISATION_SAMPLES // max(1, len(first[0])))
     batches = jax.jit(jax.vmap(draw))(jax.random.split(key, draws))
     return tuple(x.reshape(-1, *x.shape[2:]) for x in batches[:2])
 
