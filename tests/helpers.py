@@ -76,9 +76,7 @@ GROUPS: dict[str, Callable[[], nx.SymmetryGroup]] = {
         nx.Rotations(4, axes=(0, 1, 2)) * nx.Translations(4, axes=(3,))
     ),
     "Cylindrical": Cylindrical,
-    "two independent planes": lambda: (
-        nx.Rotations(4, axes=(0, 1)) * nx.Rotations(4, axes=(2, 3))
-    ),
+    "two independent planes": lambda: nx.Rotations(4, axes=(0, 1)) * nx.Rotations(4, axes=(2, 3)),
     "oblique axis": lambda: Declared([turn_about([1, 2, 3])]),
     "axis through another centre": lambda: Declared([turn_about([0, 0, 1])], [[1.0, 2, 0]]),
     "oblique translation": lambda: Declared(np.zeros((1, 3, 3)), [[1.0, 1, 0]]),

@@ -46,9 +46,11 @@ def imported_rooms(path: Path, text: str) -> set[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1]
-            target = [*base, *(node.module or "").split(".")]
-            names = [[*target, alias.name] for alias in node.names] if not node.module else [target]
-            rooms |= {name[1] for name in names if len(name) > 1 and name[1]}
+            if node.module:
+                targets = [[*base, *node.module.split(".")]]
+            else:
+                targets = [[*base, alias.name] for alias in node.names]
+            rooms |= {target[1] for target in targets}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("noetherax"):
             rooms |= {(node.module or "").split(".")[1]} if "." in (node.module or "") else set()
     return rooms - {room(path)}

@@ -54,8 +54,8 @@ def test_boosts_conserve_the_centre_of_mass_motion():
 
     charge = Galilean().noether_charge(two_bodies, boundary=boundary)
     testing.check_charge(charge, two_bodies, points=2, space=3)
+    without = Galilean().noether_charge(two_bodies)
     with pytest.raises(AssertionError, match="constant along"):
-        without = Galilean().noether_charge(two_bodies)
         testing.check_charge(without, two_bodies, points=2, space=3)
 
 

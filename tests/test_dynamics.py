@@ -23,9 +23,7 @@ def test_schwarzschild_acceleration_is_the_geodesic_equation():
     q = np.array([[r, 0.0, 0.0, 5.0]])
     v = np.array([[r_dot, r * phi_dot, 0.0, tau_dot]])
     f = 1 - rs / r
-    r_ddot = (
-        -rs * f / (2 * r**2) * tau_dot**2 + rs / (2 * r**2 * f) * r_dot**2 + r * f * phi_dot**2
-    )
+    r_ddot = -rs * f / (2 * r**2) * tau_dot**2 + rs / (2 * r**2 * f) * r_dot**2 + r * f * phi_dot**2
     phi_ddot = -2 / r * r_dot * phi_dot
     tau_ddot = -rs / (r**2 * f) * r_dot * tau_dot
     expected = [r_ddot - r * phi_dot**2, 2 * r_dot * phi_dot + r * phi_ddot, 0.0, tau_ddot]

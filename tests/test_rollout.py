@@ -44,9 +44,7 @@ def test_drift_of_a_charge_falls_with_the_order_of_the_integrator():
     q0, v0 = np.random.default_rng(0).normal(size=(2, 1, 3))
     drifts = []
     for dt in (0.1, 0.05):
-        trajectory = nx.rollout(
-            lagrangian, q0, v0, ts=np.linspace(0, 5, 6), dt=dt, solver=nx.RK4()
-        )
+        trajectory = nx.rollout(lagrangian, q0, v0, ts=np.linspace(0, 5, 6), dt=dt, solver=nx.RK4())
         drifts.append(float(nx.drift(charge, trajectory).max()))
     assert np.log2(drifts[0] / drifts[1]) > 3.7
     # Negative control: without the symmetry a smaller step does not help.

@@ -36,7 +36,7 @@ def test_training_from_arrays_lowers_the_error():
 
 def test_training_from_a_sampler():
     sampler = nx.systems.Kepler().sampler(batch_size=64)
-    trained, history = nx.fit(model(), sampler, steps=300, **SMALL)
+    _, history = nx.fit(model(), sampler, steps=300, **SMALL)
     assert np.median(history.loss[-50:]) < 0.1 * np.median(history.loss[:50])
 
 
@@ -67,9 +67,7 @@ class HeldAsArray(nx.InvariantFeatures):
 
 def test_only_network_weights_train():
     """With weight decay every array the optimiser can reach would shrink."""
-    lagrangian = nx.NeuralLagrangian(
-        HeldAsArray(np.eye(3)), width=16, key=KEY, dtype=jnp.float64
-    )
+    lagrangian = nx.NeuralLagrangian(HeldAsArray(np.eye(3)), width=16, key=KEY, dtype=jnp.float64)
     optimizer = optax.adamw(1e-3, weight_decay=0.1)
     once, _ = nx.fit(lagrangian, observations(), steps=20, optimizer=optimizer, **SMALL)
     assert np.array_equal(once.features.matrix, np.eye(3))
@@ -95,9 +93,7 @@ def test_parameters_of_analytic_lagrangians_train():
             return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
 
     spring = Spring(jnp.array(1.0))
-    trained, _ = nx.fit(
-        spring, observations(), steps=300, optimizer=optax.adam(0.02), **SMALL
-    )
+    trained, _ = nx.fit(spring, observations(), steps=300, optimizer=optax.adam(0.02), **SMALL)
     assert np.isclose(trained.stiffness, 2.0, atol=1e-2)
 
 

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
+import optimistix as optx
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._types import Configuration, FloatArray, Velocity, check_state
@@ -94,11 +96,14 @@ def rollout(
     options |= diffeqsolve_options
     options = {"dt0": None} | options | {"throw": False}
     solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
+    assert solution.ys is not None  # SaveAt saves something
+    assert solution.ts is not None
     q, v = solution.ys
     finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
     unused = jnp.isinf(solution.ts)  # Diffrax pads what SaveAt(steps=True) does not need
     failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
-    result = diffrax.RESULTS.where(failed, diffrax.RESULTS.nonfinite, solution.result)
+    nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
+    result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
     trajectory = Trajectory(solution.ts, q, v, None, solution.stats, result)
     if throw:
         okay = diffrax.is_okay(result)
@@ -182,9 +187,11 @@ def _steps(ts, dt: float | None, dtype) -> tuple[Float[Array, " steps"], Float[A
         raise ValueError(
             f"ts must be a vector of at least two times, but its shape is {jnp.shape(ts)}."
         )
-    if isinstance(ts, jax.core.Tracer):
+    if isinstance(ts, Tracer):
         if dt is not None:
-            raise ValueError("With dt, ts must be known outside jax.jit: it sets the number of steps.")
+            raise ValueError(
+                "With dt, ts must be known outside jax.jit: it sets the number of steps."
+            )
         return ts.astype(dtype), ts.astype(dtype)
     times = np.asarray(ts, np.float64)
     if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):

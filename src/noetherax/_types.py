@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Real
 
-
 FloatArray = Array | np.ndarray
 """Inputs may be NumPy or JAX arrays; outputs are always JAX arrays."""
 

@@ -20,9 +20,7 @@ class NoetherCharge(eqx.Module):
     """
 
     @abc.abstractmethod
-    def __call__(
-        self, q: Configuration, v: Velocity, t: Time = 0.0
-    ) -> Float[Array, " charges"]:
+    def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
         """Evaluates the charges.
 
         **Arguments:**
@@ -60,9 +58,7 @@ class MomentumMap(NoetherCharge):
     generators: GeneratorField
     boundary: Callable | None = None
 
-    def __call__(
-        self, q: Configuration, v: Velocity, t: Time = 0.0
-    ) -> Float[Array, " charges"]:
+    def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
         return self.at_momentum(q, momentum(self.lagrangian, q, v), t)
 
     def at_momentum(
@@ -84,9 +80,7 @@ class Energy(NoetherCharge):
 
     lagrangian: Callable
 
-    def __call__(
-        self, q: Configuration, v: Velocity, t: Time = 0.0
-    ) -> Float[Array, " charges"]:
+    def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
         return energy(self.lagrangian, q, v)[None]
 
 

@@ -93,13 +93,12 @@ def _gradient_and_hessian(network, x, directions):
         values, tangents = carried[..., 0, :] + layer.bias, carried[..., 1:, :]
 
     adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
-    hessian = None
+    hessian = jnp.zeros((), x.dtype)
     for layer, (tangents, slope, curvature) in zip(
         reversed(network.layers[:-1]), reversed(layers), strict=True
     ):
         weighted = (curvature * adjoint)[..., None, :] * tangents
-        part = weighted @ jnp.swapaxes(tangents, -1, -2)
-        hessian = part if hessian is None else hessian + part
+        hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
         adjoint = (slope * adjoint) @ layer.weight
     return adjoint, hessian
 

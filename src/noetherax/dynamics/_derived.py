@@ -10,9 +10,7 @@ from .._types import Configuration, FloatArray, Velocity, check_state
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms
 
 
-def momentum(
-    lagrangian: Callable, q: Configuration, v: Velocity
-) -> Float[Array, "points space"]:
+def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
 
     **Arguments:**

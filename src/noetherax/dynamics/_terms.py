@@ -1,3 +1,5 @@
+import functools
+import operator
 from collections.abc import Callable
 from functools import singledispatch
 from typing import NamedTuple
@@ -55,8 +57,7 @@ def euler_lagrange_terms(
 @euler_lagrange_terms.register
 def _(lagrangian: LagrangianSum, q, v):
     terms = [euler_lagrange_terms(term, q, v) for term in lagrangian.terms]
-    masses, forces = zip(*terms, strict=True)
-    return EulerLagrangeTerms(sum(masses[1:], masses[0]), sum(forces[1:], forces[0]))
+    return jax.tree.map(lambda *parts: functools.reduce(operator.add, parts), *terms)
 
 
 def autodiff_terms(

@@ -16,6 +16,9 @@ class Concatenation(InvariantFeatures):
 
     parts: tuple[InvariantFeatures, ...]
 
+    def __init__(self, parts: tuple[InvariantFeatures, ...]):
+        self.parts = parts
+
     @property
     def num_features(self) -> int:
         return sum(part.num_features for part in self.parts)

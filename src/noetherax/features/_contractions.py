@@ -28,6 +28,16 @@ class TensorContractions(InvariantFeatures):
     tensors: tuple[tuple[float, ...], ...] = eqx.field(static=True)
     slots: tuple[tuple[tuple[int, ...], ...], ...] = eqx.field(static=True)
 
+    def __init__(
+        self,
+        vectors: StateVectors,
+        tensors: tuple[tuple[float, ...], ...],
+        slots: tuple[tuple[tuple[int, ...], ...], ...],
+    ):
+        self.vectors = vectors
+        self.tensors = tensors
+        self.slots = slots
+
     @property
     def num_features(self) -> int:
         return sum(len(tuples) for tuples in self.slots)

@@ -25,6 +25,9 @@ class Determinants(InvariantFeatures):
 
     vectors: StateVectors
 
+    def __init__(self, vectors: StateVectors):
+        self.vectors = vectors
+
     @property
     def num_features(self) -> int:
         return math.comb(self.vectors.num_vectors, self.vectors.dim)

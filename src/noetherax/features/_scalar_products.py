@@ -28,9 +28,7 @@ class ScalarProducts(InvariantFeatures):
     vectors: StateVectors
     metric: tuple[tuple[float, ...], ...] | None = eqx.field(static=True)
 
-    def __init__(
-        self, vectors: StateVectors, metric: tuple[tuple[float, ...], ...] | None = None
-    ):
+    def __init__(self, vectors: StateVectors, metric: tuple[tuple[float, ...], ...] | None = None):
         self.vectors = vectors
         self.metric = metric
 

@@ -71,7 +71,9 @@ def affine_algebra(group) -> AffineAlgebra:
     for part, array in (("linear", linear), ("shift", shift)):
         bad = [a for a in range(len(array)) if not np.all(np.isfinite(array[a]))]
         if bad:
-            raise ValueError(f"Generator {bad[0]} of {name} is not finite: {part} = {array[bad[0]]}.")
+            raise ValueError(
+                f"Generator {bad[0]} of {name} is not finite: {part} = {array[bad[0]]}."
+            )
     # Between the rounding of one product of generators and any structure constant of interest.
     return AffineAlgebra(linear, shift, tolerance=precision**0.75)
 
@@ -155,7 +157,9 @@ def null_space(matrix: np.ndarray, tolerance: float) -> np.ndarray:
 def translations(algebra: AffineAlgebra) -> np.ndarray:
     """Orthonormal basis (rows) of the pure translations of the algebra, {b : (0, b) in the span}."""
     count, space = algebra.shift.shape
-    weights = null_space(algebra.linear.reshape(count, space * space).T, algebra.tolerance * max(count, 1))
+    weights = null_space(
+        algebra.linear.reshape(count, space * space).T, algebra.tolerance * max(count, 1)
+    )
     shifts = weights @ algebra.shift
     if not len(shifts):
         return np.zeros((0, space))

@@ -30,7 +30,7 @@ def blocks(algebra: AffineAlgebra) -> list[tuple[int, ...]]:
 
 
 def restrict(algebra: AffineAlgebra, axes: tuple[int, ...]) -> AffineAlgebra:
-    """The independent generators of an algebra restricted to `axes` that it does not mix with others."""
+    """The independent generators of an algebra on `axes` that it does not mix with others."""
     index = np.array(axes, int)
     linear = algebra.linear[:, index[:, None], index]
     shift = algebra.shift[:, index]
@@ -53,9 +53,7 @@ def _components(coupled: np.ndarray, axes: list[int]) -> list[tuple[int, ...]]:
     return components
 
 
-def _first_tied(
-    algebra: AffineAlgebra, partition: list[tuple[int, ...]]
-) -> tuple[int, ...] | None:
+def _first_tied(algebra: AffineAlgebra, partition: list[tuple[int, ...]]) -> tuple[int, ...] | None:
     """Blocks on which the algebra acts jointly, not as a direct sum; pairs first, else all of them."""
 
     def dimension(axes: tuple[int, ...]) -> int:

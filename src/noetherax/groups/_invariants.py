@@ -95,7 +95,9 @@ def _orthogonal(
         points, space, axes, None if about is None else tuple(about.tolist()), relative=relative
     )
     identity = np.array_equal(metric, np.eye(len(axes)))
-    parts: list[InvariantFeatures] = [ScalarProducts(vectors, None if identity else _nested(metric))]
+    parts: list[InvariantFeatures] = [
+        ScalarProducts(vectors, None if identity else _nested(metric))
+    ]
     if determinants and (count := Determinants(vectors).num_features):
         if count > MANY_DETERMINANTS:
             warnings.warn(

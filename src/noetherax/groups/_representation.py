@@ -19,11 +19,9 @@ def invariant_tensors(slots: list[np.ndarray], tolerance: float) -> list[np.ndar
     """
     shape = tuple(slot.shape[1] for slot in slots)
     count = len(slots[0])
-    weight_basis = _zero_weight_space(slots, tolerance)
-    if weight_basis is None:
+    basis = _zero_weight_space(slots, tolerance)
+    if basis is None:
         basis = np.eye(int(np.prod(shape))).reshape(-1, *shape)
-    else:
-        basis = weight_basis
     if not len(basis):
         return []
     size = max(1.0, max(float(np.abs(slot).max(initial=0.0)) for slot in slots))
@@ -37,8 +35,10 @@ def invariant_tensors(slots: list[np.ndarray], tolerance: float) -> list[np.ndar
     # below what the rounding of eigh leaves.
     threshold = max(tolerance**2, 1e-14) * max(float(values[-1]), 1.0) * len(basis)
     null = vectors[:, values <= threshold]
+    if not null.shape[1]:
+        return []
     tensors = np.tensordot(null.T, basis, axes=1).reshape(null.shape[1], -1)
-    real = np.concatenate([tensors.real, tensors.imag])
+    real = np.concatenate([np.real(tensors), np.imag(tensors)])
     reduced = _row_echelon(real, np.sqrt(max(tolerance, 1e-14)))
     return [tensor.reshape(shape) for tensor in _polish(reduced, slots, shape)]
 
@@ -120,4 +120,3 @@ def _polish(tensors: np.ndarray, slots: list[np.ndarray], shape) -> list[np.ndar
         close = np.abs(rounded - tensor).max() <= 1e-6 * np.abs(tensor).max()
         polished.append(rounded if close and residual(rounded) <= residual(tensor) else tensor)
     return polished
-

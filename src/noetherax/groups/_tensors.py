@@ -36,9 +36,11 @@ def tensor_invariants(
     name: str,
     max_degree: int,
 ) -> InvariantFeatures:
-    """Contractions of invariant tensors, complete up to a finite ambiguity; an error if they are not."""
+    """Contractions of invariant tensors, complete up to a finite ambiguity, or else an error."""
     vectors, slots, anchor = _vectors(block, points, space, axes)
-    kinds = [slots] * (vectors.num_vectors - vectors.anchored) + [anchor] * vectors.anchored
+    kinds = [slots] * (vectors.num_vectors - vectors.anchored)
+    if vectors.anchored:
+        kinds.append(anchor)
     needed = _independent_count(block, points)
     rng = np.random.default_rng(0)
     search = _Search(block, vectors, kinds, rng)
@@ -66,7 +68,7 @@ def tensor_invariants(
 
 def _vectors(
     block: AffineAlgebra, points: int, space: int, axes: tuple[int, ...]
-) -> tuple[StateVectors, _Slots, _Slots | None]:
+) -> tuple[StateVectors, _Slots, _Slots]:
     """The vectors of the state and how covectors on them transform (section 5 of the design)."""
     from ._invariants import centre
 
@@ -210,9 +212,9 @@ class _Search:
         count = len(self.block.shift)
         moved = np.concatenate(
             [
-                (np.einsum("aij,pj->api", self.block.linear, q) + self.block.shift[:, None]).reshape(
-                    count, -1
-                ),
+                (
+                    np.einsum("aij,pj->api", self.block.linear, q) + self.block.shift[:, None]
+                ).reshape(count, -1),
                 np.einsum("aij,pj->api", self.block.linear, v).reshape(count, -1),
             ],
             axis=1,

@@ -93,6 +93,6 @@ def _initialise(network: eqx.nn.MLP, width: int, key: PRNGKeyArray) -> eqx.nn.ML
             jax.random.split(key, hidden + 1), deviations, network.layers, strict=True
         )
     ]
-    biases = [jnp.zeros_like(layer.bias) for layer in network.layers[:-1]]
+    biases = [jnp.zeros(width, layer.weight.dtype) for layer in network.layers[:-1]]
     network = eqx.tree_at(lambda net: [layer.weight for layer in net.layers], network, weights)
     return eqx.tree_at(lambda net: [layer.bias for layer in net.layers[:-1]], network, biases)

@@ -44,9 +44,7 @@ class RK4(diffrax.AbstractSolver):
         k2 = slope(middle, advance(0.5, k1))
         k3 = slope(middle, advance(0.5, k2))
         k4 = slope(t1, advance(1.0, k3))
-        y1 = jax.tree.map(
-            lambda y, a, b, c, d: y + (a + 2 * b + 2 * c + d) / 6, y0, k1, k2, k3, k4
-        )
+        y1 = jax.tree.map(lambda y, a, b, c, d: y + (a + 2 * b + 2 * c + d) / 6, y0, k1, k2, k3, k4)
         return y1, None, dict(y0=y0, y1=y1), None, diffrax.RESULTS.successful
 
     def func(self, terms, t0, y0: PyTree, args):

@@ -7,6 +7,7 @@ import hypothesis
 import hypothesis.strategies as st
 import jax
 import numpy as np
+from hypothesis import HealthCheck
 
 from ..groups import SymmetryGroup
 from ._function_laws import (
@@ -44,12 +45,11 @@ def check_group(
         return
 
     @_settings(max_examples)
-    @hypothesis.given(
-        states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype)
-    )
+    @hypothesis.given(states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype))
     def laws(state, coefficients):
+        q, v = state
         for law in GROUP_LAWS:
-            law(group, *state, coefficients)
+            law(group, q, v, coefficients)
 
     laws()
 
@@ -81,14 +81,13 @@ def check_features(
         completeness_law(features, group, points, group.space, dtype)
 
     @_settings(max_examples)
-    @hypothesis.given(
-        states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype)
-    )
+    @hypothesis.given(states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype))
     def laws(state, coefficients):
-        regularity_law(features, *state)
+        q, v = state
+        regularity_law(features, q, v)
         if group.dimension:
-            invariance_law(features, group, *state, coefficients)
-            lie_derivative_law(features, group, *state, coefficients)
+            invariance_law(features, group, q, v, coefficients)
+            lie_derivative_law(features, group, q, v)
 
     laws()
 
@@ -125,12 +124,13 @@ def check_lagrangian(
     @_settings(max_examples)
     @hypothesis.given(state_strategy, group_elements(group, dtype=dtype))
     def laws(state, coefficients):
-        regularity_law(lagrangian, *state)
-        terms_law(lagrangian, *state)
+        q, v = state
+        regularity_law(lagrangian, q, v)
+        terms_law(lagrangian, q, v)
         if group.dimension:
-            invariance_law(lagrangian, group, *state, coefficients)
-            lie_derivative_law(lagrangian, group, *state, coefficients)
-            conservation_law(charge, lagrangian, *state)
+            invariance_law(lagrangian, group, q, v, coefficients)
+            lie_derivative_law(lagrangian, group, q, v)
+            conservation_law(charge, lagrangian, q, v)
 
     laws()
 
@@ -164,7 +164,8 @@ def check_charge(
     @_settings(max_examples)
     @hypothesis.given(state_strategy, st.floats(-2.0, 2.0, width=32))
     def laws(state, t):
-        conservation_law(charge, lagrangian, *state, t)
+        q, v = state
+        conservation_law(charge, lagrangian, q, v, t)
 
     laws()
 
@@ -176,7 +177,7 @@ def _settings(max_examples: int):
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
     )
 
 

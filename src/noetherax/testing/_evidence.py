@@ -30,7 +30,9 @@ def require(
     if not np.any(bad):
         return
     bad, error, bound = np.broadcast_arrays(bad, error, bound)
-    worst = np.unravel_index(np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), bad.shape)
+    worst = np.unravel_index(
+        np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), bad.shape
+    )
     where = f" at index {tuple(int(i) for i in worst)}" if worst else ""
     lines = [
         f"{law}: violated by {error[worst]:.3g}{where}, where {bound[worst]:.3g} is allowed",

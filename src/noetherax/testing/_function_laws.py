@@ -33,14 +33,12 @@ def invariance_law(function, group, q, v, coefficients) -> None:
     )
 
 
-def lie_derivative_law(function, group, q, v, coefficients) -> None:
+def lie_derivative_law(function, group, q, v) -> None:
     """The derivative along every generator vanishes."""
     _, slope_q, slope_v = _value_and_slopes(function, q, v)
     moved_q, moved_v = (np.asarray(x) for x in _lift(group.generators, q, v))
     slope_q, slope_v = (np.atleast_3d(x.reshape(-1, *q.shape)) for x in (slope_q, slope_v))
-    change = np.einsum("mij,aij->am", slope_q, moved_q) + np.einsum(
-        "mij,aij->am", slope_v, moved_v
-    )
+    change = np.einsum("mij,aij->am", slope_q, moved_q) + np.einsum("mij,aij->am", slope_v, moved_v)
     scale = 1.0 + np.multiply.outer(_norms(moved_q), _norms(slope_q))
     scale = scale + np.multiply.outer(_norms(moved_v), _norms(slope_v))
     require(

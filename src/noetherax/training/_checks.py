@@ -36,9 +36,9 @@ def check_observations(observations: Any) -> tuple[Array, Array, Array]:
         raise ValueError(f"q, v and a must have the same shape, but they have {shapes}.")
     if 0 in shapes["q"]:
         raise ValueError(f"observations are empty: their shape is {shapes['q']}.")
-    arrays = tuple(jnp.asarray(array) for array in observations)
-    check_batch(arrays)
-    return arrays
+    q, v, a = (jnp.asarray(array) for array in observations)
+    check_batch((q, v, a))
+    return q, v, a
 
 
 def check_batch(batch: PyTree) -> None:

@@ -58,7 +58,9 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
     try:
         line = json.dumps(header, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError) as error:
-        raise TypeError(f"metadata must be JSON (numbers, strings, lists, dicts): {error}.") from error
+        raise TypeError(
+            f"metadata must be JSON (numbers, strings, lists, dicts): {error}."
+        ) from error
     _write_atomically(path, MAGIC + line + body)
 
 
@@ -157,7 +159,9 @@ def _read(path) -> tuple[dict[str, Any], bytes]:
 
 def _write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

@@ -176,8 +176,11 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, state: _State, length):
         finite = jnp.isfinite(optax.tree.norm(updates)) & jnp.isfinite(value)
         after = (optax.apply_updates(state.parameters, updates), optimizer_state)
         before = (state.parameters, state.optimizer)
-        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
-        state = _State(*kept, state.step + 1, state.skipped + ~finite)
+        parameters, optimizer_state = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old), after, before
+        )
+        skipped = state.skipped + ~finite
+        state = _State(parameters, optimizer_state, state.step + 1, skipped)
         return state, losses.at[index].set(value)
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))

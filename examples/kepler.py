@@ -1,0 +1,246 @@
+"""Kepler's problem, learned from noisy observations with and without its symmetry.
+
+(i)  The paper's experiment: samples of one ellipse (Müller 2023, section 3.1.1; Figures 3, 4, 5, 12).
+(ii) What a symmetry is for: samples of a family of orbits, all in one plane. The models then have to
+     know the law beside an orbit, where perturbed twins go, and in planes that they never saw.
+
+Both models of an experiment see the same data, the same number of steps and the same optimiser.
+Run as `python examples/kepler.py`; see `--help` for options.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from _common import parse_arguments, print_table, section, write_results
+
+import noetherax as nx
+
+KEPLER = nx.systems.Kepler()
+FAMILY = nx.systems.KeplerFamily()
+ROTATIONS = nx.Rotations(3)
+ARMS = {"none": nx.Trivial(3), "rotations": ROTATIONS}
+TRUE_CHARGE = KEPLER.group.noether_charge(KEPLER.lagrangian)
+DT, FINAL_TIME, SAVE_EVERY = 0.01, 128.0, 0.1  # the paper's step and time
+TWIN = 1e-3  # how far away a perturbed twin starts, in every component
+UNSEEN = 4  # orbits of the family that are not in the training data
+
+# What the paper's published runs reach, from its stored trajectories and losses (maxima over time).
+PAPER = {
+    "none": dict(model_drift=np.inf, true_drift=np.inf, distance=np.inf, twin=np.inf, loss=3.0e-6),
+    "rotations": dict(model_drift=1.6e-6, true_drift=6e-4, distance=0.074, twin=0.043, loss=8.3e-6),
+}
+
+
+def train(arm: str, sampler, steps: int, key):
+    """A neural Lagrangian of the features that the arm's group leaves invariant."""
+    weights_key, batch_key = jax.random.split(key)
+    model = nx.NeuralLagrangian(ARMS[arm].invariant_features(points=1), key=weights_key)
+    return nx.fit(model, sampler, steps=steps, key=batch_key)
+
+
+@eqx.filter_jit
+def follow(lagrangian, q0, v0, ts) -> nx.Trajectory:
+    """Trajectories from a stack of initial states, by the paper's integrator in float32."""
+
+    def one(q, v):
+        return nx.rollout(lagrangian, q, v, ts=ts.value, dt=DT, solver=nx.RK4(), throw=False)
+
+    return eqx.filter_vmap(one)(q0, v0)
+
+
+class Times(eqx.Module):
+    """Times as static data: they set the number of steps, which must be known to the compiler."""
+
+    last: float = eqx.field(static=True)
+
+    @property
+    def value(self) -> np.ndarray:
+        return np.linspace(0.0, self.last, round(self.last / SAVE_EVERY) + 1)
+
+
+def exact(q0, v0, ts) -> np.ndarray:
+    """The true motion from the same states, in float64 and to twelve digits."""
+    import diffrax
+
+    with jax.enable_x64(True):
+        q0, v0 = jnp.asarray(q0, jnp.float64), jnp.asarray(v0, jnp.float64)
+        controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
+        paths = [
+            nx.rollout(
+                KEPLER.lagrangian, q, v, ts=ts.value, solver=diffrax.Dopri8(),
+                stepsize_controller=controller,
+            ).q
+            for q, v in zip(q0, v0, strict=True)
+        ]  # fmt: skip
+        return np.stack(paths)
+
+
+def distance(a, b) -> np.ndarray:
+    """‖q_a − q_b‖ at each time; infinite from where a path leaves the finite numbers."""
+    with np.errstate(all="ignore"):
+        apart = np.linalg.norm((np.asarray(a, float) - np.asarray(b, float))[:, 0], axis=-1)
+    return np.where(np.isfinite(apart), apart, np.inf)
+
+
+def worst(series) -> float:
+    """Largest value of a series, infinite if any is not a number."""
+    return float(np.max(np.where(np.isfinite(series), series, np.inf)))
+
+
+def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
+    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, trajectories)
+
+
+def stiffness(lagrangian) -> list[float]:
+    """∂a/∂q at perihelion, diagonal: what a twin feels. A network of one orbit need not know it."""
+    q, v = KEPLER.initial_state()
+    jacobian = jax.jacfwd(lambda q: nx.acceleration(lagrangian, q, v, throw=False))(q)
+    return np.diag(jacobian[0, :, 0, :]).tolist()
+
+
+def judge(model, sampler, start, truth, ts, key):
+    """Everything the table says of a model, and the series its figures show.
+
+    `start` holds the initial states and `truth` their true paths: the orbit, its twin, and orbits to
+    follow.
+    """
+    paths = follow(model, *start, ts)
+    orbit, twin = pick(paths, 0), pick(paths, 1)
+    samples = sampler(key)
+    series = {
+        "model drift": nx.drift(ROTATIONS.noether_charge(model), orbit),
+        "true drift": nx.drift(TRUE_CHARGE, orbit),
+        "distance": distance(orbit.q, truth[0]),
+        "twin": distance(orbit.q, twin.q),
+    }
+    others = [worst(distance(paths.q[i], truth[i])) for i in range(2, len(truth))]
+    numbers = {name.replace(" ", "_"): worst(values) for name, values in series.items()}
+    numbers |= {
+        "loss": float(nx.acceleration_loss(model, samples)),
+        "true_loss": float(nx.acceleration_loss(KEPLER.lagrangian, samples)),
+        "true_twin": worst(distance(truth[0], truth[1])),
+        "stiffness": stiffness(model),
+        "others": others,
+    }
+    numbers["twin_ratio"] = numbers["twin"] / numbers["true_twin"]
+    return numbers, series, (orbit, twin)
+
+
+def initial_states(key):
+    """The orbit at perihelion, its twin, orbits never seen, and these turned to other planes."""
+    twin_key, orbit_key, turn_key = jax.random.split(key, 3)
+    q, v = KEPLER.initial_state()
+    nudge = TWIN * jax.random.normal(twin_key, (2, 1, 3))
+    unseen_q, unseen_v, _ = FAMILY.sampler(UNSEEN, noise=0.0)(orbit_key)
+    turns = jax.random.uniform(turn_key, (UNSEEN, 3), minval=-2.0, maxval=2.0)
+    tilted_q, tilted_v = jax.vmap(ROTATIONS.act)(turns, unseen_q, unseen_v)
+    size = 1 / (2 / jnp.linalg.norm(unseen_q, axis=(1, 2)) - jnp.sum(unseen_v**2, axis=(1, 2)))
+    qs = jnp.concatenate([q[None], q[None] + nudge[:1], unseen_q, tilted_q])
+    vs = jnp.concatenate([v[None], v[None] + nudge[1:], unseen_v, tilted_v])
+    return (qs, vs), np.asarray(size)  # size: semi-major axis, from the vis-viva equation
+
+
+def draw(folder, ts, truth, records):
+    """The paper's Figures 3, 4, 5 and 12, and one for the family."""
+    import matplotlib.pyplot as plt
+
+    def save(figure, name):
+        figure.savefig(folder / f"{name}.png", dpi=150)
+        plt.close(figure)
+
+    times, ellipse = ts.value, records["ellipse"]
+    figure = plt.figure(figsize=(10, 5), layout="constrained")
+    for index, (arm, (_, _, (orbit, twin), _)) in enumerate(ellipse.items()):
+        ax = figure.add_subplot(1, 2, index + 1, projection="3d")
+        paths = {"neural Lagrangian": orbit, "perturbed twin": twin}
+        nx.plot.plot_orbits(paths, reference=truth[0][:160:2], axes=(0, 1, 2), limit=6.0, ax=ax)
+        ax.set(title=f"symmetry: {arm}", zlim=(-1, 1), xlim=(-6, 2), ylim=(-4, 4))
+    save(figure, "figure03_trajectories")
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    for ax, (arm, (_, series, _, _)) in zip(axes, ellipse.items(), strict=True):
+        drifts = {"of the model": series["model drift"], "true": series["true drift"]}
+        nx.plot.plot_series(times, drifts, ylabel="drift of angular momentum (1)", ax=ax)
+        ax.set(title=f"symmetry: {arm}", ylim=(1e-8, 10))
+    save(figure, "figure04_angular_momentum")
+
+    for name, (experiment, title) in {
+        "figure05_twins": ("ellipse", "trained on one ellipse"),
+        "family_twins": ("family", "trained on a family of orbits"),
+    }.items():
+        twins = {"true system": distance(truth[0], truth[1])}
+        twins |= {f"symmetry: {arm}": r[1]["twin"] for arm, r in records[experiment].items()}
+        ax = nx.plot.plot_series(times, twins, ylabel="distance between perturbed twins (length)")
+        ax.set(title=title, ylim=(1e-4, 30))
+        save(ax.figure, name)
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+    for ax, (name, record) in zip(axes, records.items(), strict=True):
+        losses = {f"symmetry: {arm}": r[3].loss for arm, r in record.items()}
+        bound = {"true law's own loss": record["rotations"][0]["true_loss"]}
+        nx.plot.plot_loss(losses, bounds=bound, ax=ax).set(title=f"trained on: {name}")
+    save(figure, "figure12_loss")
+
+
+def main():
+    options = parse_arguments(
+        "Learn Kepler's problem with and without its symmetry.",
+        steps=20_000,
+        quick_steps=200,
+        out="results/kepler",
+    )
+    ts = Times(8.0 if options.quick else FINAL_TIME)
+    keys = jax.random.split(jax.random.key(options.seed), 4)
+    start, size = initial_states(keys[0])
+    with section("the true motion"):
+        truth = exact(*start, ts)
+    samplers = {"ellipse": KEPLER.sampler, "family": FAMILY.sampler}
+    records: dict[str, dict] = {}
+    for (experiment, sampler), key in zip(samplers.items(), keys[1:], strict=False):
+        records[experiment] = {}
+        for arm in ARMS:
+            with section(f"{experiment}: symmetry {arm}"):
+                model, history = train(arm, sampler(), options.steps, key)
+                judged = judge(model, sampler(16_384), start, truth, ts, keys[3])
+            records[experiment][arm] = (*judged, history)
+
+    print("\n(i) trained on one noisy ellipse; maxima over time, the paper's figure beside ours")
+    names = ("model_drift", "true_drift", "distance", "twin", "loss")
+    rows = []
+    for arm, (numbers, *_) in records["ellipse"].items():
+        rows.append([f"{arm}, paper", *(PAPER[arm][name] for name in names)])
+        rows.append([f"{arm}, ours", *(numbers[name] for name in names)])
+    true = records["ellipse"]["rotations"][0]
+    rows.append(["true system", 0.0, 0.0, 0.0, true["true_twin"], true["true_loss"]])
+    print_table(["symmetry", *(name.replace("_", " ") for name in names)], rows)
+
+    print("\n(ii) trained on orbits in one plane; errors of unseen orbits relative to their size")
+    rows = []
+    for arm, (numbers, *_) in records["family"].items():
+        errors = np.array(numbers.pop("others")) / np.tile(size, 2)
+        numbers["unseen_in_plane"] = float(np.median(errors[:UNSEEN]))
+        numbers["unseen_tilted"] = float(np.median(errors[UNSEEN:]))
+        names = ("twin_ratio", "distance", "unseen_in_plane", "unseen_tilted")
+        diagonal = ", ".join(f"{x:.2f}" for x in numbers["stiffness"])
+        rows.append([arm, *(numbers[name] for name in names), numbers["loss"], diagonal])
+    diagonal = ", ".join(f"{x:.2f}" for x in stiffness(KEPLER.lagrangian))
+    true = records["family"]["rotations"][0]
+    rows.append(["true system", 1.0, 0.0, 0.0, 0.0, true["true_loss"], diagonal])
+    header = ["symmetry", "twin / true twin", "distance", "unseen", "tilted", "loss", "∂a/∂q"]
+    print_table(header, rows)
+
+    draw(options.out, ts, truth, records)
+    tables = {
+        experiment: {
+            arm: numbers | {"seconds": history.seconds, "skipped": history.skipped}
+            for arm, (numbers, _, _, history) in record.items()
+        }
+        for experiment, record in records.items()
+    }
+    settings = {"steps": options.steps, "seed": options.seed, "final_time": ts.last}
+    write_results(options.out, {"settings": settings, "paper": PAPER, **tables})
+
+
+if __name__ == "__main__":
+    main()

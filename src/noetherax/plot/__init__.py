@@ -1,0 +1,5 @@
+"""Figures of trajectories, drifts and losses. Needs the extra `plot` (Matplotlib)."""
+
+from ._figures import STYLES, plot_loss, plot_orbits, plot_series
+
+__all__ = ["STYLES", "plot_loss", "plot_orbits", "plot_series"]

@@ -1,0 +1,46 @@
+import diffrax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import noetherax as nx
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def trajectory(q):
+    q = jnp.asarray(q)
+    return nx.Trajectory(
+        jnp.arange(len(q), dtype=q.dtype), q, q, None, {}, diffrax.RESULTS.successful
+    )
+
+
+def test_series_are_labelled_and_distinct_in_grey():
+    ts = np.arange(5.0)
+    ax = nx.plot.plot_series(ts, {"one": ts, "two": 2 * ts}, ylabel="drift (1)")
+    assert ax.get_ylabel() == "drift (1)"
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    assert len({line.get_linestyle() for line in ax.get_lines()}) == 2
+    # A logarithmic axis has no zero: it is left out, not drawn at the bottom.
+    assert np.isnan(ax.get_lines()[0].get_ydata()[0])
+
+
+def test_a_diverging_path_ends():
+    q = np.ones((6, 1, 3))
+    q[3:] = 1e9
+    ax = nx.plot.plot_orbits({"model": trajectory(q)}, limit=2.0)
+    assert np.array_equal(np.isnan(ax.get_lines()[0].get_xdata()), [False] * 3 + [True] * 3)
+
+
+def test_orbits_in_space_and_losses():
+    q = np.random.default_rng(0).normal(size=(6, 2, 3))
+    ax = nx.plot.plot_orbits({"model": trajectory(q)}, reference=q, axes=(0, 1, 2), unit="AU")
+    assert ax.get_zlabel() == "z (AU)"
+    ax = nx.plot.plot_loss({"model": np.ones(1000)}, bounds={"true law": 2e-6})
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["model", "true law (2e-06)"]
