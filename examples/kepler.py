@@ -8,6 +8,9 @@ Both models of an experiment see the same data, the same number of steps and the
 Run as `python examples/kepler.py`; see `--help` for options.
 """
 
+import functools
+
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -23,6 +26,9 @@ ARMS = {"none": nx.Trivial(3), "rotations": ROTATIONS}
 TRUE_CHARGE = KEPLER.group.noether_charge(KEPLER.lagrangian)
 DT, FINAL_TIME, SAVE_EVERY = 0.01, 128.0, 0.1  # the paper's step and time
 TWIN = 1e-3  # how far away a perturbed twin starts, in every component
+# Noise of position reaches the acceleration through ∂a/∂q: at perihelion it is 12 times that of the
+# apparatus, and the paper's plain mean of squares sees little else. The table gives the plain one.
+LOSS = functools.partial(nx.relative_acceleration_loss, floor=0.3)
 UNSEEN = 4  # orbits of the family that are not in the training data
 
 # What the paper's published runs reach, from its stored trajectories and losses (maxima over time).
@@ -36,7 +42,7 @@ def train(arm: str, sampler, steps: int, key):
     """A neural Lagrangian of the features that the arm's group leaves invariant."""
     weights_key, batch_key = jax.random.split(key)
     model = nx.NeuralLagrangian(ARMS[arm].invariant_features(points=1), key=weights_key)
-    return nx.fit(model, sampler, steps=steps, key=batch_key)
+    return nx.fit(model, sampler, steps=steps, loss=LOSS, key=batch_key)
 
 
 @eqx.filter_jit
@@ -61,8 +67,6 @@ class Times(eqx.Module):
 
 def exact(q0, v0, ts) -> np.ndarray:
     """The true motion from the same states, in float64 and to twelve digits."""
-    import diffrax
-
     with jax.enable_x64(True):
         q0, v0 = jnp.asarray(q0, jnp.float64), jnp.asarray(v0, jnp.float64)
         controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
@@ -95,7 +99,9 @@ def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
 def stiffness(lagrangian) -> list[float]:
     """∂a/∂q at perihelion, diagonal: what a twin feels. A network of one orbit need not know it."""
     q, v = KEPLER.initial_state()
-    jacobian = jax.jacfwd(lambda q: nx.acceleration(lagrangian, q, v, throw=False))(q)
+    jacobian = eqx.filter_jit(
+        lambda model: jax.jacfwd(lambda q: nx.acceleration(model, q, v, throw=False))(q)
+    )(lagrangian)
     return np.diag(jacobian[0, :, 0, :]).tolist()
 
 
@@ -108,17 +114,18 @@ def judge(model, sampler, start, truth, ts, key):
     paths = follow(model, *start, ts)
     orbit, twin = pick(paths, 0), pick(paths, 1)
     samples = sampler(key)
+    drift, loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
     series = {
-        "model drift": nx.drift(ROTATIONS.noether_charge(model), orbit),
-        "true drift": nx.drift(TRUE_CHARGE, orbit),
+        "model drift": drift(ROTATIONS.noether_charge(model), orbit),
+        "true drift": drift(TRUE_CHARGE, orbit),
         "distance": distance(orbit.q, truth[0]),
         "twin": distance(orbit.q, twin.q),
     }
     others = [worst(distance(paths.q[i], truth[i])) for i in range(2, len(truth))]
     numbers = {name.replace(" ", "_"): worst(values) for name, values in series.items()}
     numbers |= {
-        "loss": float(nx.acceleration_loss(model, samples)),
-        "true_loss": float(nx.acceleration_loss(KEPLER.lagrangian, samples)),
+        "loss": float(loss(model, samples)),
+        "true_loss": float(loss(KEPLER.lagrangian, samples)),
         "true_twin": worst(distance(truth[0], truth[1])),
         "stiffness": stiffness(model),
         "others": others,

@@ -94,7 +94,7 @@ def plot_loss(
         ax.axhline(level, color="grey", linewidth=1, label=f"{label} ({level:.3g})")
     ax.set_yscale("log")
     ax.set_xlabel("step")
-    ax.set_ylabel("mean squared error of the acceleration")
+    ax.set_ylabel("training loss")
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
     return ax

@@ -2,7 +2,7 @@
 
 from ._files import load, load_metadata, save
 from ._fit import History, fit
-from ._losses import Observations, acceleration_loss
+from ._losses import Observations, acceleration_loss, relative_acceleration_loss
 from ._optimizer import default_optimizer
 from ._trainable import standardise, trainable
 
@@ -14,6 +14,7 @@ __all__ = [
     "fit",
     "load",
     "load_metadata",
+    "relative_acceleration_loss",
     "save",
     "standardise",
     "trainable",

@@ -34,9 +34,40 @@ def acceleration_loss(lagrangian: Callable, batch: tuple) -> Float[Array, ""]:
 
     A scalar, in squared units of acceleration; not finite where ∂²L/∂v² is singular.
     """
+    return jnp.mean(jnp.square(_residual(lagrangian, batch)))
+
+
+def relative_acceleration_loss(
+    lagrangian: Callable, batch: tuple, *, floor: float
+) -> Float[Array, ""]:
+    """Mean squared error of the acceleration relative to its size,
+
+        mean ‖a_model − a‖² / (floor² + ‖a‖²).
+
+    The loss to use when the force is far stiffer in some states than in others. Noise of position then
+    reaches the acceleration through ∂a/∂q, and a few stiff states (a close approach) drown the rest in
+    [`noetherax.acceleration_loss`][]; weights close to the inverse variance of the observations
+    restore the balance. Bind the floor with `functools.partial`.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `batch`: `(q, v, a)`, each of shape `(samples, points, space)`.
+    - `floor`: acceleration below which all samples count alike.
+
+    **Returns:**
+
+    A scalar without unit; not finite where ∂²L/∂v² is singular.
+    """
+    size = jnp.sum(jnp.square(batch[2]), axis=(1, 2))
+    error = jnp.mean(jnp.square(_residual(lagrangian, batch)), axis=(1, 2))
+    return jnp.mean(error / (floor**2 + size))
+
+
+def _residual(lagrangian, batch):
     q, v, a = batch
     mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
     # Not Lineax here: the derivative of its solve raises where a matrix is singular, while training
     # goes on without that update.
     predicted = jnp.linalg.solve(mass_matrix, force[..., None])[..., 0]
-    return jnp.mean(jnp.square(predicted.reshape(a.shape) - a))
+    return predicted.reshape(a.shape) - a

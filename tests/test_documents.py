@@ -1,0 +1,77 @@
+"""The code in README and docs runs, the API pages name everything public, and examples run."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import noetherax as nx
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+
+
+def code_of(text: str) -> str:
+    """The Python blocks of a page, in order, as one program."""
+    blocks = [re.sub(rf"^{indent}", "", body, flags=re.M) for indent, body in BLOCK.findall(text)]
+    return "\n".join(blocks)
+
+
+def run(*command: str, cwd: Path) -> str:
+    """Runs a program as a user would, without the settings of the tests."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    environment |= {"MPLBACKEND": "Agg"}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if code_of(page.read_text())], ids=lambda page: page.name
+)
+def test_code_on_pages_runs(page, tmp_path):
+    script = tmp_path / "page.py"
+    script.write_text(code_of(page.read_text()))
+    run(sys.executable, str(script), cwd=tmp_path)
+
+
+def test_the_readme_opens_with_a_short_example():
+    example = BLOCK.findall((ROOT / "README.md").read_text())[0][1]
+    assert len([line for line in example.splitlines() if line.strip()]) <= 22
+
+
+def test_api_pages_name_everything_public():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    documented = set(re.findall(r"^::: (noetherax\.\S+)$", pages, flags=re.M))
+    public = {f"noetherax.{name}" for name in nx.__all__ if name != "__version__"}
+    for room in ("systems", "plot", "testing"):
+        public |= {f"noetherax.{room}.{name}" for name in getattr(nx, room).__all__}
+    assert public - documented == set()
+
+
+EXAMPLES = {
+    "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_twins.png"],
+    "mercury.py": ["mercury.png"],
+}
+
+
+def test_every_example_is_tested():
+    scripts = {path.name for path in (ROOT / "examples").glob("[!_]*.py")}
+    assert scripts == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run_and_write_results(name, tmp_path):
+    script = ROOT / "examples" / name
+    output = run(sys.executable, str(script), "--quick", "--out", str(tmp_path), cwd=tmp_path)
+    assert "symmetry" in output
+    assert json.loads((tmp_path / "results.json").read_text())
+    for figure in EXAMPLES[name]:
+        assert (tmp_path / figure).stat().st_size > 10_000
