@@ -178,12 +178,12 @@ def test_standardisation_has_a_floor_of_the_features_kind():
     q, v = rng.normal(size=(2, 2000, 1, 3))
     q[:, :, 2] *= 1e-3
     standardisation = nx.Standardisation.fit(nx.Trivial(3).invariant_features(1), q, v)
-    height, sideways = standardisation.deviation[2], standardisation.deviation[0]
+    height, sideways = standardisation.unit[2], standardisation.unit[0]
     assert 0.05 < height / sideways < 0.2
     assert np.isclose(sideways, np.std(q[:, 0, 0]), rtol=0.1)
 
 
-def test_standardised_features_have_unit_deviation():
+def test_standardised_features_have_zero_mean_and_unit_deviation():
     q, v = np.random.default_rng(1).normal(size=(2, 2000, 1, 3)) + 3.0
     features = nx.Rotations(3).invariant_features(1)
     values = nx.Standardisation.fit(features, q, v)(jax.vmap(features)(q, v))

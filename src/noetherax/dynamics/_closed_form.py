@@ -22,15 +22,14 @@ from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 def _(lagrangian: NeuralLagrangian, q, v):
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
-    features, deviation = lagrangian.features, lagrangian.standardisation.deviation
+    features, unit = lagrangian.features, lagrangian.standardisation.unit
     size = v.shape[-2] * v.shape[-1]
 
     values, slope, velocity_slope, rate = over_batch(
         lambda q, v: _first_derivatives(features, q, v), q
     )(q, v)
-    # In standardised features x = (S − mean)/deviation every derivative is divided by the deviation.
-    slope, velocity_slope = slope / deviation[:, None], velocity_slope / deviation[:, None]
-    rate = rate / deviation
+    # In standardised features x = (S − mean)/unit every derivative is divided by the unit.
+    slope, velocity_slope, rate = slope / unit[:, None], velocity_slope / unit[:, None], rate / unit
     x = lagrangian.standardisation(values)
 
     if features.num_features <= size + 1:
@@ -47,7 +46,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
     curvature, drag = over_batch(
         lambda q, v, weights: _second_derivatives(features, q, v, weights), q
-    )(q, v, gradient / deviation)
+    )(q, v, gradient / unit)
     force = jnp.einsum("...mn,...m->...n", slope, gradient) - transport - drag
     return EulerLagrangeTerms(mass_matrix + curvature, force)
 

@@ -15,9 +15,9 @@ FLOOR = 0.1
 
 @final
 class Standardisation(eqx.Module):
-    """x → (x − mean) / deviation, feature by feature: part of a model, fitted once, never trained.
+    """x → (x − mean) / unit, feature by feature: part of a model, fitted once, never trained.
 
-    The deviation has a floor. A feature that is constant up to noise on the data (the height above an
+    The unit is the deviation over the data, with a floor. A feature that is constant up to noise on the data (the height above an
     orbital plane, a determinant that vanishes on the orbit) must not be blown up to unit size, or the
     network would fit the noise. What its size *would* be is read off the feature itself: its
     deviation over random isotropic states with the data's mean, and the data's rms deviation of
@@ -25,7 +25,7 @@ class Standardisation(eqx.Module):
     """
 
     mean: Float[Array, " features"]
-    deviation: Float[Array, " features"]
+    unit: Float[Array, " features"]
     fitted: Bool[Array, ""]
 
     @classmethod
@@ -33,7 +33,7 @@ class Standardisation(eqx.Module):
         """The standardisation that changes nothing, and is still to be fitted."""
         return cls(
             mean=jnp.zeros(num_features, dtype),
-            deviation=jnp.ones(num_features, dtype),
+            unit=jnp.ones(num_features, dtype),
             fitted=jnp.array(False),
         )
 
@@ -44,16 +44,16 @@ class Standardisation(eqx.Module):
         q: Float[FloatArray, "samples points space"],
         v: Float[FloatArray, "samples points space"],
     ) -> "Standardisation":
-        """Mean and floored deviation of `features` over the samples `(q, v)`."""
+        """Mean and floored unit of `features` over the samples `(q, v)`."""
         values = jax.vmap(features)(q, v)
         reference = jax.vmap(features)(_isotropic(q, 0), _isotropic(v, 1))
         deviation = jnp.maximum(jnp.std(values, axis=0), FLOOR * jnp.std(reference, axis=0))
         # A feature that is constant everywhere carries nothing; leave its scale alone.
         deviation = jnp.where(deviation > 0, deviation, jnp.ones_like(deviation))
-        return cls(mean=jnp.mean(values, axis=0), deviation=deviation, fitted=jnp.array(True))
+        return cls(mean=jnp.mean(values, axis=0), unit=deviation, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
-        return (x - self.mean) / self.deviation
+        return (x - self.mean) / self.unit
 
 
 def _isotropic(samples, stream: int):

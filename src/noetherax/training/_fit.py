@@ -44,6 +44,7 @@ class History(NamedTuple):
 
 class _State(NamedTuple):
     parameters: PyTree
+    average: PyTree
     optimizer: PyTree
     step: Int[Array, ""]
     skipped: Int[Array, ""]
@@ -59,6 +60,7 @@ def fit(
     loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
     key: PRNGKeyArray,
     max_norm: float | None = 1.0,
+    averaging: float = 0.1,
     standardise: bool = True,
     trainable: PyTree | None = None,
     progress: bool = True,
@@ -80,6 +82,8 @@ def fit(
     - `loss`: a function `(lagrangian, batch) -> scalar`; the batch may be any PyTree.
     - `key`: random key for batches.
     - `max_norm`: global norm that gradients are clipped to; `None` not to.
+    - `averaging`: return the average of the weights over about this fraction of the steps before the
+        end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
     - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
         two members `(q, v)` of the data. Switch it off for batches of another form, and call
         [`noetherax.standardise`][] yourself.
@@ -99,6 +103,8 @@ def fit(
     """
     check_count("steps", steps)
     check_count("batch_size", batch_size)
+    if not 0 <= averaging <= 1:
+        raise ValueError(f"averaging must be a fraction from 0 to 1, but it is {averaging!r}.")
     setup_key, run_key = jax.random.split(key)
     if callable(observations):
         draw, data = observations, None
@@ -120,10 +126,12 @@ def fit(
         optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
     with jax.numpy_dtype_promotion("standard"):
         # Copied, since the loop gives its buffers away and the caller keeps the original.
-        parameters = jax.tree.map(jnp.copy, parameters)
-        state = _State(parameters, optimizer.init(parameters), jnp.array(0), jnp.array(0))
+        parameters, average = (jax.tree.map(jnp.copy, parameters) for _ in range(2))
+        moments = optimizer.init(parameters)
+        state = _State(parameters, average, moments, jnp.array(0), jnp.array(0))
         start = time.perf_counter()
-        chunk = partial(_chunk, (data, constants, run_key), optimizer, loss, draw, batch_size)
+        fixed = (data, constants, run_key, jnp.array(averaging, jnp.float32))
+        chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size)
         losses: list[np.ndarray] = []
         compile_seconds, interrupted = 0.0, False
         done, length = 0, 1
@@ -147,7 +155,7 @@ def fit(
             interrupted = True
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=2)
         skipped, seconds = int(state.skipped), time.perf_counter() - start
-    trained = eqx.combine(state.parameters, constants)
+    trained = eqx.combine(state.average if averaging else state.parameters, constants)
     if done and skipped >= done:
         raise RuntimeError(_diagnosis(lagrangian, batch, done))
     history = np.concatenate(losses) if losses else np.zeros(0)
@@ -157,7 +165,7 @@ def fit(
 @eqx.filter_jit
 def _chunk(fixed, optimizer, loss, draw, batch_size, state: _State, length):
     """`length` steps of training; returns the new state and a buffer of losses."""
-    data, constants, run_key = fixed
+    data, constants, run_key, averaging = fixed
 
     def objective(parameters, batch):
         with jax.numpy_dtype_promotion("strict"):
@@ -180,7 +188,10 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, state: _State, length):
             lambda new, old: jnp.where(finite, new, old), after, before
         )
         skipped = state.skipped + ~finite
-        state = _State(parameters, optimizer_state, state.step + 1, skipped)
+        # The average remembers a fixed fraction of the steps so far.
+        weight = 1 / (1 + averaging * state.step)
+        average = optax.incremental_update(parameters, state.average, weight)
+        state = _State(parameters, average, optimizer_state, state.step + 1, skipped)
         return state, losses.at[index].set(value)
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
