@@ -9,6 +9,7 @@ Run as `python examples/kepler.py`; see `--help` for options.
 """
 
 import functools
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -111,7 +112,7 @@ def judge(model, sampler, start, truth, ts, key):
     `start` holds the initial states and `truth` their true paths: the orbit, its twin, and orbits to
     follow.
     """
-    paths = follow(model, *start, ts)
+    paths = follow(model, start[0], start[1], ts)
     orbit, twin = pick(paths, 0), pick(paths, 1)
     samples = sampler(key)
     drift, loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
@@ -122,7 +123,7 @@ def judge(model, sampler, start, truth, ts, key):
         "twin": distance(orbit.q, twin.q),
     }
     others = [worst(distance(paths.q[i], truth[i])) for i in range(2, len(truth))]
-    numbers = {name.replace(" ", "_"): worst(values) for name, values in series.items()}
+    numbers: dict[str, Any] = {name.replace(" ", "_"): worst(x) for name, x in series.items()}
     numbers |= {
         "loss": float(loss(model, samples)),
         "true_loss": float(loss(KEPLER.lagrangian, samples)),
@@ -193,7 +194,7 @@ def draw(folder, ts, truth, records):
 def main():
     options = parse_arguments(
         "Learn Kepler's problem with and without its symmetry.",
-        steps=20_000,
+        steps=16_000,
         quick_steps=200,
         out="results/kepler",
     )

@@ -101,6 +101,29 @@ def test_a_singular_mass_matrix_is_reported(name):
     assert np.all(np.isnan(quiet))
 
 
+def test_a_singular_matrix_is_seen_even_if_the_force_lies_in_its_range():
+    direction = jnp.array([0.1, 0.3, 0.7])
+
+    def lagrangian(q, v):
+        return 0.5 * jnp.sum(direction * v) ** 2 - 0.5 * jnp.sum(direction * q) ** 2
+
+    for q, v in np.random.default_rng(0).normal(size=(20, 2, 1, 3)):
+        assert np.all(np.isnan(nx.acceleration(lagrangian, q, v, throw=False)))
+    with pytest.raises(RuntimeError, match="At the initial state: The mass matrix"):
+        nx.rollout(lagrangian, q, v, ts=np.array([0.0, 1.0]))
+
+
+@pytest.mark.parametrize("masses", [(1.0, 1e-8), (2e30, 3e23), (1e20, 1e-20)])
+def test_light_and_heavy_particles_are_not_singular(masses):
+    weights = jnp.array(masses)[:, None]
+
+    def lagrangian(q, v):
+        return 0.5 * jnp.sum(weights * v**2) - jnp.sum(weights * q)
+
+    state = np.ones((2, 1))
+    assert np.allclose(nx.acceleration(lagrangian, state, state), -1)
+
+
 def test_the_linear_solver_can_be_chosen():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
     lagrangian = helpers.HarmonicOscillator()

@@ -1,5 +1,7 @@
 import json
 import pickle
+import subprocess
+import sys
 
 import equinox as eqx
 import helpers
@@ -134,3 +136,33 @@ def test_metadata_must_be_json(path):
     with pytest.raises(TypeError, match="metadata must be JSON"):
         nx.save(path, fresh(), metadata={"key": object()})
     assert not path.exists()
+
+
+PROCESS = """
+import sys
+import jax
+import noetherax as nx
+model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), width=8, key=jax.random.key(0))
+if sys.argv[1] == "save":
+    nx.save("model.nx", model)
+else:
+    nx.load("model.nx", model)
+"""
+
+
+def test_another_process_can_load_it(tmp_path):
+    for action in ("save", "load"):
+        subprocess.run([sys.executable, "-c", PROCESS, action], cwd=tmp_path, check=True)
+
+
+def test_files_have_the_permissions_of_any_file(path):
+    nx.save(path, fresh())
+    other = path.parent / "other"
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode
+
+
+def test_a_shape_only_model_will_do_as_like(path):
+    saved = fresh()
+    nx.save(path, saved)
+    assert eqx.tree_equal(nx.load(path, eqx.filter_eval_shape(fresh, 2)), saved)

@@ -115,3 +115,14 @@ def test_algebra_that_is_no_pair_is_named():
 
     with pytest.raises(TypeError, match=r"Matrices.algebra\(\) must return a pair"):
         Matrices()
+
+
+def test_the_unit_of_a_generator_does_not_matter():
+    """The Earth's rate of rotation about an oblique axis, in radians per second and in float32."""
+
+    class Slow(nx.AffineGroup):
+        def algebra(self):
+            turn = 7.3e-5 * helpers.turn_about([1, 1, 0])
+            return jnp.asarray(turn[None], jnp.float32), jnp.zeros((1, 3), jnp.float32)
+
+    assert Slow().invariant_features(points=1).num_features == 6

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from ._types import Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
-from .dynamics import acceleration
+from .dynamics import SINGULAR, euler_lagrange_terms, is_regular, solve_terms
 
 TOLERANCE = 1e-8
 """Relative and absolute tolerance of error-estimating solvers, where the precision allows it."""
@@ -94,6 +94,9 @@ def rollout(
     else:
         options |= {"stepsize_controller": diffrax.StepTo(grid), "max_steps": len(grid) - 1}
     options |= diffeqsolve_options
+    regular = is_regular(euler_lagrange_terms(lagrangian, q0, v0).mass_matrix)
+    if throw:
+        q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
     options = {"dt0": None} | options | {"throw": False}
     solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
     assert solution.ys is not None  # SaveAt saves something
@@ -103,7 +106,9 @@ def rollout(
     unused = jnp.isinf(solution.ts)  # Diffrax pads what SaveAt(steps=True) does not need
     failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
     nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
+    singular = diffrax.RESULTS.promote(lx.RESULTS.singular)
     result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
+    result = diffrax.RESULTS.where(regular, result, singular)
     trajectory = Trajectory(solution.ts, q, v, None, solution.stats, result)
     if throw:
         okay = diffrax.is_okay(result)
@@ -127,7 +132,8 @@ def _solve(lagrangian, linear_solver, solver, t0, t1, state, options) -> diffrax
 def _vector_field(t, state, args):
     q, v = state
     lagrangian, linear_solver = args
-    return v, acceleration(lagrangian, q, v, linear_solver=linear_solver, throw=False)
+    a, resolved = solve_terms(euler_lagrange_terms(lagrangian, q, v), linear_solver)
+    return v, jnp.where(resolved, a, jnp.nan).reshape(v.shape)
 
 
 def drift(
@@ -154,6 +160,8 @@ def drift(
     """
     values = charge_along(charge, trajectory)
     values = values.reshape(len(values), -1)
+    if not values.shape[1]:
+        raise ValueError("There is no charge to measure: the group has no generators.")
     change = jnp.linalg.norm(values - values[0], axis=-1)
     if scale is None:
         start = jnp.linalg.norm(values[0])
@@ -165,6 +173,7 @@ def drift(
         )
     else:
         start = jnp.asarray(scale, values.dtype)
+        start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
     return change / start
 
 

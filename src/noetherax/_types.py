@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree, Real
@@ -59,4 +60,9 @@ def check_state(q, v, space: int | None = None, batched: bool = False) -> None:
     if tuple(q.shape) != tuple(v.shape):
         raise ValueError(
             f"q and v must have the same shape, but q has {tuple(q.shape)} and v {tuple(v.shape)}."
+        )
+    precision = [jax.dtypes.canonicalize_dtype(x.dtype).name for x in (q, v)]
+    if precision[0] != precision[1]:
+        raise TypeError(
+            f"q and v must have the same precision, but q is {precision[0]} and v {precision[1]}."
         )

@@ -1,15 +1,17 @@
 """What a Lagrangian implies: momentum, energy, and the Euler–Lagrange equations."""
 
 from . import _closed_form as _closed_form  # registers the rule of neural Lagrangians
-from ._derived import acceleration, energy, momentum, solve_terms
+from ._derived import SINGULAR, acceleration, energy, is_regular, momentum, solve_terms
 from ._terms import EulerLagrangeTerms, autodiff_terms, euler_lagrange_terms
 
 __all__ = [
+    "SINGULAR",
     "EulerLagrangeTerms",
     "acceleration",
     "autodiff_terms",
     "energy",
     "euler_lagrange_terms",
+    "is_regular",
     "momentum",
     "solve_terms",
 ]

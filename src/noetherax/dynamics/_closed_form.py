@@ -28,7 +28,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
     values, slope, velocity_slope, rate = over_batch(
         lambda q, v: _first_derivatives(features, q, v), q
     )(q, v)
-    # In standardised features x = (S − mean)/unit every derivative is divided by the unit.
+    # In standardised features x = (S − centre)/unit every derivative is divided by the unit.
     slope, velocity_slope, rate = slope / unit[:, None], velocity_slope / unit[:, None], rate / unit
     x = lagrangian.standardisation(values)
 

@@ -9,6 +9,13 @@ from jaxtyping import Array, Bool, Float
 from .._types import Configuration, FloatArray, Velocity, check_state
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms
 
+SINGULAR = (
+    "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "
+    "determine the acceleration. A Lagrangian must depend on every velocity with curvature (v·v, "
+    "not |v| or q·v alone), and on every feature that its group leaves. "
+    "`noetherax.euler_lagrange_terms(lagrangian, q, v).mass_matrix` shows the matrix."
+)
+
 
 def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
@@ -23,7 +30,7 @@ def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array
     The momentum, shape `(points, space)`.
     """
     check_state(q, v)
-    return jax.grad(lagrangian, argnums=1)(q, jnp.asarray(v))
+    return jax.grad(lagrangian, argnums=1)(jnp.asarray(q), jnp.asarray(v))
 
 
 def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
@@ -36,7 +43,8 @@ def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, 
     A scalar.
     """
     check_state(q, v)
-    value, slope = jax.value_and_grad(lagrangian, argnums=1)(q, jnp.asarray(v))
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    value, slope = jax.value_and_grad(lagrangian, argnums=1)(q, v)
     return jnp.sum(v * slope) - value
 
 
@@ -70,28 +78,49 @@ def acceleration(
     L does not determine the motion.
     """
     terms = euler_lagrange_terms(lagrangian, q, v)
-    solution, regular = solve_terms(terms, linear_solver)
+    solution, resolved = solve_terms(terms, linear_solver)
+    regular = resolved & is_regular(terms.mass_matrix)
     if throw:
-        solution = eqx.error_if(
-            solution,
-            ~regular,
-            "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does "
-            "not determine the acceleration. A Lagrangian must depend on every velocity with "
-            "curvature (v·v, not |v| or q·v alone), and on every feature that its group leaves. "
-            "`noetherax.euler_lagrange_terms(lagrangian, q, v).mass_matrix` shows the matrix.",
-        )
+        solution = eqx.error_if(solution, ~regular, SINGULAR)
     else:
         solution = jnp.where(regular[..., None], solution, jnp.nan)
     return solution.reshape(v.shape)
 
 
+def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:
+    """Whether ∂²L/∂v² has an inverse to working precision, whatever the units of its rows.
+
+    **Arguments:**
+
+    - `mass_matrix`: from [`noetherax.euler_lagrange_terms`][].
+
+    **Returns:**
+
+    True where the smallest singular value of the equilibrated matrix is above rounding.
+    """
+    balanced, _ = _equilibrate(mass_matrix)
+    values = jnp.linalg.svd(balanced, compute_uv=False)
+    bound = mass_matrix.shape[-1] * jnp.finfo(mass_matrix.dtype).eps
+    return values[..., -1] > bound * values[..., 0]
+
+
+def _equilibrate(mass_matrix):
+    """M / (d dᵀ) with entries of order one, and d: light and heavy coordinates side by side are no
+    sign of a singular matrix."""
+    unit = jnp.sqrt(jnp.max(jnp.abs(mass_matrix), axis=-1))
+    unit = jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1)
+    return mass_matrix / unit[..., :, None] / unit[..., None, :], unit
+
+
 def solve_terms(
     terms: EulerLagrangeTerms, linear_solver: lx.AbstractLinearSolver = lx.LU()
 ) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch"]]:
-    """Solves `mass_matrix @ a = force`; also tells whether the matrix was regular.
+    """Solves `mass_matrix @ a = force`; also tells whether the solution has a correct digit.
 
     Lineax reports pivots that vanish exactly. Rounding usually leaves a tiny pivot instead; then the
-    solution is larger than the force by 1/ε relative to the matrix, and has no correct digit.
+    solution is larger than the force by 1/ε relative to the matrix. This costs next to nothing, and so
+    is what every step of a rollout checks; [`is_regular`][noetherax.dynamics.is_regular] also sees a
+    singular matrix whose force happens to lie in its range.
     """
 
     def solve(mass_matrix, force):
@@ -99,8 +128,9 @@ def solve_terms(
         solution = lx.linear_solve(operator, force, linear_solver, throw=False)
         a = solution.value
         epsilon = jnp.finfo(force.dtype).eps
-        size = jnp.linalg.norm(mass_matrix) * jnp.linalg.norm(a)
-        resolved = epsilon * size <= jnp.linalg.norm(force)
+        balanced, unit = _equilibrate(mass_matrix)
+        size = jnp.linalg.norm(balanced) * jnp.linalg.norm(unit * a)
+        resolved = epsilon * size <= jnp.linalg.norm(force / unit)
         solved = solution.result == lx.RESULTS.successful
         return a, solved & resolved & jnp.all(jnp.isfinite(a))
 

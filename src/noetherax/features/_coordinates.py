@@ -69,8 +69,7 @@ class Coordinates(InvariantFeatures):
             )
         q, v = jnp.asarray(q), jnp.asarray(v)
         if self.axes != tuple(range(self.space)):
-            index = jnp.array(self.axes)
-            q, v = q[:, index], v[:, index]
+            q, v = q[:, np.array(self.axes)], v[:, np.array(self.axes)]
         fixed = _components(q, self.fixed)
         relative = _components(q[:-1] - q[-1:], self.translated)
         return jnp.concatenate([fixed.ravel(), relative.ravel(), v.ravel()])

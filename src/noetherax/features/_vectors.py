@@ -2,6 +2,7 @@ from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity, check_state
@@ -76,10 +77,9 @@ class StateVectors(eqx.Module):
             raise ValueError(
                 f"These features are for {self.points} point(s), but q has shape {q.shape}."
             )
-        if self.axes != tuple(range(self.space)):
-            index = jnp.array(self.axes)
-            q, v = q[:, index], v[:, index]
         q, v = jnp.asarray(q), jnp.asarray(v)
+        if self.axes != tuple(range(self.space)):
+            q, v = q[:, np.array(self.axes)], v[:, np.array(self.axes)]
         if self.centre is not None and any(self.centre):
             q = q - jnp.asarray(self.centre, q.dtype)
         positions = q[:-1] - q[-1:] if self.relative else q

@@ -3,6 +3,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import jax.scipy.linalg
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_array, check_state
@@ -61,6 +62,7 @@ class AffineGroup(SymmetryGroup):
     def generators(self, q: Configuration, t: Time = 0.0) -> Generators:
         linear, shift, _ = affine_algebra(self)
         check_array("q", q, shift.shape[1])
+        q = jnp.asarray(q)
         linear, shift = jnp.asarray(linear, q.dtype), jnp.asarray(shift, q.dtype)
         return jnp.einsum("aij,pj->api", linear, q) + shift[:, None, :]
 
@@ -74,6 +76,7 @@ class AffineGroup(SymmetryGroup):
         algebra = affine_algebra(self)
         count, space = algebra.shift.shape
         check_state(q, v, space)
+        q, v, coefficients = jnp.asarray(q), jnp.asarray(v), jnp.asarray(coefficients)
         if jnp.shape(coefficients) != (count,):
             raise ValueError(
                 f"coefficients must have shape ({count},), one for each generator of "
@@ -113,8 +116,8 @@ class AffineGroup(SymmetryGroup):
         `ValueError` if `points` is no positive integer, or if polynomials up to `max_degree` are not
         complete: the message says how many independent invariants were found and are needed.
         """
-        if not isinstance(points, int) or points < 1:
+        if not isinstance(points, int | np.integer) or points < 1:
             raise ValueError(f"points must be a positive integer, but it is {points!r}.")
         return affine_invariants(
-            affine_algebra(self), points, type(self).__name__, determinants, max_degree
+            affine_algebra(self), int(points), type(self).__name__, determinants, max_degree
         )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 
 class AffineAlgebra(NamedTuple):
@@ -41,10 +42,15 @@ def affine_algebra(group) -> AffineAlgebra:
         f"{name}.algebra() must return a pair: linear of shape (generators, space, space) and "
         "shift of shape (generators, space)"
     )
-    if not isinstance(result, tuple) or len(result) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         raise TypeError(f"{expected}, but it returned {type(result).__name__}: {result!r}.")
     arrays = []
     for part in result:
+        if isinstance(part, Tracer):
+            raise TypeError(
+                f"{name}.algebra() depends on an array that jax.jit traces. The generators of a group "
+                "are constants: hold what they depend on as static fields (numbers or tuples)."
+            )
         try:
             arrays.append(np.asarray(part))
         except ValueError as error:

@@ -36,7 +36,10 @@ def restrict(algebra: AffineAlgebra, axes: tuple[int, ...]) -> AffineAlgebra:
     shift = algebra.shift[:, index]
     rows = np.concatenate([linear.reshape(len(linear), len(index) ** 2), shift], axis=1)
     chosen = independent_rows(rows, algebra.tolerance)
-    return AffineAlgebra(linear[chosen], shift[chosen], algebra.tolerance)
+    # Of unit size, so that tolerances mean the same whatever the unit of a generator.
+    size = np.linalg.norm(rows[chosen], axis=1)
+    linear, shift = linear[chosen] / size[:, None, None], shift[chosen] / size[:, None]
+    return AffineAlgebra(linear, shift, algebra.tolerance)
 
 
 def _components(coupled: np.ndarray, axes: list[int]) -> list[tuple[int, ...]]:

@@ -18,6 +18,15 @@ class AffineProduct(AffineGroup):
     factors: tuple[AffineGroup, ...]
 
     def __init__(self, *factors: AffineGroup):
+        if not factors:
+            raise ValueError("A product needs at least one group, but got none.")
+        for factor in factors[1:]:
+            if factor.space != factors[0].space:
+                raise ValueError(
+                    f"{type(factors[0]).__name__} acts on a space of {factors[0].space} axes and "
+                    f"{type(factor).__name__} on one of {factor.space}. A product needs the same "
+                    "space: let all act on the largest one, each on its own axes=(...)."
+                )
         self.factors = factors
 
     def algebra(self):
@@ -36,10 +45,4 @@ def product(first: SymmetryGroup, second: SymmetryGroup) -> SymmetryGroup:
         if not isinstance(group, AffineGroup):
             raise TypeError(f"An affine group multiplies another affine group, but got {group!r}.")
         factors += group.factors if isinstance(group, AffineProduct) else [group]
-    if first.space != second.space:
-        raise ValueError(
-            f"{type(first).__name__} acts on a space of {first.space} axes and "
-            f"{type(second).__name__} on one of {second.space}. A product needs the same space: "
-            "let both act on the larger one, each on its own axes=(...)."
-        )
     return AffineProduct(*factors)

@@ -27,8 +27,8 @@ class Rotations(AffineGroup):
     axes: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, space: int, axes: tuple[int, ...] | None = None):
-        self.ambient = space
         self.axes = select_axes(space, axes)
+        self.ambient = int(space)
         if len(self.axes) < 2:
             raise ValueError(f"Rotations need at least two axes, but axes are {self.axes}.")
 

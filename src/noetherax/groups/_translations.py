@@ -23,8 +23,8 @@ class Translations(AffineGroup):
     axes: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(self, space: int, axes: tuple[int, ...] | None = None):
-        self.ambient = space
         self.axes = select_axes(space, axes)
+        self.ambient = int(space)
 
     def algebra(self):
         shift = np.eye(self.ambient)[list(self.axes)]

@@ -5,6 +5,7 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, Velocity, check_state
@@ -54,7 +55,7 @@ class NeuralLagrangian(Lagrangian):
         key: PRNGKeyArray,
     ):
         for name, value in {"width": width, "depth": depth}.items():
-            if not isinstance(value, int) or value < 1:
+            if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
         if not hasattr(features, "num_features"):
             raise TypeError(

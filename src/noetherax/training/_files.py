@@ -5,9 +5,12 @@ checksum of the rest), and the leaves in order, little-endian and C-contiguous.
 """
 
 import difflib
+import functools
 import hashlib
+import inspect
 import json
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +42,9 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
 
     `TypeError` for metadata that is not JSON or leaves that are not numeric; `OSError` from the disk.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    if metadata is not None and not isinstance(metadata, dict):
+        raise TypeError(f"metadata must be a dictionary, but it is {metadata!r}.")
     leaves, entries = [], []
     for name, leaf in _data_leaves(model):
         array = np.asarray(leaf)
@@ -82,7 +87,7 @@ def load(path: str | os.PathLike, like: PyTree) -> PyTree:
     corrupted, has another format version, or holds a model of another structure.
     """
     header, body = _read(path)
-    ours, theirs = _structure(like), header["structure"]
+    ours, theirs = _structure(like), str(header["structure"])
     if ours != theirs:
         lines = difflib.unified_diff(
             theirs.splitlines(), ours.splitlines(), "saved", "like", lineterm="", n=1
@@ -92,17 +97,21 @@ def load(path: str | os.PathLike, like: PyTree) -> PyTree:
         )
     expected = _data_leaves(like)
     entries = header["leaves"]
-    if [name for name, _ in expected] != [entry["name"] for entry in entries]:
+    try:
+        fits = [name for name, _ in expected] == [entry["name"] for entry in entries]
+        shapes = [(entry["dtype"], tuple(entry["shape"])) for entry in entries]
+    except (KeyError, TypeError):
+        fits, shapes = False, []
+    if not fits:
         raise ValueError(f"{path} is damaged: its list of arrays does not fit its structure.")
     values, offset = [], 0
-    for (name, leaf), entry in zip(expected, entries, strict=True):
-        shape = tuple(entry["shape"])
-        if entry["dtype"] != _dtype_name(leaf) or shape != np.shape(leaf):
+    for (name, leaf), (kind, shape) in zip(expected, shapes, strict=True):
+        if kind != _dtype_name(leaf) or shape != np.shape(leaf):
             raise ValueError(
-                f"{path} holds {name} as {entry['dtype']}{list(shape)}, but `like` has "
+                f"{path} holds {name} as {kind}{list(shape)}, but `like` has "
                 f"{_dtype_name(leaf)}{list(np.shape(leaf))}."
             )
-        dtype = np.asarray(leaf).dtype
+        dtype = np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
         size = dtype.itemsize * int(np.prod(shape))
         stored = dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype
         array = np.frombuffer(body[offset : offset + size], stored).reshape(shape).astype(dtype)
@@ -138,7 +147,7 @@ def _read(path) -> tuple[dict[str, Any], bytes]:
     try:
         header = json.loads(line)
         version = header["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged or truncated: its header is not complete.") from error
     if version != VERSION:
         raise ValueError(
@@ -167,6 +176,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # as any file; mkstemp makes private ones
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -178,8 +188,16 @@ def _write_atomically(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
+def _umask() -> int:
+    """The process' mask for new files, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
 def _is_data(leaf: Any) -> bool:
-    return eqx.is_array(leaf) or isinstance(leaf, np.ndarray | bool | int | float | complex)
+    kinds = np.ndarray | jax.ShapeDtypeStruct | bool | int | float | complex
+    return eqx.is_array(leaf) or isinstance(leaf, kinds)
 
 
 def _data_leaves(model: PyTree) -> list[tuple[str, Any]]:
@@ -190,7 +208,7 @@ def _data_leaves(model: PyTree) -> list[tuple[str, Any]]:
             continue
         if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
             raise TypeError(f"{name} is a random key, which is no part of a model.")
-        if np.asarray(leaf).dtype.hasobject:
+        if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
             raise TypeError(f"{name} holds Python objects, not numbers.")
         leaves.append((name, leaf))
     return leaves
@@ -223,6 +241,17 @@ def _structure(model: PyTree) -> str:
     def describe(leaf):
         if _is_data(leaf):
             return _Placeholder(f"{_dtype_name(leaf)}{list(np.shape(leaf))}")
-        return leaf
+        return _Placeholder(_name_of(leaf)) if callable(leaf) else leaf
 
-    return eqx.tree_pformat(jax.tree.map(describe, model), width=100, short_arrays=True)
+    text = eqx.tree_pformat(jax.tree.map(describe, model), width=100, short_arrays=True)
+    # Static fields print as they like; an address in them differs from process to process.
+    return re.sub(r" at 0x[0-9a-f]+", "", text)
+
+
+def _name_of(function: Any) -> str:
+    """Where a function is defined: its printed form holds an address, which no other process shares."""
+    if isinstance(function, functools.partial):
+        return f"partial({_name_of(function.func)}, {function.args}, {function.keywords})"
+    function = inspect.unwrap(function)
+    owner = function if hasattr(function, "__qualname__") else type(function)
+    return f"{owner.__module__}.{owner.__qualname__}"

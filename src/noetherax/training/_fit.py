@@ -16,6 +16,7 @@ from ..dynamics import euler_lagrange_terms
 from ._checks import check_batch, check_count, check_model, check_observations
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
+from ._trainable import needs_standardisation
 from ._trainable import standardise as standardise_model
 from ._trainable import trainable as trainable_leaves
 
@@ -29,7 +30,7 @@ STANDARDISATION_SAMPLES = 4096
 class History(NamedTuple):
     """What happened during a [`noetherax.fit`][].
 
-    - `loss`: loss of every step taken, shape `(steps,)`; not finite where the update was skipped.
+    - `loss`: loss of every step taken, shape `(steps,)`.
     - `skipped`: number of updates left out because they were not finite.
     - `seconds`: wall time, of which `compile_seconds` before the first step.
     - `interrupted`: whether the run was stopped by Ctrl-C.
@@ -87,7 +88,7 @@ def fit(
     - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
         two members `(q, v)` of the data. Switch it off for batches of another form, and call
         [`noetherax.standardise`][] yourself.
-    - `trainable`: a PyTree of booleans, which leaves to train;
+    - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given.
     - `progress`: show a progress bar.
 
@@ -110,28 +111,33 @@ def fit(
         draw, data = observations, None
         sample = jax.jit(jax.vmap(observations))(jax.random.split(setup_key, 1))
         batch = jax.tree.map(lambda x: x[0], sample)
-        check_batch(batch)
+        check_observations(batch) if loss is acceleration_loss else check_batch(batch)
     else:
         data = check_observations(observations)
         draw = None
         batch = jax.tree.map(lambda x: x[:batch_size], data)
-    if standardise:
+    if standardise and needs_standardisation(lagrangian):
         lagrangian = standardise_model(lagrangian, *_states(data, draw, batch, setup_key))
-    mask = trainable_leaves(lagrangian) if trainable is None else trainable
+    mask = trainable_leaves(lagrangian)
+    if trainable is not None:
+        mask = jax.tree.map(
+            lambda chosen, part: jax.tree.map(lambda x: chosen and eqx.is_inexact_array(x), part),
+            trainable,
+            lagrangian,
+        )
     parameters, constants = eqx.partition(lagrangian, mask)
     check_model(lagrangian, parameters, loss, batch)
 
     optimizer = default_optimizer(steps) if optimizer is None else optimizer
     if max_norm is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
-    with jax.numpy_dtype_promotion("standard"):
-        # Copied, since the loop gives its buffers away and the caller keeps the original.
-        parameters, average = (jax.tree.map(jnp.copy, parameters) for _ in range(2))
+    promotion = jax.config.values["jax_numpy_dtype_promotion"]
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
         moments = optimizer.init(parameters)
-        state = _State(parameters, average, moments, jnp.array(0), jnp.array(0))
+        state = _State(parameters, parameters, moments, jnp.array(0), jnp.array(0))
         start = time.perf_counter()
         fixed = (data, constants, run_key, jnp.array(averaging, jnp.float32))
-        chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size)
+        chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size, promotion)
         losses: list[np.ndarray] = []
         compile_seconds, interrupted = 0.0, False
         done, length = 0, 1
@@ -163,12 +169,12 @@ def fit(
 
 
 @eqx.filter_jit
-def _chunk(fixed, optimizer, loss, draw, batch_size, state: _State, length):
+def _chunk(fixed, optimizer, loss, draw, batch_size, promotion, state: _State, length):
     """`length` steps of training; returns the new state and a buffer of losses."""
     data, constants, run_key, averaging = fixed
 
     def objective(parameters, batch):
-        with jax.numpy_dtype_promotion("strict"):
+        with jax.numpy_dtype_promotion(promotion):  # as the caller has it
             return loss(eqx.combine(parameters, constants), batch)
 
     def step(index, carry):
@@ -227,11 +233,12 @@ def _diagnosis(lagrangian, batch, steps: int) -> str:
         q, v, *_ = batch
         mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
         condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
+        message += " The loss or its gradient is not finite."
         message += (
             f" The condition number of ∂²L/∂v² on the first batch is {np.median(condition):.2g} in "
             f"the median and {np.max(condition):.2g} at most; above {1 / np.finfo(q.dtype).eps:.1g} "
-            "the Lagrangian does not determine the acceleration. Do the features depend on every "
-            "velocity with curvature?"
+            "the Lagrangian does not determine the acceleration: do its features depend on every "
+            "velocity with curvature? Below, look for a square root or a norm at zero."
         )
     except (TypeError, ValueError):
         message += " Is the loss finite on this batch?"

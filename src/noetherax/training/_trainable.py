@@ -2,6 +2,8 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PyTree
 
 from ..features import InvariantFeatures, Standardisation
@@ -35,7 +37,7 @@ def trainable(model: PyTree) -> PyTree:
 def standardise(model: PyTree, q, v) -> PyTree:
     """Sets the standardisation of every neural Lagrangian in `model` from data, where it is not set.
 
-    [`noetherax.fit`][] does this once. It replaces the identity by mean and deviation of the features
+    [`noetherax.fit`][] does this once. It replaces the identity by median and spread of the features
     over the samples; a standardisation that has been fitted is left alone.
 
     **Arguments:**
@@ -46,14 +48,40 @@ def standardise(model: PyTree, q, v) -> PyTree:
     **Returns:**
 
     The model with the standardisation set.
+
+    **Raises:**
+
+    `ValueError` if the states are empty, not finite, or of the wrong shape.
     """
 
+    for name, array in {"q": q, "v": v}.items():
+        if np.ndim(array) != 3 or np.shape(array) != np.shape(q) or not np.size(array):
+            raise ValueError(
+                f"{name} must have shape (samples, points, space), the same for q and v and not empty, "
+                f"but it has shape {np.shape(array)}."
+            )
+        if not np.all(np.isfinite(array)):
+            raise ValueError(
+                f"{name} is not finite, so that features cannot be standardised by it."
+            )
+
     def set_from_data(node: Any):
-        if not isinstance(node, NeuralLagrangian) or bool(node.standardisation.fitted):
+        if not _unfitted(node):
             return node
-        fitted = Standardisation.fit(node.features, q, v)
+        dtype = node.standardisation.unit.dtype
+        fitted = Standardisation.fit(node.features, jnp.asarray(q, dtype), jnp.asarray(v, dtype))
         return eqx.tree_at(lambda neural: neural.standardisation, node, fitted)
 
     return jax.tree.map(
         set_from_data, model, is_leaf=lambda node: isinstance(node, NeuralLagrangian)
     )
+
+
+def needs_standardisation(model: PyTree) -> bool:
+    """Whether a model holds a neural Lagrangian whose standardisation has not been fitted."""
+    nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, NeuralLagrangian))
+    return any(_unfitted(node) for node in nodes)
+
+
+def _unfitted(node: Any) -> bool:
+    return isinstance(node, NeuralLagrangian) and not bool(node.standardisation.fitted)
