@@ -21,15 +21,15 @@ class Standardisation(eqx.Module):
     """x → (x − centre) / unit, feature by feature: part of a model, fitted once, never trained.
 
     Centre and unit are the median and the interquartile range over the data (scaled to be the
-    deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of eccentricity
-    up to 0.9 a few samples near aphelion make the deviation of q·q five times its interquartile
-    range, and would press all close approaches into one point.
+    deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of
+    eccentricity up to 0.9 a few samples near aphelion make the deviation of q·q five times its
+    interquartile range, and would press all close approaches into one point.
 
-    The unit has a floor. A feature that is constant up to noise on
-    the data (the height above an orbital plane, a determinant that vanishes on the orbit) must not be
-    blown up to unit size, or the network would fit the noise. What its size *would* be is read off
-    the feature itself: its unit over random isotropic states with the data's mean, and the data's rms
-    deviation of positions and of velocities in every direction.
+    The unit has a floor. A feature that is constant up to noise on the data (the height above an
+    orbital plane, a determinant that vanishes on the orbit) must not be blown up to unit size, or the
+    network would fit the noise. What its size *would* be is read off the feature itself: its unit
+    over random isotropic states with the data's mean, and the data's rms deviation of positions and of
+    velocities in every direction.
     """
 
     centre: Float[Array, " features"]
