@@ -47,7 +47,12 @@ class RK4(diffrax.AbstractSolver):
         k3 = slope(middle, advance(0.5, k2))
         k4 = slope(t1, advance(1.0, k3))
         increment = jax.tree.map(
-            lambda lost, a, b, c, d: lost + (a + 2 * b + 2 * c + d) / 6, solver_state, k1, k2, k3, k4
+            lambda lost, a, b, c, d: lost + (a + 2 * b + 2 * c + d) / 6,
+            solver_state,
+            k1,
+            k2,
+            k3,
+            k4,
         )
         y1 = jax.tree.map(jnp.add, y0, increment)
         lost = jax.tree.map(lambda y0, y1, dy: dy - (y1 - y0), y0, y1, increment)
