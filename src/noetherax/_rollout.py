@@ -59,8 +59,8 @@ def rollout(
     PID controller at a tolerance of 1e-8 (ten rounding errors in float32). Solvers without one, such
     as [`noetherax.RK4`][], step exactly from each time in `ts` to the next; with `dt`, any solver
     divides these intervals into equal steps no longer than that. There is no limit on the number of
-    steps unless you pass `max_steps`, which an error-estimating solver needs for reverse-mode
-    differentiation.
+    steps unless you pass `max_steps`. An error-estimating solver needs it for reverse-mode
+    differentiation, and to stop where a model diverges and the steps shrink without end.
 
     **Arguments:**
 

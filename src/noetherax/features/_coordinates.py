@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import Configuration, Velocity, check_state
+from .._types import Configuration, Velocity
 from ._base import InvariantFeatures
+from ._vectors import on_axes
 
 
 @final
@@ -62,14 +63,7 @@ class Coordinates(InvariantFeatures):
         return n * fixed + (n - 1) * moved + n * len(self.axes)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
-        check_state(q, v, self.space)
-        if q.shape[0] != self.points:
-            raise ValueError(
-                f"These features are for {self.points} point(s), but q has shape {q.shape}."
-            )
-        q, v = jnp.asarray(q), jnp.asarray(v)
-        if self.axes != tuple(range(self.space)):
-            q, v = q[:, np.array(self.axes)], v[:, np.array(self.axes)]
+        q, v = on_axes(q, v, self.points, self.space, self.axes)
         fixed = _components(q, self.fixed)
         relative = _components(q[:-1] - q[-1:], self.translated)
         return jnp.concatenate([fixed.ravel(), relative.ravel(), v.ravel()])

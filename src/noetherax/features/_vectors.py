@@ -72,14 +72,7 @@ class StateVectors(eqx.Module):
         return tuple(names)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "vectors dim"]:
-        check_state(q, v, self.space)
-        if q.shape[0] != self.points:
-            raise ValueError(
-                f"These features are for {self.points} point(s), but q has shape {q.shape}."
-            )
-        q, v = jnp.asarray(q), jnp.asarray(v)
-        if self.axes != tuple(range(self.space)):
-            q, v = q[:, np.array(self.axes)], v[:, np.array(self.axes)]
+        q, v = on_axes(q, v, self.points, self.space, self.axes)
         if self.centre is not None and any(self.centre):
             q = q - jnp.asarray(self.centre, q.dtype)
         positions = q[:-1] - q[-1:] if self.relative else q
@@ -90,3 +83,14 @@ class StateVectors(eqx.Module):
             last = jnp.zeros((len(vectors), 1), q.dtype).at[-1].set(1)
             vectors = jnp.concatenate([vectors, last], axis=1)
         return vectors
+
+
+def on_axes(q: Configuration, v: Velocity, points: int, space: int, axes: tuple[int, ...]):
+    """The components of a state along `axes`. Raises if the state has another shape."""
+    check_state(q, v, space)
+    if q.shape[0] != points:
+        raise ValueError(f"These features are for {points} point(s), but q has shape {q.shape}.")
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    if axes != tuple(range(space)):
+        q, v = q[:, np.array(axes)], v[:, np.array(axes)]
+    return q, v

@@ -30,7 +30,8 @@ STANDARDISATION_SAMPLES = 4096
 class History(NamedTuple):
     """What happened during a [`noetherax.fit`][].
 
-    - `loss`: loss of every step taken, shape `(steps,)`.
+    - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
+        not of the average that is returned.
     - `skipped`: number of updates left out because they were not finite.
     - `seconds`: wall time, of which `compile_seconds` before the first step.
     - `interrupted`: whether the run was stopped by Ctrl-C.
