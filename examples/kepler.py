@@ -127,6 +127,7 @@ def judge(model, sampler, start, truth, ts, key):
     numbers |= {
         "loss": float(loss(model, samples)),
         "true_loss": float(loss(KEPLER.lagrangian, samples)),
+        "true_training_loss": float(LOSS(KEPLER.lagrangian, samples)),
         "true_twin": worst(distance(truth[0], truth[1])),
         "stiffness": stiffness(model),
         "others": others,
@@ -186,7 +187,7 @@ def draw(folder, ts, truth, records):
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for ax, (name, record) in zip(axes, records.items(), strict=True):
         losses = {f"symmetry: {arm}": r[3].loss for arm, r in record.items()}
-        bound = {"true law's own loss": record["rotations"][0]["true_loss"]}
+        bound = {"true law's own loss": record["rotations"][0]["true_training_loss"]}
         nx.plot.plot_loss(losses, bounds=bound, ax=ax).set(title=f"trained on: {name}")
     save(figure, "figure12_loss")
 
