@@ -89,7 +89,9 @@ def rollout(
     options: dict[str, Any] = {"saveat": diffrax.SaveAt(ts=ts)}
     if dt is None and isinstance(solver, diffrax.AbstractAdaptiveSolver):
         tolerance = max(TOLERANCE, 10 * float(jnp.finfo(q0.dtype).eps))
-        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+        # Below the resolution of time the solve has failed; without this it would go on for ever.
+        smallest = 10 * jnp.finfo(q0.dtype).eps * jnp.maximum(jnp.abs(ts[0]), jnp.abs(ts[-1]))
+        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, dtmin=smallest)
         options |= {"stepsize_controller": controller, "max_steps": None}
     else:
         options |= {"stepsize_controller": diffrax.StepTo(grid), "max_steps": len(grid) - 1}
