@@ -44,22 +44,27 @@ def turn_about(axis) -> np.ndarray:
     return np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
 
 
-def boosts_and_rotations() -> np.ndarray:
-    """The Lorentz algebra of diag(1, 1, 1, −1), antisymmetric matrices times the metric."""
-    generators = []
-    for j in range(4):
-        for k in range(j + 1, 4):
-            matrix = np.zeros((4, 4))
-            matrix[j, k], matrix[k, j] = 1, -1
-            generators.append(matrix @ np.diag([1.0, 1, 1, -1]))
-    return np.array(generators)
+def binary_forms(degree: int) -> np.ndarray:
+    """sl(2) on polynomials of two variables: the irreducible representation of dimension degree + 1."""
+    raising = np.diag(np.arange(1.0, degree + 1), 1)
+    lowering = np.diag(np.arange(degree, 0.0, -1), -1)
+    return np.array([raising @ lowering - lowering @ raising, raising, lowering])
 
 
-def special_unitary() -> np.ndarray:
-    """su(2) on C² = R⁴, coordinates (Re z₁, Re z₂, Im z₁, Im z₂)."""
-    pauli = [[[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]]
-    matrices = [1j * np.array(sigma, complex) for sigma in pauli]
-    return np.array([np.block([[m.real, -m.imag], [m.imag, m.real]]) for m in matrices])
+def upper_triangular(size: int) -> np.ndarray:
+    """The nilpotent algebra of strictly upper triangular matrices."""
+    identity = np.eye(size)
+    return np.array(
+        [np.outer(identity[j], identity[k]) for j in range(size) for k in range(j + 1, size)]
+    )
+
+
+def charged_pair_beside_a_vector() -> np.ndarray:
+    """Rotations of (x, y, z) and changes of phase of (Re ψ, Im ψ), as block matrices on one point."""
+    linear = np.zeros((4, 5, 5))
+    linear[:3, :3, :3] = [turn_about(axis) for axis in np.eye(3)]
+    linear[3, 3:, 3:] = [[0.0, -1.0], [1.0, 0.0]]
+    return linear
 
 
 GROUPS: dict[str, Callable[[], nx.SymmetryGroup]] = {
@@ -67,29 +72,39 @@ GROUPS: dict[str, Callable[[], nx.SymmetryGroup]] = {
     "Rotations(2)": lambda: nx.Rotations(2),
     "Rotations(3)": lambda: nx.Rotations(3),
     "Rotations(4)": lambda: nx.Rotations(4),
-    "Rotations(4, axes=(0, 1, 2))": lambda: nx.Rotations(4, axes=(0, 1, 2)),
     "Rotations(4, axes=(3, 1))": lambda: nx.Rotations(4, axes=(3, 1)),
     "Translations(3)": lambda: nx.Translations(3),
-    "Translations(4, axes=(3,))": lambda: nx.Translations(4, axes=(3,)),
     "Translations(4) * Rotations(4)": lambda: nx.Translations(4) * nx.Rotations(4),
     "spatial rotations * time translation": lambda: (
         nx.Rotations(4, axes=(0, 1, 2)) * nx.Translations(4, axes=(3,))
     ),
+    "Orthogonal(3)": lambda: nx.Orthogonal(3),
+    "Orthogonal(1) * Translations": lambda: (
+        nx.Orthogonal(2, axes=(0,)) * nx.Translations(2, axes=(1,))
+    ),
+    "Euclidean(2)": lambda: nx.Euclidean(2),
+    "Lorentz()": lambda: nx.Lorentz(),
+    "Poincare(3)": lambda: nx.Poincare(3, speed_of_light=2.0),
+    "AxialRotations": lambda: nx.AxialRotations((1.0, 2.0, 3.0), (0.5, 0.0, -1.0)),
+    "Symplectic(4)": lambda: nx.Symplectic(4),
+    "Unitary(2)": lambda: nx.Unitary(2),
+    "SpecialUnitary(4)": lambda: nx.SpecialUnitary(4),
+    "SpecialLinear(2)": lambda: nx.SpecialLinear(2),
     "Cylindrical": Cylindrical,
-    "two independent planes": lambda: nx.Rotations(4, axes=(0, 1)) * nx.Rotations(4, axes=(2, 3)),
-    "oblique axis": lambda: Declared([turn_about([1, 2, 3])]),
-    "axis through another centre": lambda: Declared([turn_about([0, 0, 1])], [[1.0, 2, 0]]),
     "oblique translation": lambda: Declared(np.zeros((1, 3, 3)), [[1.0, 1, 0]]),
-    "Lorentz": lambda: Declared(boosts_and_rotations()),
-    "SU(2)": lambda: Declared(special_unitary()),
     "squeeze": lambda: Declared([np.diag([1.0, -1])]),
     "weights 1 and -2": lambda: Declared([np.diag([1.0, -2])]),
     "parabolic": lambda: Declared([[[0.0, 1], [0, 0]]], [[0.0, 1]]),
+    "binary cubics": lambda: Declared(binary_forms(3)),
     "charges 1 and 2 on two planes": lambda: Declared(
         [np.kron(np.diag([1.0, 2]), [[0.0, -1], [1, 0]])]
     ),
+    "charged pair beside a vector": lambda: Declared(charged_pair_beside_a_vector()),
 }
 """Groups by name. Points for each law are 1 and 2."""
+
+SINGULAR_ON_ONE_POINT = {"Symplectic(4)", "SpecialLinear(2)"}
+"""Groups that force a singular ∂²L/∂v² on one point."""
 
 
 class HarmonicOscillator(nx.Lagrangian):

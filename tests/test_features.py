@@ -32,11 +32,20 @@ def test_counts(name):
     assert features(q, v).shape == (count,)
 
 
+def features_of(name: str, points: int) -> nx.InvariantFeatures:
+    """The invariant features of a registered group; it must say where ∂²L/∂v² is singular."""
+    group = helpers.GROUPS[name]()
+    if points > 1 or name not in helpers.SINGULAR_ON_ONE_POINT:
+        return group.invariant_features(points)
+    with pytest.warns(UserWarning, match=r"on 1 point\(s\) makes ∂²L/∂v² singular for every"):
+        return group.invariant_features(points)
+
+
 @pytest.mark.parametrize("points", [1, 2])
 @pytest.mark.parametrize("name", helpers.GROUPS)
 def test_feature_laws(name, points):
     group = helpers.GROUPS[name]()
-    testing.check_features(group.invariant_features(points), group, points=points)
+    testing.check_features(features_of(name, points), group, points=points)
 
 
 def test_one_particle_has_the_papers_features_in_order():
@@ -92,47 +101,137 @@ def span_of_values(features, points, space):
     return np.asarray(jax.vmap(features)(q, v))
 
 
-@pytest.mark.parametrize("points", [1, 2])
-@pytest.mark.parametrize("space", [2, 3])
-def test_general_route_finds_the_closed_forms(space, points):
-    """Rotations by their generators alone, through invariant tensors: the same span of values."""
-    from noetherax.groups._algebra import affine_algebra
+def general_route(group, points):
+    """Features from invariant tensors alone, where a closed form is known as well."""
+    from noetherax.groups._algebra import affine_algebra, balance
+    from noetherax.groups._frame import Frame
     from noetherax.groups._tensors import tensor_invariants
 
-    group = nx.Rotations(space)
-    axes = tuple(range(space))
-    general = tensor_invariants(affine_algebra(group), points, space, axes, "Rotations", 4)
-    closed = group.invariant_features(points)
+    algebra, unit = balance(affine_algebra(group))
+    frame = Frame(points, group.space, tuple(range(group.space)), np.diag(unit))
+    return tensor_invariants(algebra, frame, type(group).__name__, 4)
+
+
+CLOSED = {
+    "Rotations(2)": (lambda: nx.Rotations(2), 2),
+    "Rotations(3)": (lambda: nx.Rotations(3), 2),
+    "Rotations(4)": (lambda: nx.Rotations(4), 2),
+    "Orthogonal(3)": (lambda: nx.Orthogonal(3), 2),
+    "Euclidean(3)": (lambda: nx.Euclidean(3), 2),
+    "Lorentz()": (lambda: nx.Lorentz(speed_of_light=2.0), 2),
+    "Poincare(3)": (lambda: nx.Poincare(3, speed_of_light=3.0), 2),
+    "SpecialLinear(3)": (lambda: nx.SpecialLinear(3), 3),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_general_route_finds_the_closed_forms(name):
+    """Classical groups by their generators alone: the same span of values, degree by degree."""
+    construct, points = CLOSED[name]
+    group = construct()
+    general, closed = general_route(group, points), group.invariant_features(points)
     assert general.num_features == closed.num_features
-    a, b = span_of_values(general, points, space), span_of_values(closed, points, space)
-    assert np.linalg.matrix_rank(np.concatenate([a, b], axis=1)) == np.linalg.matrix_rank(b)
+    a, b = (span_of_values(f, points, group.space) for f in (general, closed))
+    scale, moved = 1.1, np.random.default_rng(1).normal(size=(2, points, group.space))
+    degrees = [
+        np.round(np.log(np.abs(f(*scale * moved) / f(*moved))) / np.log(scale))
+        for f in (general, closed)
+    ]
+    for degree in np.unique(degrees[1]):
+        first, second = a[:, degrees[0] == degree], b[:, degrees[1] == degree]
+        assert first.shape == second.shape
+        both = np.concatenate([first, second], axis=1)
+        assert np.linalg.matrix_rank(both, tol=1e-8) == first.shape[1]
 
 
 INDEPENDENT = {
-    # Theory: 2·points·space minus the orbit's dimension, and the number of generators of the ring.
-    ("Lorentz", 1): 3,  # x·x, x·u, u·u
-    ("Lorentz", 2): 11,  # ten products and one determinant, as for SO(4)
-    ("SU(2)", 1): 6,  # two norms; Hermitian and symplectic products, two real numbers each
+    # Generators of the ring of invariants, from classical invariant theory.
+    ("Lorentz()", 1): 3,  # x·x, x·u, u·u
+    ("Lorentz()", 2): 11,  # ten products and one determinant, as for SO(4)
+    ("Orthogonal(3)", 2): 10,  # ten products, no determinants
+    ("Euclidean(2)", 2): 6,  # products of three vectors
+    ("Poincare(3)", 2): 7,  # products of three vectors, and their determinant
+    ("Symplectic(4)", 2): 6,  # ω of four vectors, two at a time
+    ("Unitary(2)", 1): 4,  # two norms, and the Hermitian product: two real numbers
+    ("SpecialUnitary(4)", 1): 6,  # those of U(2), and the complex determinant
+    ("SpecialLinear(2)", 2): 6,  # determinants of four vectors, two at a time
     ("squeeze", 1): 4,  # x y, u w, x w, y u
     ("weights 1 and -2", 1): 6,  # cubic: x² y and its polarisations
-    ("oblique axis", 1): 6,  # n·q, n·v, and in the plane two norms, a product and an area
+    ("AxialRotations", 1): 6,  # n·q, n·v, and in the plane two norms, a product and an area
     ("parabolic", 1): 3,  # 2 x − y² and its companions, 2·2 − 1
+    ("binary cubics", 1): 6,  # the symplectic form, and the discriminant's five polarisations
+    ("charged pair beside a vector", 1): 7,  # three products; two norms, a product and an area
 }
 
 
 @pytest.mark.parametrize("name", INDEPENDENT)
 def test_general_route_against_theory(name):
     group, points = name
-    features = helpers.GROUPS[group]().invariant_features(points)
-    assert features.num_features == INDEPENDENT[name]
+    assert features_of(group, points).num_features == INDEPENDENT[name]
 
 
-def test_lorentz_invariants_are_minkowski_products():
-    q, v = np.random.default_rng(0).normal(size=(2, 1, 4))
-    metric = np.diag([1.0, 1, 1, -1])
-    x, u = q[0], v[0]
-    features = helpers.GROUPS["Lorentz"]().invariant_features(1)(q, v)
-    assert np.allclose(features, [x @ metric @ x, x @ metric @ u, u @ metric @ u], atol=1e-13)
+HARD = {
+    # Given by generators alone, in coordinates or of a kind that make the null spaces hard.
+    "conjugated SO(4)": lambda: conjugated(nx.Rotations(4).algebra()[0], seed=0),
+    "conjugated binary cubics": lambda: conjugated(helpers.binary_forms(3), seed=1),
+    "unipotent": lambda: helpers.Declared(helpers.upper_triangular(4)),
+    "conjugated unipotent": lambda: conjugated(helpers.upper_triangular(4), seed=2),
+    "two copies of SO(3), mixed": lambda: conjugated(
+        np.kron(nx.Rotations(3).algebra()[0], np.eye(2)), seed=3
+    ),
+    "lengths of 1e8": lambda: helpers.Declared(
+        np.concatenate([np.zeros((2, 2, 2)), [[[0.0, -1.0], [1.0, 0.0]]]]),
+        np.array([[1.0, 0.0], [0.0, 1.0], [1.5e8, -2e8]]),
+    ),
+    "SU(3)": lambda: nx.SpecialUnitary(6),
+}
+
+
+def conjugated(linear, seed):
+    mixing = np.random.default_rng(seed).normal(size=linear.shape[1:])
+    return helpers.Declared(mixing @ linear @ np.linalg.inv(mixing))
+
+
+@pytest.mark.filterwarnings("ignore:.*makes ∂²L/∂v² singular")
+@pytest.mark.parametrize("name", HARD)
+def test_hard_groups(name):
+    group = HARD[name]()
+    testing.check_features(group.invariant_features(1), group, points=1, max_examples=5)
+
+
+def test_features_do_not_depend_on_the_basis_of_the_algebra():
+    """Generators in another order, sign and mixture declare the same group."""
+    linear = helpers.binary_forms(3)
+    mixed = np.array([linear[2] - linear[0], 3 * linear[0], linear[1] + linear[2]])
+    values = [
+        span_of_values(helpers.Declared(x).invariant_features(1), 1, 4) for x in (linear, mixed)
+    ]
+    both = np.concatenate(values, axis=1)
+    assert np.linalg.matrix_rank(both, tol=1e-8) == values[0].shape[1] == values[1].shape[1]
+
+
+def test_construction_is_deterministic():
+    first, second = (nx.AxialRotations((1.0, 2.0, 2.0)).invariant_features(2) for _ in range(2))
+    assert first == second
+
+
+def test_too_many_invariants_are_an_error_that_says_how_many():
+    planes = helpers.Declared([np.kron(np.eye(24), [[0.0, -1.0], [1.0, 0.0]])])
+    with pytest.raises(ValueError, match=r"1152 invariant tensors of rank 2, too many"):
+        planes.invariant_features(1)
+
+
+@pytest.mark.parametrize("group", sorted(helpers.SINGULAR_ON_ONE_POINT))
+def test_groups_say_where_the_mass_matrix_is_singular(group):
+    """And it is: for random weights ∂²L/∂v² has no inverse, while on two points it has."""
+    for points, singular in ((1, True), (2, False)):
+        features = features_of(group, points)
+        space = helpers.GROUPS[group]().space
+        model = nx.NeuralLagrangian(features, width=8, dtype=jnp.float64, key=jax.random.key(0))
+        q, v = np.random.default_rng(0).normal(size=(2, points, space))
+        matrix = np.asarray(nx.euler_lagrange_terms(model, q, v).mass_matrix)
+        values = np.linalg.svd(matrix, compute_uv=False)
+        assert (values[-1] < 1e-12 * values[0]) == singular
 
 
 def test_incomplete_invariants_are_an_error_with_counts():

@@ -1,17 +1,36 @@
 """What acts: symmetry groups, declared by their generators."""
 
 from ._affine import AffineGroup
+from ._algebra import component_representatives
+from ._axial import AxialRotations
 from ._base import SymmetryGroup
+from ._euclidean import Euclidean
+from ._lorentz import Lorentz
+from ._orthogonal import Orthogonal
+from ._poincare import Poincare
 from ._product import AffineProduct
 from ._rotations import Rotations
+from ._special_linear import SpecialLinear
+from ._symplectic import Symplectic
 from ._translations import Translations
 from ._trivial import Trivial
+from ._unitary import SpecialUnitary, Unitary
 
 __all__ = [
     "AffineGroup",
     "AffineProduct",
+    "AxialRotations",
+    "Euclidean",
+    "Lorentz",
+    "Orthogonal",
+    "Poincare",
     "Rotations",
+    "SpecialLinear",
+    "SpecialUnitary",
     "SymmetryGroup",
+    "Symplectic",
     "Translations",
     "Trivial",
+    "Unitary",
+    "component_representatives",
 ]

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_array, check_state
 from ..features import InvariantFeatures
-from ._algebra import affine_algebra, check_algebra
+from ._algebra import affine_algebra, balance, check_algebra
 from ._base import SymmetryGroup
 from ._invariants import affine_invariants
 
@@ -60,10 +60,10 @@ class AffineGroup(SymmetryGroup):
         return affine_algebra(self).shift.shape[0]
 
     def generators(self, q: Configuration, t: Time = 0.0) -> Generators:
-        linear, shift, _ = affine_algebra(self)
-        check_array("q", q, shift.shape[1])
+        algebra = affine_algebra(self)
+        check_array("q", q, algebra.shift.shape[1])
         q = jnp.asarray(q)
-        linear, shift = jnp.asarray(linear, q.dtype), jnp.asarray(shift, q.dtype)
+        linear, shift = (jnp.asarray(x, q.dtype) for x in (algebra.linear, algebra.shift))
         return jnp.einsum("aij,pj->api", linear, q) + shift[:, None, :]
 
     def act(
@@ -73,7 +73,8 @@ class AffineGroup(SymmetryGroup):
         v: Velocity,
         t: Time = 0.0,
     ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
-        algebra = affine_algebra(self)
+        # In balanced units, since the exponential of entries from 1e-17 to 1 has no digits left.
+        algebra, unit = balance(affine_algebra(self))
         count, space = algebra.shift.shape
         check_state(q, v, space)
         q, v, coefficients = jnp.asarray(q), jnp.asarray(v), jnp.asarray(coefficients)
@@ -84,7 +85,9 @@ class AffineGroup(SymmetryGroup):
             )
         matrices = jnp.asarray(algebra.homogeneous, q.dtype)
         element = jax.scipy.linalg.expm(jnp.einsum("a,aij->ij", coefficients, matrices))
-        linear, shift = element[:space, :space], element[:space, space]
+        unit = jnp.asarray(unit, q.dtype)
+        linear = element[:space, :space] * unit[:, None] / unit
+        shift = element[:space, space] * unit
         return q @ linear.T + shift, v @ linear.T
 
     def invariant_features(
@@ -93,9 +96,13 @@ class AffineGroup(SymmetryGroup):
         """Invariant features of `points` points, derived from the generators.
 
         Axes that the group does not mix are treated apart. Translated ones give relative positions;
-        a full orthogonal algebra gives products and determinants of the vectors of the state; any
-        other group the contractions of its invariant tensors, found degree by degree until they are
-        complete: as many independent ones as the state has coordinates beyond the group's orbits.
+        a full orthogonal algebra, of any metric, gives products and determinants of the vectors of
+        the state, a full special linear one determinants; any other group the contractions of its
+        invariant tensors, found degree by degree until they are complete: as many independent ones
+        as the state has coordinates beyond the group's orbits. From there on up to
+        min(axes, `max_degree`) those are added that are no polynomials in the ones found; they tell
+        apart what the others leave ambiguous, as determinants tell SO(D) from O(D). Coordinates of
+        very different size (a speed of light of 3e8) are balanced for the analysis.
 
         Order: by axes; positions before velocities, then by points; products
         x_i·x_j for i ≤ j, then determinants. For `Rotations(3)` and one point: q·q, q·v, v·v.
@@ -113,8 +120,10 @@ class AffineGroup(SymmetryGroup):
 
         **Raises:**
 
-        `ValueError` if `points` is no positive integer, or if polynomials up to `max_degree` are not
-        complete: the message says how many independent invariants were found and are needed.
+        `ValueError` if `points` is no positive integer, or if polynomials up to `max_degree`, or with
+        tensors of up to 4096 entries, are not complete: the message says how many independent
+        invariants were found and are needed. A `UserWarning` if the group forces a singular ∂²L/∂v² on
+        so few points, whatever the Lagrangian of its invariants.
         """
         if not isinstance(points, int | np.integer) or points < 1:
             raise ValueError(f"points must be a positive integer, but it is {points!r}.")

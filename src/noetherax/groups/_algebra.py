@@ -5,23 +5,27 @@ coordinates (q, 1); brackets of generators are commutators of these matrices. Al
 NumPy at construction, outside `jax.jit`; tolerances follow the precision the generators came in.
 """
 
+from functools import singledispatch
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 from jax.core import Tracer
 
 
 class AffineAlgebra(NamedTuple):
     """Generators of an affine group: `linear` `(k, space, space)`, `shift` `(k, space)`, float64.
 
-    `tolerance` is what counts as zero for generators of unit size.
+    `tolerance` is what counts as zero for generators of unit size. `components` `(c, space, space)`
+    are linear maps that reach the other connected components of the group.
     """
 
     linear: np.ndarray
     shift: np.ndarray
     tolerance: float
+    components: np.ndarray
 
     @property
     def homogeneous(self) -> np.ndarray:
@@ -81,7 +85,47 @@ def affine_algebra(group) -> AffineAlgebra:
                 f"Generator {bad[0]} of {name} is not finite: {part} = {array[bad[0]]}."
             )
     # Between the rounding of one product of generators and any structure constant of interest.
-    return AffineAlgebra(linear, shift, tolerance=precision**0.75)
+    return AffineAlgebra(linear, shift, precision**0.75, _component_maps(group, linear.shape[1]))
+
+
+@singledispatch
+def component_representatives(group) -> np.ndarray:
+    """Linear maps of the space that, with the identity component, generate the whole group.
+
+    Generators only know the elements that are connected to the identity. A group with more, such as
+    reflections, registers one map for every further component,
+
+        @noetherax.component_representatives.register
+        def _(group: MyGroup):
+            return np.array([np.diag([1.0, 1.0, -1.0])])
+
+    and features that change under them are dropped. They have no charges.
+
+    **Arguments:**
+
+    - `group`: a [`noetherax.SymmetryGroup`][].
+
+    **Returns:**
+
+    An array of shape `(maps, space, space)`; none, unless the type of the group registers some.
+    """
+    return np.zeros((0, group.space, group.space))
+
+
+def _component_maps(group, space: int) -> np.ndarray:
+    if component_representatives.dispatch(type(group)) is component_representatives.dispatch(
+        object
+    ):
+        return np.zeros(
+            (0, space, space)
+        )  # nothing registered: not even `group.space` is asked for
+    maps = np.asarray(component_representatives(group), np.float64)
+    if maps.ndim != 3 or maps.shape[1:] != (space, space):
+        raise ValueError(
+            f"component_representatives of {type(group).__name__} must have shape (maps, {space}, "
+            f"{space}), but the shape is {maps.shape}."
+        )
+    return maps
 
 
 def _precision(array: np.ndarray) -> float:
@@ -89,62 +133,130 @@ def _precision(array: np.ndarray) -> float:
     return float(jnp.finfo(array.dtype).eps) if floating else float(np.finfo(np.float64).eps)
 
 
+def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
+    """The algebra in coordinates x / unit whose generators have entries of similar size, and `unit`.
+
+    A speed of light of 3e8 or lengths in metres would otherwise drown what is small in the same
+    matrix. Units are powers of two, so that nothing is rounded.
+    """
+    unit = np.ones(algebra.shift.shape[1])
+    for _ in range(2):  # the size of a generator depends on the units, and the units on it
+        linear = algebra.linear * unit / unit[:, None]
+        size = np.abs(linear).max(axis=(1, 2), initial=0.0)
+        if not np.any(size > 0):
+            break
+        total = np.sqrt(np.sum((linear[size > 0] / size[size > 0, None, None]) ** 2, axis=0))
+        np.fill_diagonal(total, 0.0)
+        with np.errstate(all="ignore"):
+            _, (scaling, _) = scipy.linalg.matrix_balance(total, permute=False, separate=True)
+        if not np.all(np.isfinite(scaling)) or np.any(scaling <= 0):
+            break
+        unit = unit * scaling
+    unit = unit / 2.0 ** np.round(np.mean(np.log2(unit)))
+    linear = algebra.linear * unit / unit[:, None]
+    # A centre far away makes shifts large; its distance is then the unit of length.
+    size = np.abs(linear).max(axis=(1, 2), initial=0.0)
+    reach = np.abs(algebra.shift / unit).max(axis=1, initial=0.0)
+    turning = size > algebra.tolerance * np.maximum(reach, np.finfo(float).tiny)
+    length = np.max(reach[turning] / size[turning], initial=1.0)
+    unit = unit * 2.0 ** np.round(np.log2(length))
+    components = algebra.components * unit / unit[:, None]
+    return AffineAlgebra(linear, algebra.shift / unit, algebra.tolerance, components), unit
+
+
 def check_algebra(algebra: AffineAlgebra, name: str) -> None:
     """Raises a `ValueError` with the evidence if generators are redundant or do not close."""
-    matrices = algebra.homogeneous
+    balanced, _ = balance(algebra)
+    matrices = balanced.homogeneous
     count = len(matrices)
+    if not count:
+        return
     norms = np.linalg.norm(matrices, axis=(1, 2))
     for a in range(count):
-        if norms[a] <= algebra.tolerance:
+        if norms[a] <= np.finfo(float).tiny:
             raise ValueError(
                 f"Generator {a} of {name} is zero. Leave it out: generators must be independent."
             )
-    unit = matrices.reshape(count, matrices.shape[1] ** 2) / norms[:, None]
-    for a in range(1, count):
-        residual, weights = _leave_span(unit[a], unit[:a])
-        if residual <= algebra.tolerance * count:
-            sum_of = " + ".join(
-                f"{weight * norms[a] / norms[b]:.3g}·[{b}]"
-                for b, weight in enumerate(weights)
-                if abs(weight) > np.sqrt(algebra.tolerance)
-            )
-            raise ValueError(
-                f"The generators of {name} are redundant: generator {a} = {sum_of}. Leave it out."
-            )
+    unit = matrices / norms[:, None, None]
+    flat = unit.reshape(count, matrices.shape[1] ** 2)
+    bound = algebra.tolerance * count
+    basis, triangle = np.linalg.qr(flat.T)
+    # The diagonal of R is the distance of each generator from the span of those before it.
+    if count > flat.shape[1] or np.any(np.abs(np.diag(triangle)) <= bound):
+        independent = independent_rows(flat, algebra.tolerance)
+        a = min(set(range(count)) - set(independent))
+        weights, *_ = np.linalg.lstsq(flat[:a].T, flat[a], rcond=None)
+        sum_of = " + ".join(
+            f"{weight * norms[a] / norms[b]:.3g}·[{b}]"
+            for b, weight in enumerate(weights)
+            if abs(weight) > np.sqrt(algebra.tolerance)
+        )
+        raise ValueError(
+            f"The generators of {name} are redundant: generator {a} = {sum_of}. Leave it out."
+        )
+    # The bracket of two random combinations leaves the span if and only if some bracket does.
+    first, second = np.tensordot(np.random.default_rng(4).normal(size=(2, count)), unit, axes=1)
+    bracket = (first @ second - second @ first)[None] / count
+    if np.all(_outside(bracket, basis) <= bound):
+        _check_components(balanced, unit, basis, name)
+        return
     for a in range(count):
-        for b in range(a + 1, count):
-            first, second = unit[a].reshape(matrices[a].shape), unit[b].reshape(matrices[b].shape)
-            bracket = (first @ second - second @ first).ravel()
-            residual, _ = _leave_span(bracket, unit)
-            if residual > algebra.tolerance * count:
-                raise ValueError(
-                    f"The generators of {name} must close under the bracket, but [{a}, {b}] leaves "
-                    f"their span by {residual:.2g} (generators scaled to unit size). Its matrix on "
-                    f"(q, 1), scaled likewise, is\n{bracket.reshape(matrices[a].shape).round(3)}\n"
-                    "Add the missing generators, or drop one of these two."
-                )
+        brackets = unit[a] @ unit - unit @ unit[a]
+        residual = _outside(brackets, basis)
+        b = int(np.argmax(residual > bound))
+        if residual[b] > bound:
+            raise ValueError(
+                f"The generators of {name} must close under the bracket, but [{a}, {b}] leaves "
+                f"their span by {residual[b]:.2g} (generators scaled to unit size). Its matrix on "
+                f"(q, 1), scaled likewise, is\n{brackets[b].round(3)}\n"
+                "Add the missing generators, or drop one of these two."
+            )
 
 
-def _leave_span(vector: np.ndarray, span: np.ndarray) -> tuple[float, np.ndarray]:
-    """Distance of `vector` from the span of the rows of `span`, and its coordinates there."""
-    weights, *_ = np.linalg.lstsq(span.T, vector, rcond=None)
-    return float(np.linalg.norm(vector - span.T @ weights)), weights
+def _check_components(algebra: AffineAlgebra, unit: np.ndarray, basis: np.ndarray, name: str):
+    """Other components must map the identity component to itself: R ξ R⁻¹ stays in the span."""
+    for index, component in enumerate(algebra.components):
+        if not np.linalg.cond(component) < 1 / algebra.tolerance:
+            raise ValueError(
+                f"Component {index} of {name} is a singular map:\n{component.round(3)}"
+            )
+        extended = np.eye(len(component) + 1)
+        extended[:-1, :-1] = component
+        residual = _outside(extended @ unit @ np.linalg.inv(extended), basis)
+        if np.any(residual > algebra.tolerance * len(unit) * np.linalg.cond(component)):
+            a = int(np.argmax(residual))
+            raise ValueError(
+                f"Component {index} of {name} must normalise the identity component, but it takes "
+                f"generator {a} out of their span by {residual[a]:.2g}."
+            )
+
+
+def _outside(matrices: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Distance of each matrix from the span of the columns of an orthonormal `basis`."""
+    flat = matrices.reshape(len(matrices), -1)
+    return np.linalg.norm(flat - flat @ basis @ basis.T, axis=1)
 
 
 def independent_rows(rows: np.ndarray, tolerance: float) -> list[int]:
     """Indices of the first linearly independent rows, each row scaled to unit size."""
+    sizes = np.linalg.norm(rows, axis=1)
+    candidates = np.flatnonzero(sizes > tolerance)
+    bound = tolerance * max(1, len(rows))
+    unit = rows[candidates] / sizes[candidates, None]
+    if 1 < len(unit) <= rows.shape[1]:
+        distance = np.abs(np.diag(np.linalg.qr(unit.T, mode="r")))
+        if np.all(distance > bound):
+            return candidates.tolist()
     chosen: list[int] = []
-    basis = np.zeros((0, rows.shape[1]))
-    for index, row in enumerate(rows):
-        size = np.linalg.norm(row)
-        if size <= tolerance:
-            continue
-        rest = row / size
-        rest = rest - basis.T @ (basis @ rest)
-        rest = rest - basis.T @ (basis @ rest)
-        if np.linalg.norm(rest) > tolerance * max(1, len(rows)):
+    basis = np.zeros((min(unit.shape), rows.shape[1]))
+    for index, row in zip(candidates.tolist(), unit, strict=True):
+        known = basis[: len(chosen)]
+        rest = row - known.T @ (known @ row)
+        rest = rest - known.T @ (known @ rest)
+        size = np.linalg.norm(rest)
+        if size > bound and len(chosen) < len(basis):
+            basis[len(chosen)] = rest / size
             chosen.append(index)
-            basis = np.concatenate([basis, rest[None] / np.linalg.norm(rest)])
     return chosen
 
 
@@ -163,6 +275,8 @@ def null_space(matrix: np.ndarray, tolerance: float) -> np.ndarray:
 def translations(algebra: AffineAlgebra) -> np.ndarray:
     """Orthonormal basis (rows) of the pure translations of the algebra, {b : (0, b) in the span}."""
     count, space = algebra.shift.shape
+    if not np.any(algebra.shift):
+        return np.zeros((0, space))
     weights = null_space(
         algebra.linear.reshape(count, space * space).T, algebra.tolerance * max(count, 1)
     )

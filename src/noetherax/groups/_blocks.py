@@ -10,22 +10,25 @@ from ._algebra import AffineAlgebra, independent_rows
 
 
 def blocks(algebra: AffineAlgebra) -> list[tuple[int, ...]]:
-    """The finest partition of the axes such that the algebra is the direct sum of its restrictions.
+    """The finest partition of the axes such that the group is the direct product of its restrictions.
 
     Axes without a linear part (fixed or translated) are kept together in one block.
     """
     space = algebra.shift.shape[1]
-    size = max(np.abs(algebra.linear).max(initial=0.0), 1e-300)
-    coupled = np.abs(algebra.linear).max(axis=0, initial=0.0) > algebra.tolerance * size
+    maps = [*algebra.components - np.eye(space)]
+    linear = [*algebra.linear / np.maximum(_sizes(algebra), 1e-300)[:, None, None], *maps]
+    moved = np.abs(linear).max(axis=0, initial=0.0) if linear else np.zeros((space, space))
+    coupled = moved > algebra.tolerance
     coupled = coupled | coupled.T
     flat = tuple(axis for axis in range(space) if not coupled[axis].any())
     partition = [flat] if flat else []
     partition += _components(coupled, [axis for axis in range(space) if axis not in flat])
-    # Generators that act on several blocks at once tie these together.
-    while (tied := _first_tied(algebra, partition)) is not None:
-        merged = tuple(sorted(axis for index in tied for axis in partition[index]))
-        partition = [block for index, block in enumerate(partition) if index not in tied]
-        partition.append(merged)
+    # Elements that act on several blocks at once tie these together.
+    for change in maps:
+        touched = [axes for axes in partition if np.any(np.abs(change[list(axes)]) > 0)]
+        partition = _merge(partition, touched)
+    while tied := _first_tied(algebra, partition):
+        partition = _merge(partition, tied)
     return sorted(partition)
 
 
@@ -35,11 +38,22 @@ def restrict(algebra: AffineAlgebra, axes: tuple[int, ...]) -> AffineAlgebra:
     linear = algebra.linear[:, index[:, None], index]
     shift = algebra.shift[:, index]
     rows = np.concatenate([linear.reshape(len(linear), len(index) ** 2), shift], axis=1)
-    chosen = independent_rows(rows, algebra.tolerance)
+    if len(axes) == algebra.shift.shape[1]:
+        chosen = list(range(len(rows)))  # generators are independent
+    else:
+        # Relative to the whole generator: what is only rounding of it on other axes is none here.
+        whole = np.maximum(_sizes(algebra), 1e-300)[:, None]
+        chosen = independent_rows(rows / whole, algebra.tolerance)
     # Of unit size, so that tolerances mean the same whatever the unit of a generator.
     size = np.linalg.norm(rows[chosen], axis=1)
     linear, shift = linear[chosen] / size[:, None, None], shift[chosen] / size[:, None]
-    return AffineAlgebra(linear, shift, algebra.tolerance)
+    components = algebra.components[:, index[:, None], index]
+    acting = np.any(components != np.eye(len(index)), axis=(1, 2))
+    return AffineAlgebra(linear, shift, algebra.tolerance, components[acting])
+
+
+def _sizes(algebra: AffineAlgebra) -> np.ndarray:
+    return np.linalg.norm(algebra.homogeneous, axis=(1, 2))
 
 
 def _components(coupled: np.ndarray, axes: list[int]) -> list[tuple[int, ...]]:
@@ -56,19 +70,27 @@ def _components(coupled: np.ndarray, axes: list[int]) -> list[tuple[int, ...]]:
     return components
 
 
-def _first_tied(algebra: AffineAlgebra, partition: list[tuple[int, ...]]) -> tuple[int, ...] | None:
+def _merge(
+    partition: list[tuple[int, ...]], together: list[tuple[int, ...]]
+) -> list[tuple[int, ...]]:
+    if len(together) < 2:
+        return partition
+    merged = tuple(sorted(axis for axes in together for axis in axes))
+    return [axes for axes in partition if axes not in together] + [merged]
+
+
+def _first_tied(algebra: AffineAlgebra, partition: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Blocks on which the algebra acts jointly, not as a direct sum; pairs first, else all of them."""
 
     def dimension(axes: tuple[int, ...]) -> int:
         return len(restrict(algebra, axes).shift)
 
-    sizes = [dimension(block) for block in partition]
-    everything = tuple(range(algebra.shift.shape[1]))
-    if sum(sizes) == dimension(everything):
-        return None
+    sizes = [dimension(axes) for axes in partition]
+    if sum(sizes) == len(algebra.shift):
+        return []
     for first in range(len(partition)):
         for second in range(first + 1, len(partition)):
             joint = dimension(partition[first] + partition[second])
             if joint < sizes[first] + sizes[second]:
-                return first, second
-    return tuple(range(len(partition)))
+                return [partition[first], partition[second]]
+    return partition if len(partition) > 1 else []

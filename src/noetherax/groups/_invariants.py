@@ -1,5 +1,6 @@
 """From an affine algebra to its invariant features: closed forms where known, tensors otherwise."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -12,8 +13,11 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
-from ._algebra import AffineAlgebra, independent_rows, null_space, translations
+from ._algebra import AffineAlgebra, balance, independent_rows, null_space, translations
 from ._blocks import blocks, restrict
+from ._frame import Frame, centre, nested
+from ._regularity import determinants_rank, warn_if_singular
+from ._representation import invariant_tensors
 from ._tensors import tensor_invariants
 
 MANY_DETERMINANTS = 1000
@@ -24,104 +28,115 @@ def affine_invariants(
 ) -> InvariantFeatures:
     """Features of `points` points invariant under the group of `algebra`, block of axes by block."""
     space = algebra.shift.shape[1]
+    balanced, unit = balance(algebra)
     parts: list[InvariantFeatures] = []
-    for axes in blocks(algebra):
-        block = restrict(algebra, axes)
-        if not np.any(np.abs(block.linear) > block.tolerance):
-            parts.append(_flat(block, points, space, axes))
+    for axes in blocks(balanced):
+        block = restrict(balanced, axes)
+        frame = Frame(points, space, axes, np.diag(unit[list(axes)]))
+        linear = np.any(np.abs(block.linear) > block.tolerance)
+        if not linear and not len(block.components):
+            parts.append(_flat(block, frame))
         elif (metric := _orthogonal_metric(block)) is not None:
-            parts += _orthogonal(block, metric, points, space, axes, determinants)
+            parts += _orthogonal(block, metric, frame, determinants)
+        elif _is_special_linear(block):
+            parts.append(_special_linear(block, frame, name))
         else:
-            parts.append(tensor_invariants(block, points, space, axes, name, max_degree))
+            parts.append(tensor_invariants(block, frame, name, max_degree))
     return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
 
 
-def _flat(
-    block: AffineAlgebra, points: int, space: int, axes: tuple[int, ...]
-) -> InvariantFeatures:
+def _flat(block: AffineAlgebra, frame: Frame) -> InvariantFeatures:
     """No linear part: coordinates along untranslated directions, differences along the others."""
     moved = translations(block)
     # Directions that are coordinate axes are taken as such, so that nothing is rounded.
     projector = moved.T @ moved
-    identity = np.eye(len(axes))
+    identity = np.eye(len(frame.axes))
     on_axes = np.abs(projector - np.diag(np.round(np.diag(projector)))).max() <= block.tolerance
     if on_axes:
         picked = np.round(np.diag(projector)).astype(bool)
         moved, fixed = identity[picked], identity[~picked]
     else:
-        fixed = null_space(moved, block.tolerance)
-    return Coordinates(points, space, axes, _nested(moved), _nested(fixed))
+        inverse = np.linalg.inv(frame.coordinates)
+        fixed, moved = null_space(moved, block.tolerance) @ inverse, moved @ inverse
+        fixed, moved = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (fixed, moved))
+    return Coordinates(frame.points, frame.space, frame.axes, nested(moved), nested(fixed))
+
+
+def _vectors(block: AffineAlgebra, frame: Frame) -> StateVectors:
+    """The vectors that the linear part turns: relative to each other, or to the centre."""
+    relative = len(translations(block)) > 0
+    about = None if relative else centre(block)
+    return frame.vectors(about, relative=relative)
+
+
+def _is_complete(block: AffineAlgebra, dimension: int) -> bool:
+    """Whether the linear parts span `dimension` directions, with all translations or none."""
+    count, dim = block.shift.shape
+    shifts = len(translations(block))
+    if shifts not in (0, dim) or (shifts == 0 and centre(block) is None):
+        return False
+    return count - shifts == dimension  # generators are independent
+
+
+def _is_special_linear(block: AffineAlgebra) -> bool:
+    """Whether the block is *all* of sl(D), D > 1, whose only invariants are determinants."""
+    dim = block.shift.shape[1]
+    traceless = np.all(np.abs(np.trace(block.linear, axis1=1, axis2=2)) <= block.tolerance * dim)
+    preserved = np.all(np.abs(np.linalg.det(block.components) - 1) <= block.tolerance * dim)
+    return bool(traceless and preserved) and dim > 1 and _is_complete(block, dim**2 - 1)
+
+
+def _special_linear(block: AffineAlgebra, frame: Frame, name: str) -> InvariantFeatures:
+    vectors = _vectors(block, frame)
+    subsets = list(itertools.combinations(range(vectors.num_vectors), vectors.dim))
+    rank = determinants_rank(np.array(subsets), frame.points, vectors.dim, vectors.num_vectors)
+    warn_if_singular(rank, frame.points, frame.axes, name)
+    return Determinants(vectors)
 
 
 def _orthogonal_metric(block: AffineAlgebra) -> np.ndarray | None:
     """The metric G if the block is *all* of so(G), with all translations or none; else `None`."""
-    count, dim = block.shift.shape
-    linear_rows = independent_rows(block.linear.reshape(count, -1), block.tolerance)
-    shifts = len(translations(block))
-    if dim < 2 or len(linear_rows) != dim * (dim - 1) // 2 or shifts not in (0, dim):
+    dim = block.shift.shape[1]
+    if dim < 2 or not _is_complete(block, dim * (dim - 1) // 2):
         return None
-    if shifts == 0 and centre(block) is None:
+    dual = -np.swapaxes(block.linear, 1, 2)
+    forms = invariant_tensors([dual, dual], [np.zeros((0, dim, dim))] * 2, block.tolerance)
+    symmetric = forms + np.swapaxes(forms, 1, 2)
+    rows = symmetric.reshape(len(forms), dim * dim)
+    symmetric = symmetric[independent_rows(rows, block.tolerance)]
+    if len(symmetric) != 1:
         return None
-    # Invariant bilinear forms: Aᵀ G + G A = 0 for all generators, and G symmetric.
-    identity = np.eye(dim)
-    conditions = [np.kron(a.T, identity) + np.kron(identity, a.T) for a in block.linear]
-    swap = np.eye(dim * dim).reshape(dim, dim, dim * dim).transpose(1, 0, 2)
-    conditions.append(np.eye(dim * dim) - swap.reshape(dim * dim, dim * dim))
-    forms = null_space(np.concatenate(conditions), block.tolerance * dim)
-    if len(forms) != 1:
-        return None
-    metric = forms[0].reshape(dim, dim)
-    # Scaled so that its largest entry is 1, a diagonal one where there is a choice.
-    weight = np.abs(metric) + block.tolerance * np.eye(dim)
-    metric = metric / metric.ravel()[np.argmax(weight)]
+    metric = symmetric[0]
+    first = metric.ravel()[np.argmax(np.abs(metric.ravel()) > block.tolerance)]
+    metric = metric / first
     if np.linalg.cond(metric) > 1 / np.sqrt(block.tolerance):
         return None
-    rounded = np.round(metric)
-    return rounded if np.abs(metric - rounded).max() <= 10 * block.tolerance else metric
+    kept = np.swapaxes(block.components, 1, 2) @ metric @ block.components
+    if not np.all(np.abs(kept - metric) <= block.tolerance * dim):
+        return None
+    return metric
 
 
 def _orthogonal(
-    block: AffineAlgebra,
-    metric: np.ndarray,
-    points: int,
-    space: int,
-    axes: tuple[int, ...],
-    determinants: bool,
+    block: AffineAlgebra, metric: np.ndarray, frame: Frame, determinants: bool
 ) -> list[InvariantFeatures]:
-    """All products, and all determinants (Weyl's first fundamental theorem for SO(G))."""
-    relative = len(translations(block)) > 0
-    about = None if relative else centre(block)
-    vectors = StateVectors(
-        points, space, axes, None if about is None else tuple(about.tolist()), relative=relative
-    )
-    identity = np.array_equal(metric, np.eye(len(axes)))
-    parts: list[InvariantFeatures] = [
-        ScalarProducts(vectors, None if identity else _nested(metric))
-    ]
-    if determinants and (count := Determinants(vectors).num_features):
+    """All products, and all determinants unless a reflection turns them (Weyl's first fundamental
+    theorem for SO(G) and O(G))."""
+    vectors = _vectors(block, frame)
+    metric = frame.covariant(metric)
+    whole = np.abs(metric - np.round(metric)) <= 10 * block.tolerance
+    metric = np.where(whole, np.round(metric), metric)  # exact where it is meant to be
+    identity = np.array_equal(metric, np.eye(len(frame.axes)))
+    parts: list[InvariantFeatures] = [ScalarProducts(vectors, None if identity else nested(metric))]
+    reflected = np.any(np.linalg.det(block.components) < 0)
+    if determinants and not reflected and (count := Determinants(vectors).num_features):
         if count > MANY_DETERMINANTS:
             warnings.warn(
-                f"{count} determinants of {vectors.num_vectors} vectors in {len(axes)} dimensions "
-                f"are listed beside {parts[0].num_features} products. Pass determinants=False to "
-                "leave them out; the features are then invariant under reflections too.",
-                stacklevel=5,
+                f"{count} determinants of {vectors.num_vectors} vectors in {len(frame.axes)} "
+                f"dimensions are listed beside {parts[0].num_features} products. Pass "
+                "determinants=False to leave them out; the features are then invariant under "
+                "reflections too.",
+                stacklevel=5,  # Equinox adds a frame to methods
             )
         parts.append(Determinants(vectors))
     return parts
-
-
-def centre(block: AffineAlgebra) -> np.ndarray | None:
-    """A point c that the group moves along its own translations only, A_a c + b_a ∈ B; or `None`."""
-    moved = translations(block)
-    beyond = np.eye(block.shift.shape[1]) - moved.T @ moved
-    linear = np.concatenate([beyond @ a for a in block.linear])
-    shift = np.concatenate([beyond @ b for b in block.shift])
-    point, *_ = np.linalg.lstsq(linear, -shift, rcond=block.tolerance)
-    scale = max(1.0, float(np.abs(shift).max(initial=0.0)))
-    if np.abs(linear @ point + shift).max(initial=0.0) > block.tolerance * scale * len(point):
-        return None
-    return np.where(np.abs(point) <= block.tolerance, 0.0, point)
-
-
-def _nested(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in matrix.tolist())

@@ -3,7 +3,7 @@ from typing import final
 import numpy as np
 
 from ._affine import AffineGroup
-from ._algebra import affine_algebra
+from ._algebra import affine_algebra, component_representatives
 from ._base import SymmetryGroup
 
 
@@ -36,6 +36,11 @@ class AffineProduct(AffineGroup):
         linear = np.concatenate([algebra.linear for algebra in algebras]).astype(dtype)
         shift = np.concatenate([algebra.shift for algebra in algebras]).astype(dtype)
         return linear, shift
+
+
+@component_representatives.register
+def _(group: AffineProduct):
+    return np.concatenate([affine_algebra(factor).components for factor in group.factors])
 
 
 def product(first: SymmetryGroup, second: SymmetryGroup) -> SymmetryGroup:

@@ -33,13 +33,19 @@ class Rotations(AffineGroup):
             raise ValueError(f"Rotations need at least two axes, but axes are {self.axes}.")
 
     def algebra(self):
-        if len(self.axes) == 3:
-            x, y, z = self.axes
-            planes = [(y, z), (z, x), (x, y)]
-        else:
-            planes = list(itertools.combinations(self.axes, 2))
-        linear = np.zeros((len(planes), self.ambient, self.ambient))
-        for generator, (j, k) in enumerate(planes):
-            linear[generator, k, j] = 1.0
-            linear[generator, j, k] = -1.0
-        return linear, np.zeros((len(planes), self.ambient))
+        linear = rotation_generators(self.ambient, self.axes)
+        return linear, np.zeros(linear.shape[:2])
+
+
+def rotation_generators(space: int, axes: tuple[int, ...]) -> np.ndarray:
+    """Generators of the rotations of `axes`: about x, y, z for three of them, else by planes."""
+    if len(axes) == 3:
+        x, y, z = axes
+        planes = [(y, z), (z, x), (x, y)]
+    else:
+        planes = list(itertools.combinations(axes, 2))
+    linear = np.zeros((len(planes), space, space))
+    for generator, (j, k) in enumerate(planes):
+        linear[generator, k, j] = 1.0
+        linear[generator, j, k] = -1.0
+    return linear

@@ -3,14 +3,28 @@
 Needs the extra `testing` (Hypothesis).
 """
 
-from ._checks import check_charge, check_features, check_group, check_lagrangian
-from ._strategies import group_elements, states
+from ._checks import (
+    check_charge,
+    check_features,
+    check_group,
+    check_lagrangian,
+    parametrize_with_laws,
+)
+from ._strategies import group_elements, states, weights
+from ._subjects import Charge, Features, Group, Lagrangian, laws
 
 __all__ = [
+    "Charge",
+    "Features",
+    "Group",
+    "Lagrangian",
     "check_charge",
     "check_features",
     "check_group",
     "check_lagrangian",
     "group_elements",
+    "laws",
+    "parametrize_with_laws",
     "states",
+    "weights",
 ]

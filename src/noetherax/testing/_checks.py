@@ -1,25 +1,13 @@
-"""Checkers that run every law of an object on states, group elements and weights from Hypothesis."""
+"""Checkers that run every law of an object, and the parametrisation of a test over them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import hypothesis
 import hypothesis.strategies as st
-import jax
 import numpy as np
-from hypothesis import HealthCheck
 
 from ..groups import SymmetryGroup
-from ._function_laws import (
-    completeness_law,
-    conservation_law,
-    invariance_law,
-    lie_derivative_law,
-    regularity_law,
-    terms_law,
-)
-from ._group_laws import GROUP_LAWS
-from ._strategies import group_elements, states
+from ._subjects import Charge, Features, Group, Lagrangian, laws
 
 
 def check_group(
@@ -33,25 +21,14 @@ def check_group(
     - `group`: any [`noetherax.SymmetryGroup`][].
     - `points`: number of points to test with.
     - `dtype`: precision; float64 needs JAX's x64 mode, else pass `numpy.float32`.
-    - `max_examples`: states and group elements drawn.
+    - `max_examples`: states and group elements drawn for each law.
 
     **Raises:**
 
     `AssertionError` that names the law and shows generator, state, size of the violation and the
     reason of the tolerance.
     """
-    _require_precision(dtype)
-    if group.dimension == 0:
-        return
-
-    @_settings(max_examples)
-    @hypothesis.given(states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype))
-    def laws(state, coefficients):
-        q, v = state
-        for law in GROUP_LAWS:
-            law(group, q, v, coefficients)
-
-    laws()
+    _run(Group(group, points, dtype, max_examples))
 
 
 def check_features(
@@ -63,8 +40,9 @@ def check_features(
     dtype: Any = np.float64,
     max_examples: int = 20,
 ) -> None:
-    """Checks invariant features: unchanged by group elements, zero Lie derivative along generators,
-    finite first and second derivatives (also at rest and at equal velocities), and complete.
+    """Checks invariant features: unchanged by group elements, reflections included, zero Lie
+    derivative along generators, finite first and second derivatives (also at rest, at the origin and
+    where points or velocities coincide), and complete.
 
     **Arguments:**
 
@@ -76,20 +54,7 @@ def check_features(
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _require_precision(dtype)
-    if complete:
-        completeness_law(features, group, points, group.space, dtype)
-
-    @_settings(max_examples)
-    @hypothesis.given(states(points, group.space, dtype=dtype), group_elements(group, dtype=dtype))
-    def laws(state, coefficients):
-        q, v = state
-        regularity_law(features, q, v)
-        if group.dimension:
-            invariance_law(features, group, q, v, coefficients)
-            lie_derivative_law(features, group, q, v)
-
-    laws()
+    _run(Features(features, group, points, complete, dtype, max_examples))
 
 
 def check_lagrangian(
@@ -103,7 +68,8 @@ def check_lagrangian(
 ) -> None:
     """Checks that a Lagrangian has a symmetry and what follows from it: it is invariant, its own rule
     for the equations of motion equals automatic differentiation, derivatives are finite, and the
-    Noether charges of the group are constant along its motion.
+    Noether charges of the group are constant along its motion. Where the Lagrangian holds weights
+    ([`noetherax.trainable`][]), all of this must hold for any: they are drawn afresh.
 
     **Arguments:**
 
@@ -116,23 +82,7 @@ def check_lagrangian(
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _require_precision(dtype)
-    if state_strategy is None:
-        state_strategy = states(points, group.space, dtype=dtype)
-    charge = group.noether_charge(lagrangian)
-
-    @_settings(max_examples)
-    @hypothesis.given(state_strategy, group_elements(group, dtype=dtype))
-    def laws(state, coefficients):
-        q, v = state
-        regularity_law(lagrangian, q, v)
-        terms_law(lagrangian, q, v)
-        if group.dimension:
-            invariance_law(lagrangian, group, q, v, coefficients)
-            lie_derivative_law(lagrangian, group, q, v)
-            conservation_law(charge, lagrangian, q, v)
-
-    laws()
+    _run(Lagrangian(lagrangian, group, points, state_strategy, dtype, max_examples))
 
 
 def check_charge(
@@ -145,7 +95,8 @@ def check_charge(
     dtype: Any = np.float64,
     max_examples: int = 20,
 ) -> None:
-    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion.
+    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion, for
+    any weights of the Lagrangian; a charge that holds the same weights gets the same new ones.
 
     **Arguments:**
 
@@ -157,33 +108,46 @@ def check_charge(
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _require_precision(dtype)
-    if state_strategy is None:
-        state_strategy = states(points, space, dtype=dtype)
-
-    @_settings(max_examples)
-    @hypothesis.given(state_strategy, st.floats(-2.0, 2.0, width=32))
-    def laws(state, t):
-        q, v = state
-        conservation_law(charge, lagrangian, q, v, t)
-
-    laws()
+    _run(Charge(charge, lagrangian, points, space, state_strategy, dtype, max_examples))
 
 
-def _settings(max_examples: int):
-    """Compilation makes the first example slow, and draws are the same in every run."""
-    return hypothesis.settings(
-        max_examples=max_examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
-    )
+def parametrize_with_laws(subjects: Iterable[Any]) -> Callable[[Callable], Callable]:
+    """Decorator that runs a pytest test once for every law of every subject.
+
+    !!! example
+
+        ```python
+        from noetherax import testing
+
+        @testing.parametrize_with_laws([
+            testing.Group(MyGroup()),
+            testing.Features(my_layer, MyGroup(), points=2),
+        ])
+        def test_laws(subject, law):
+            law(subject)
+        ```
+
+    **Arguments:**
+
+    - `subjects`: as [`noetherax.testing.laws`][] takes them.
+
+    **Returns:**
+
+    A decorator for a test function `(subject, law)`. Needs pytest.
+    """
+    import pytest
+
+    cases = [(subject, law) for subject in subjects for law in laws(subject)]
+    names = [f"{_name(subject)}-{law.__name__}" for subject, law in cases]
+    return pytest.mark.parametrize(("subject", "law"), cases, ids=names)
 
 
-def _require_precision(dtype: Any) -> None:
-    if jax.dtypes.canonicalize_dtype(dtype) != np.dtype(dtype):
-        raise ValueError(
-            f"The laws were asked for in {np.dtype(dtype).name}, but JAX is in 32-bit mode. Set "
-            "jax.config.update('jax_enable_x64', True) first, or pass dtype=numpy.float32."
-        )
+def _run(subject: Any) -> None:
+    for law in laws(subject):
+        law(subject)
+
+
+def _name(subject: Any) -> str:
+    tested = subject[0]
+    name = getattr(tested, "__name__", type(tested).__name__)
+    return f"{type(subject).__name__}({name})"

@@ -21,9 +21,21 @@ SOLVED = Tolerance(
 
 
 def require(
-    law: str, error, scale, tolerance: Tolerance, *, state, precision, **evidence: object
+    law: str,
+    error,
+    scale,
+    tolerance: Tolerance,
+    *,
+    state,
+    precision,
+    index: tuple[str, ...] = (),
+    fields=None,
+    **evidence: object,
 ) -> None:
-    """Raises an `AssertionError` with all the evidence if `error` exceeds `tolerance · ε · scale`."""
+    """Raises an `AssertionError` with all the evidence if `error` exceeds `tolerance · ε · scale`.
+
+    `index` names the axes of `error`; if the first is a generator, `fields` holds those.
+    """
     error, scale = np.abs(np.asarray(error, float)), np.asarray(scale, float)
     bound = tolerance.epsilons * float(np.finfo(precision).eps) * scale
     bad = ~(error <= bound)  # also where the error is not a number
@@ -33,13 +45,16 @@ def require(
     worst = np.unravel_index(
         np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), bad.shape
     )
-    where = f" at index {tuple(int(i) for i in worst)}" if worst else ""
+    place = [f"{name} {int(i)}" for name, i in zip(index, worst, strict=False)]
+    where = f" at {', '.join(place)}" if place else ""
     lines = [
         f"{law}: violated by {error[worst]:.3g}{where}, where {bound[worst]:.3g} is allowed",
         f"  tolerance: {tolerance.epsilons:.0e} ε, {tolerance.reason}",
     ]
     q, v = state
     lines += [f"  q = {np.asarray(q).tolist()}", f"  v = {np.asarray(v).tolist()}"]
+    if fields is not None:
+        lines.append(f"  generator {int(worst[0])}: ξ(q) = {np.asarray(fields[worst[0]]).tolist()}")
     lines += [f"  {name} = {np.asarray(value).tolist()}" for name, value in evidence.items()]
     raise AssertionError("\n".join(lines))
 

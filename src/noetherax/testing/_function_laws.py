@@ -10,31 +10,49 @@ import numpy as np
 
 from ..charges import lift
 from ..dynamics import autodiff_terms, euler_lagrange_terms, solve_terms
+from ..groups import component_representatives
 from ._evidence import ROUNDING, SOLVED, require, require_finite
 
 
 def invariance_law(function, group, q, v, coefficients) -> None:
     """f(h·q, h_* v) = f(q, v) for group elements h."""
+    if not group.dimension:
+        return
+    moved = _act(group, coefficients, q, v)
+    _unchanged("a group element", function, q, v, moved, coefficients=coefficients)
+
+
+def component_law(function, group, q, v, coefficients) -> None:
+    """f is unchanged by the group's further components, such as reflections."""
+    for component in component_representatives(group).astype(q.dtype):
+        moved = q @ component.T, v @ component.T
+        _unchanged("a component of the group", function, q, v, moved, component=component)
+
+
+def _unchanged(what: str, function, q, v, moved, **evidence) -> None:
     before, _, _ = _value_and_slopes(function, q, v)
-    moved_q, moved_v = _act(group, coefficients, q, v)
+    moved_q, moved_v = moved
     after, slope_q, slope_v = _value_and_slopes(function, moved_q, moved_v)
     # Rounding of the transformed state, carried to the value.
     scale = 1.0 + np.abs(before) + np.abs(after)
     scale = scale + _size(slope_q) * np.linalg.norm(moved_q)
     scale = scale + _size(slope_v) * np.linalg.norm(moved_v)
     require(
-        "a group element leaves the value unchanged",
+        f"{what} leaves the value unchanged",
         after - before,
         scale,
         ROUNDING,
         state=(q, v),
         precision=q.dtype,
-        coefficients=coefficients,
+        index=("component",),
+        **evidence,
     )
 
 
-def lie_derivative_law(function, group, q, v) -> None:
+def lie_derivative_law(function, group, q, v, coefficients) -> None:
     """The derivative along every generator vanishes."""
+    if not group.dimension:
+        return
     _, slope_q, slope_v = _value_and_slopes(function, q, v)
     moved_q, moved_v = (np.asarray(x) for x in _lift(group.generators, q, v))
     slope_q, slope_v = (np.atleast_3d(x.reshape(-1, *q.shape)) for x in (slope_q, slope_v))
@@ -42,30 +60,48 @@ def lie_derivative_law(function, group, q, v) -> None:
     scale = 1.0 + np.multiply.outer(_norms(moved_q), _norms(slope_q))
     scale = scale + np.multiply.outer(_norms(moved_v), _norms(slope_v))
     require(
-        "the Lie derivative along every generator vanishes (index: generator, component)",
+        "the Lie derivative along every generator vanishes",
         change,
         scale,
         ROUNDING,
         state=(q, v),
         precision=q.dtype,
+        index=("generator", "component"),
+        fields=moved_q,
     )
 
 
-def regularity_law(function, q, v) -> None:
+def regularity_law(function, group, q, v, coefficients) -> None:
     """First and second derivatives are finite, also at rest and at equal velocities."""
-    for name, velocity in {
-        "the drawn state": v,
-        "rest": np.zeros_like(v),
-        "equal velocities": np.broadcast_to(v[:1], v.shape).copy(),
-    }.items():
-        for order, derivative in enumerate(_derivatives(function, q, velocity)):
+    at_rest = {
+        "the drawn state": (q, v),
+        "rest": (q, np.zeros_like(v)),
+        "equal velocities": (q, np.broadcast_to(v[:1], v.shape).copy()),
+    }
+    _finite_derivatives(function, at_rest)
+
+
+def smoothness_law(function, group, q, v, coefficients) -> None:
+    """First and second derivatives are finite, also at the origin and where points coincide."""
+    zero = np.zeros_like(q)
+    coincidences = {
+        "the origin": (zero, v),
+        "rest at the origin": (zero, zero),
+        "coinciding points": (np.broadcast_to(q[:1], q.shape).copy(), v),
+    }
+    _finite_derivatives(function, coincidences)
+
+
+def _finite_derivatives(function, places: dict) -> None:
+    for name, (q, v) in places.items():
+        for order, derivative in enumerate(_derivatives(function, q, v)):
             law = f"derivatives of order {order} are finite at {name}"
-            require_finite(law, derivative, state=(q, velocity))
+            require_finite(law, derivative, state=(q, v))
 
 
-def completeness_law(function, group, points: int, space: int, dtype=np.float64) -> None:
+def completeness_law(function, group, points: int, dtype=np.float64) -> None:
     """At a generic state there are as many independent features as coordinates beyond the orbits."""
-    q, v = np.random.default_rng(3).normal(size=(2, points, space)).astype(dtype)
+    q, v = np.random.default_rng(3).normal(size=(2, points, group.space)).astype(dtype)
     _, slope_q, slope_v = _value_and_slopes(function, q, v)
     jacobian = np.concatenate([slope_q.reshape(-1, q.size), slope_v.reshape(-1, v.size)], axis=1)
     orbit = np.concatenate(
@@ -80,7 +116,7 @@ def completeness_law(function, group, points: int, space: int, dtype=np.float64)
         )
 
 
-def terms_law(lagrangian, q, v) -> None:
+def terms_law(lagrangian, group, q, v, coefficients) -> None:
     """The Euler–Lagrange terms of a type's own rule equal those of automatic differentiation."""
     own = _terms(lagrangian, q, v)
     reference = _autodiff_terms(lagrangian, q, v)
@@ -92,19 +128,44 @@ def terms_law(lagrangian, q, v) -> None:
         require(law, a - b, scale, ROUNDING, state=(q, v), precision=q.dtype)
 
 
+def noether_law(lagrangian, group, q, v, coefficients) -> None:
+    """The Noether charges of the group are constant along the equations of motion."""
+    if group.dimension:
+        conservation_law(group.noether_charge(lagrangian), lagrangian, q, v)
+
+
 def conservation_law(charge, lagrangian, q, v, t=0.0) -> None:
     """dI/dt = 0 along the Lagrangian's own equations of motion."""
     rate, scale, regular = _rate(charge, lagrangian, q, v, np.asarray(t, q.dtype))
     if not bool(regular):
         return  # ∂²L/∂v² is singular at this state, so that there is no motion to test.
     require(
-        "the charge is constant along the equations of motion (index: charge)",
+        "the charge is constant along the equations of motion",
         rate,
         1.0 + np.asarray(scale),
         SOLVED,
         state=(q, v),
         precision=q.dtype,
+        index=("charge",),
     )
+
+
+FEATURE_LAWS = (
+    regularity_law,
+    smoothness_law,
+    invariance_law,
+    lie_derivative_law,
+    component_law,
+)
+LAGRANGIAN_LAWS = (
+    regularity_law,
+    terms_law,
+    invariance_law,
+    lie_derivative_law,
+    component_law,
+    noether_law,
+)
+CHARGE_LAWS = (conservation_law,)
 
 
 @eqx.filter_jit
@@ -170,6 +231,10 @@ def _norms(stack: np.ndarray) -> np.ndarray:
 def _rank(matrix: np.ndarray) -> int:
     if not len(matrix):
         return 0
-    rows = np.linalg.norm(matrix, axis=1, keepdims=True)
-    tolerance = np.finfo(matrix.dtype).eps ** 0.5
-    return int(np.linalg.matrix_rank(matrix / np.where(rows > 0, rows, 1), tol=tolerance))
+    epsilon = np.finfo(matrix.dtype).eps
+    # Columns first, then rows, to unit size: lengths and rates may differ by orders of magnitude.
+    for axis in (0, 1):
+        size = np.linalg.norm(matrix, axis=axis, keepdims=True)
+        small = size <= 100 * epsilon * size.max(initial=0.0)
+        matrix = matrix / np.where(small, 1, size)
+    return int(np.linalg.matrix_rank(matrix, tol=epsilon**0.5))

@@ -14,6 +14,8 @@ PROBES = 4
 
 def identity_law(group, q, v, coefficients) -> None:
     """act(0) is the identity."""
+    if not group.dimension:
+        return
     moved = _act(group, np.zeros_like(coefficients), q, v)
     error = np.stack(moved) - np.stack([q, v])
     scale = 1.0 + np.abs(np.stack([q, v])).max()
@@ -22,6 +24,8 @@ def identity_law(group, q, v, coefficients) -> None:
 
 def subgroup_law(group, q, v, coefficients) -> None:
     """act(c) twice is act(2c): coefficients are exponential coordinates."""
+    if not group.dimension:
+        return
     twice = np.stack(_act(group, coefficients, *_act(group, coefficients, q, v)))
     once = np.stack(_act(group, 2 * coefficients, q, v))
     scale = 1.0 + np.abs(once).max() + np.abs(_act(group, coefficients, q, v)).max()
@@ -38,19 +42,22 @@ def subgroup_law(group, q, v, coefficients) -> None:
 
 def derivative_law(group, q, v, coefficients) -> None:
     """The derivative of act at the identity is the generator on q, and its lift on v."""
+    if not group.dimension:
+        return
     slope = _act_slope(group, np.zeros_like(coefficients), q, v)
     field = _lift(group.generators, q, v)
     for name, of_act, of_field in zip(("q", "v"), slope, field, strict=True):
         of_act = np.moveaxis(np.asarray(of_act), -1, 0)
         of_field = np.asarray(of_field)
         require(
-            f"the derivative of act at the identity is the generator, on {name} "
-            "(index: generator, point, axis)",
+            f"the derivative of act at the identity is the generator, on {name}",
             of_act - of_field,
             1.0 + np.abs(of_field).max(initial=0.0),
             ROUNDING,
             state=(q, v),
             precision=q.dtype,
+            index=("generator", "point", "axis"),
+            fields=field[0],
         )
 
 
@@ -67,12 +74,14 @@ def bracket_law(group, q, v, coefficients) -> None:
     constants, *_ = np.linalg.lstsq(fields.T, flat.T, rcond=None)
     error = (flat.T - fields.T @ constants).T.reshape(brackets.shape)
     require(
-        "brackets of generators are combinations of generators (index: generator, generator)",
+        "brackets of generators are combinations of generators",
         np.abs(error).max(axis=-1),
         1.0 + np.abs(fields).max() ** 2,
         ROUNDING,
         state=(q, v),
         precision=q.dtype,
+        index=("generator", "generator"),
+        fields=np.asarray(_fields(group, q[None]))[0],
     )
 
 

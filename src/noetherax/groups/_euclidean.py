@@ -1,0 +1,44 @@
+from typing import final
+
+import equinox as eqx
+import numpy as np
+
+from ._affine import AffineGroup
+from ._algebra import component_representatives
+from ._axes import select_axes
+from ._rotations import rotation_generators
+
+
+@final
+class Euclidean(AffineGroup):
+    """All isometries of Euclidean space, E(D) = R^D ⋊ O(D): translations, rotations, reflections.
+
+    Charges: total momentum, then angular momentum. Invariants: the dot products of relative positions
+    and velocities. Without reflections (SE(D), with determinants) it is
+    `Translations(space) * Rotations(space)`.
+
+    **Arguments:**
+
+    - `space`: number of coordinates of one point.
+    - `axes`: the axes of the Euclidean space, all by default.
+    """
+
+    ambient: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, space: int, axes: tuple[int, ...] | None = None):
+        self.axes = select_axes(space, axes)
+        self.ambient = int(space)
+
+    def algebra(self):
+        shift = np.eye(self.ambient)[list(self.axes)]
+        turn = rotation_generators(self.ambient, self.axes)
+        linear = np.concatenate([np.zeros((len(shift), *turn.shape[1:])), turn])
+        return linear, np.concatenate([shift, np.zeros(turn.shape[:2])])
+
+
+@component_representatives.register
+def _(group: Euclidean):
+    reflection = np.eye(group.ambient)
+    reflection[group.axes[0], group.axes[0]] = -1.0
+    return reflection[None]

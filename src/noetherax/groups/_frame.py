@@ -1,0 +1,57 @@
+"""Where a block of axes lies: its points, axes and units, and the centre of the group on it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..features import StateVectors
+from ._algebra import AffineAlgebra, translations
+
+
+class Frame(NamedTuple):
+    """A block of `axes` of states of `points` points, analysed in coordinates y where x = C y with the
+    columns of C = `coordinates`."""
+
+    points: int
+    space: int
+    axes: tuple[int, ...]
+    coordinates: np.ndarray
+
+    def vectors(self, about: np.ndarray | None, **options) -> StateVectors:
+        """The vectors of a state, about a centre given in coordinates of the analysis."""
+        point = None if about is None else tuple((self.coordinates @ about).tolist())
+        return StateVectors(self.points, self.space, self.axes, point, **options)
+
+    def covariant(self, tensor: np.ndarray) -> np.ndarray:
+        """A tensor of any rank that acts on y as one that acts on x, its first entry scaled to one.
+        The last of homogeneous coordinates stays."""
+        inverse = np.linalg.inv(self.coordinates)
+        homogeneous = np.eye(len(inverse) + 1)
+        homogeneous[:-1, :-1] = inverse
+        for size in tensor.shape:
+            tensor = np.tensordot(tensor, homogeneous[:size, :size], axes=(0, 0))
+        entries = tensor.ravel()
+        large = np.abs(entries) > 1e-10 * np.abs(entries).max()
+        return tensor / entries[np.argmax(large)]
+
+
+def centre(block: AffineAlgebra) -> np.ndarray | None:
+    """A point c that the group moves along its own translations only, A_a c + b_a ∈ B; or `None`."""
+    dim = block.shift.shape[1]
+    if not np.any(block.shift):
+        return np.zeros(dim)
+    moved = translations(block)
+    beyond = np.eye(dim) - moved.T @ moved
+    maps = block.components - np.eye(dim)
+    linear = np.concatenate([(beyond @ x).reshape(-1, dim) for x in (block.linear, maps)])
+    shift = np.concatenate([(block.shift @ beyond.T).ravel(), np.zeros(len(maps) * dim)])
+    point, *_ = np.linalg.lstsq(linear, -shift, rcond=block.tolerance)
+    scale = max(1.0, float(np.abs(shift).max(initial=0.0)))
+    if np.abs(linear @ point + shift).max(initial=0.0) > block.tolerance * scale * dim:
+        return None
+    return np.where(np.abs(point) <= block.tolerance, 0.0, point)
+
+
+def nested(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """A matrix as hashable static data."""
+    return tuple(tuple(row) for row in matrix.tolist())

@@ -1,0 +1,42 @@
+from typing import final
+
+import equinox as eqx
+import numpy as np
+
+from ._affine import AffineGroup
+from ._algebra import component_representatives
+from ._axes import select_axes
+from ._rotations import rotation_generators
+
+
+@final
+class Orthogonal(AffineGroup):
+    """Rotations and reflections about the origin, O(D) acting on `axes` of the space.
+
+    Its generators and charges are those of [`noetherax.Rotations`][]; reflections have none. They
+    leave fewer invariants: dot products, and no determinants. `act` reaches the rotations only.
+
+    **Arguments:**
+
+    - `space`: number of coordinates of one point.
+    - `axes`: the axes that are rotated and reflected, all by default.
+    """
+
+    ambient: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, space: int, axes: tuple[int, ...] | None = None):
+        self.axes = select_axes(space, axes)
+        self.ambient = int(space)
+
+    def algebra(self):
+        linear = rotation_generators(self.ambient, self.axes)
+        return linear, np.zeros(linear.shape[:2])
+
+
+@component_representatives.register
+def _(group: Orthogonal):
+    """The reflection of the first axis; it and the rotations make all others."""
+    reflection = np.eye(group.ambient)
+    reflection[group.axes[0], group.axes[0]] = -1.0
+    return reflection[None]
