@@ -34,7 +34,7 @@ from .groups import (
     Translations,
     Trivial,
 )
-from .lagrangians import Lagrangian, LagrangianSum, NeuralLagrangian
+from .lagrangians import AveragedLagrangian, Lagrangian, LagrangianSum, NeuralLagrangian
 from .solvers import RK4
 from .training import (
     History,
@@ -58,6 +58,7 @@ __all__ = [
     "RK4",
     "AffineGroup",
     "AffineProduct",
+    "AveragedLagrangian",
     "Concatenation",
     "Coordinates",
     "Determinants",
