@@ -27,7 +27,8 @@ def check_count(least: int = 1, **values: int) -> None:
             raise ValueError(f"{name} must be an integer of at least {least}, but it is {value!r}.")
 
 
-def check_noise(noise: float) -> None:
-    """A standard deviation: not negative, finite."""
+def check_batches(batch_size: int, noise: float) -> None:
+    """A positive number of samples, and a standard deviation: not negative, finite."""
+    check_count(batch_size=batch_size)
     if not 0 <= noise < math.inf:
         raise ValueError(f"noise must be zero or positive and finite, but it is {noise!r}.")

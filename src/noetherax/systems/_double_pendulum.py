@@ -93,7 +93,7 @@ class DoublePendulum(eqx.Module):
         self, ts: Float[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 2 1"], Float[Array, "times 2 1"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-12 and given in the precision of `ts`.
+        1e-13 and given in the precision of `ts`.
 
         The motion is chaotic: errors grow exponentially with time, so that late states belong to a
         motion beside this one.

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import FloatArray
-from ._checks import check_count
+from ._checks import check_batches, check_count
 from ._trajectories import in_float64, integrate, sample_states, sample_times
 
 
@@ -72,7 +72,7 @@ class Family(eqx.Module):
         Float[Array, "trajectories times points space"],
         Float[Array, "trajectories times points space"],
     ]:
-        """All trajectories at times `ts`, integrated in float64 with a tolerance of 1e-12 and given in
+        """All trajectories at times `ts`, integrated in float64 with a tolerance of 1e-13 and given in
         the precision of `ts`; shape `(trajectories, times, points, space)`."""
         q, v = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
         dtype = jnp.asarray(ts).dtype
@@ -97,6 +97,7 @@ class Family(eqx.Module):
 
         A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`.
         """
+        check_batches(batch_size, noise)
         ts = sample_times(samples, interval)
         states = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
         q, v = (x.reshape(-1, *x.shape[-2:]) for x in states)

@@ -89,7 +89,7 @@ class SpinChain(eqx.Module):
         self, ts: Float[FloatArray, " times"]
     ) -> tuple[Float[Array, "times spins 1"], Float[Array, "times spins 1"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-12 and given in the precision of `ts`.
+        1e-13 and given in the precision of `ts`.
 
         Motions of high energy are chaotic: errors grow exponentially with time.
         """

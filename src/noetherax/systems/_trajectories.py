@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from .._rollout import rollout
-from ..dynamics import acceleration
-from ._checks import check_count, check_noise, check_positive
+from ..dynamics import euler_lagrange_terms, solve_terms
+from ._checks import check_batches, check_count, check_positive
 
-TOLERANCE = 1e-12
+TOLERANCE = 1e-13
 """Relative and absolute error that one step may make."""
 
 Sampler = Callable[[PRNGKeyArray], tuple[Array, Array, Array]]
@@ -56,7 +57,9 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
     steps = np.concatenate([[0.0], times]) if skip else times
 
     with jax.enable_x64(True):
-        controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=1e-13 * steps[-1])
+        # Steps below the resolution of time mean that the motion has left the finite numbers.
+        smallest = jnp.asarray(np.finfo(float).eps * steps[-1])
+        controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=smallest)
 
         def solve(q0, v0):
             trajectory = rollout(
@@ -90,19 +93,17 @@ def sample_times(samples: int, interval: float) -> np.ndarray:
 
 def sample_trajectory(system: Any, batch_size, noise, samples, interval) -> Sampler:
     """Noisy observations at random times on one trajectory, from the initial state of a system."""
+    check_batches(batch_size, noise)
     ts = sample_times(samples, interval)
-    state = in_float64(system.initial_state)
-    return sample_states(
-        system.lagrangian, *integrate(system.lagrangian, *state, ts), batch_size, noise
-    )
+    states = integrate(system.lagrangian, *in_float64(system.initial_state), ts)
+    return sample_states(system.lagrangian, *states, batch_size, noise)
 
 
 def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> Sampler:
     """Noisy observations of states `(samples, points, space)`, drawn at random with replacement."""
-    check_count(batch_size=batch_size)
-    check_noise(noise)
+    check_batches(batch_size, noise)
     with jax.enable_x64(True):
-        a = acceleration(lagrangian, q, v)
+        a = _accelerations(lagrangian, q, v)
     exact = tuple(jnp.asarray(np.asarray(x), jnp.result_type(float)) for x in (q, v, a))
 
     def sample(key: PRNGKeyArray):
@@ -111,6 +112,13 @@ def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> 
         return observe(noise_key, tuple(x[index] for x in exact), noise)
 
     return sample
+
+
+@eqx.filter_jit
+def _accelerations(lagrangian: Callable, q, v) -> Array:
+    # Known laws have a regular mass matrix: no need to look for a singular one.
+    a, _ = solve_terms(euler_lagrange_terms(lagrangian, q, v))
+    return a.reshape(v.shape)
 
 
 def observe(key: PRNGKeyArray, exact: tuple[Array, ...], noise: float) -> tuple[Array, ...]:

@@ -105,7 +105,7 @@ class TwoParticles(eqx.Module):
         self, ts: Float[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 2 space"], Float[Array, "times 2 space"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-12 and given in the precision of `ts`."""
+        1e-13 and given in the precision of `ts`."""
         return integrated(self, ts)
 
     def sampler(
