@@ -1,3 +1,4 @@
+import equinox as eqx
 import helpers
 import jax
 import jax.numpy as jnp
@@ -74,7 +75,7 @@ def square_symmetries() -> np.ndarray:
     return np.concatenate([turns, turns @ np.diag([1.0, -1.0])])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_an_average_over_shifts_is_invariant_for_any_weights(seed):
     q, v = np.random.default_rng(seed).normal(size=(2, 5, 1))
     plain = helpers.neural(nx.Translations(1), 5, seed=seed)
@@ -83,8 +84,9 @@ def test_an_average_over_shifts_is_invariant_for_any_weights(seed):
         moved = np.roll(q, shift, axis=0), np.roll(v, shift, axis=0)
         assert np.isclose(ring(*moved), ring(q, v), rtol=1e-13)
         assert not np.isclose(plain(*moved), plain(q, v), rtol=1e-3)
-        a, b = nx.acceleration(ring, *moved), nx.acceleration(ring, q, v)
-        assert np.allclose(a, np.roll(b, shift, axis=0), rtol=1e-8, atol=1e-10)
+    pair = (np.stack([x, np.roll(x, 1, axis=0)]) for x in (q, v))
+    here, there = nx.acceleration(ring, *pair)
+    assert np.allclose(np.roll(here, 1, axis=0), there, rtol=1e-8, atol=1e-10)
     # No more than that: the mirror image of a ring is another state.
     assert not np.isclose(ring(q[::-1], v[::-1]), ring(q, v), rtol=1e-3)
 
@@ -114,8 +116,9 @@ def test_permutations_and_matrices_belong_together():
 def test_the_terms_of_an_average_take_batches():
     lagrangian = helpers.LAGRANGIANS["average over shifts"]()[0]
     q, v = np.random.default_rng(0).normal(size=(2, 3, 5, 4, 1))
-    batched = nx.euler_lagrange_terms(lagrangian, q, v)
-    for ours, reference in zip(batched, autodiff_terms(lagrangian, q, v), strict=True):
+    closed = eqx.filter_jit(nx.euler_lagrange_terms)(lagrangian, q, v)
+    generic = eqx.filter_jit(autodiff_terms)(lagrangian, q, v)
+    for ours, reference in zip(closed, generic, strict=True):
         assert ours.shape == reference.shape
         assert np.allclose(ours, reference, rtol=1e-11, atol=1e-11)
 

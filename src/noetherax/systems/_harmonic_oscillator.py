@@ -133,9 +133,10 @@ class HarmonicOscillator(eqx.Module):
         # Complex frequencies make cos and sin hyperbolic where K is negative.
         frequency = np.sqrt(squared.astype(complex))
         phase = np.multiply.outer(ts, frequency)
-        cosine, sine = np.cos(phase).real, np.sin(phase)
         free = frequency == 0
-        integral = np.where(free, ts[:, None], (sine / np.where(free, 1, frequency)).real)
+        cosine = np.real(np.cos(phase))
+        integral = np.real(np.sin(phase) / np.where(free, 1, frequency))
+        integral = np.where(free, ts[:, None], integral)
         q = cosine * q0 + integral * v0
         v = cosine * v0 - squared * integral * q0
         shape = (len(ts), self.points, self.space)

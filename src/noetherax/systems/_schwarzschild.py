@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, FloatArray, Velocity
-from ..groups import AffineProduct, Rotations, Translations
+from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_positive
 from ._trajectories import integrated, sample_trajectory
@@ -72,7 +72,7 @@ class Schwarzschild(eqx.Module):
         return SchwarzschildLagrangian(self.radius)
 
     @property
-    def group(self) -> AffineProduct:
+    def group(self) -> SymmetryGroup:
         """Rotations of space and translations of τ; the charges are twice the angular momentum x × ẋ
         and −2 (1 − r_s/r) τ̇."""
         return Rotations(4, axes=(0, 1, 2)) * Translations(4, axes=(3,))

@@ -21,7 +21,7 @@ from ._checks import check_batches, check_count, check_positive
 TOLERANCE = 1e-13
 """Relative and absolute error that one step may make."""
 
-Sampler = Callable[[PRNGKeyArray], tuple[Array, Array, Array]]
+Sampler = Callable[[PRNGKeyArray], tuple[Array, ...]]
 """A function `key -> (q, v, a)`, as [`noetherax.fit`][] takes it."""
 
 
@@ -52,29 +52,35 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
     if not finite or times[0] < 0 or np.any(np.diff(times) <= 0):
         raise ValueError(f"ts must be a vector of increasing times from 0 on, but it is {ts!r}.")
     if times[-1] == 0:
-        return tuple(np.expand_dims(np.asarray(x), -3) for x in (q0, v0))
+        return np.expand_dims(q0, -3), np.expand_dims(v0, -3)
     skip = 1 if times[0] > 0 else 0  # the motion starts at t = 0, whether asked for or not
     steps = np.concatenate([[0.0], times]) if skip else times
 
     with jax.enable_x64(True):
-        # Steps below the resolution of time mean that the motion has left the finite numbers.
-        smallest = jnp.asarray(np.finfo(float).eps * steps[-1])
-        controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=smallest)
-
-        def solve(q0, v0):
-            trajectory = rollout(
-                lagrangian,
-                q0,
-                v0,
-                ts=steps,
-                solver=diffrax.Dopri8(),
-                stepsize_controller=diffrax.ClipStepSizeController(controller, step_ts=steps),
-            )
-            return trajectory.q[skip:], trajectory.v[skip:]
-
         q0, v0 = np.asarray(q0, np.float64), np.asarray(v0, np.float64)
-        q, v = jax.vmap(solve)(q0, v0) if q0.ndim == 3 else solve(q0, v0)
-        return np.asarray(q), np.asarray(v)
+        q, v = _solve(lagrangian, q0, v0, steps)
+        return np.asarray(q[..., skip:, :, :]), np.asarray(v[..., skip:, :, :])
+
+
+@eqx.filter_jit
+def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
+    # Steps below the resolution of time mean that the motion has left the finite numbers.
+    smallest = jnp.finfo(ts.dtype).eps * ts[-1]
+    controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=smallest)
+    controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
+
+    def solve(q0, v0):
+        trajectory = rollout(
+            lagrangian,
+            q0,
+            v0,
+            ts=ts,
+            solver=diffrax.Dopri8(),
+            stepsize_controller=controller,
+        )
+        return trajectory.q, trajectory.v
+
+    return jax.vmap(solve)(q0, v0) if q0.ndim == 3 else solve(q0, v0)
 
 
 def integrated(system: Any, ts) -> tuple[Array, Array]:

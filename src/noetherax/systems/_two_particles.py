@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, FloatArray, Velocity
-from ..groups import AffineProduct, Rotations, Translations
+from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_count, check_pair, check_positive
 from ._starts import fixed_normals
@@ -77,7 +77,7 @@ class TwoParticles(eqx.Module):
         return TwoParticlesLagrangian(self.masses, self.mu, self.kappa)
 
     @property
-    def group(self) -> AffineProduct:
+    def group(self) -> SymmetryGroup:
         """Translations and rotations; the charges are total momentum and total angular momentum."""
         return Translations(self.space) * Rotations(self.space)
 
