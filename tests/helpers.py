@@ -116,19 +116,6 @@ class HarmonicOscillator(nx.Lagrangian):
         return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
 
 
-class Schwarzschild(nx.Lagrangian):
-    """The metric of a point mass in Cartesian coordinates (x₁, x₂, x₃, τ)."""
-
-    radius: float = 0.1
-
-    def __call__(self, q, v):
-        x, u, rate = q[0, :3], v[0, :3], v[0, 3]
-        r = jnp.sqrt(jnp.sum(x**2))
-        s = self.radius / r
-        radial = s / (1 - s) * jnp.sum(x * u) ** 2 / r**2
-        return -(1 - s) * rate**2 + jnp.sum(u**2) + radial
-
-
 def neural(group: nx.SymmetryGroup, points: int, seed: int = 0, **options) -> nx.NeuralLagrangian:
     """A neural Lagrangian with random weights and a standardisation fitted to random states."""
     key = jax.random.key(seed)
@@ -150,6 +137,27 @@ def away_from_origin(points: int, space: int) -> st.SearchStrategy:
     return st.integers(0, 2**32 - 1).map(generic)
 
 
+def true_law(system, points: int, strategy: st.SearchStrategy | None = None) -> tuple:
+    """A line of the registry below for a system of `nx.systems`."""
+    return system.lagrangian, system.group, points, strategy
+
+
+def coupled_oscillators() -> nx.systems.HarmonicOscillator:
+    """Two points of the plane; one mode is free and one runs away."""
+    random = np.random.default_rng(5).normal(size=(4, 4))
+    turn = np.linalg.qr(random)[0]
+    stiffness = turn @ np.diag([3.0, 1.0, 0.0, -0.05]) @ turn.T
+    return nx.systems.HarmonicOscillator(
+        np.eye(4) + random @ random.T, stiffness, points=2, space=2
+    )
+
+
+def quarter_turns() -> np.ndarray:
+    """The four rotations of the plane by multiples of a right angle."""
+    turn = np.array([[0.0, -1], [1, 0]])
+    return np.array([np.linalg.matrix_power(turn, k) for k in range(4)])
+
+
 LAGRANGIANS: dict[str, Callable[[], tuple]] = {
     "harmonic oscillator": lambda: (HarmonicOscillator(), nx.Rotations(3), 2, None),
     "Kepler": lambda: (
@@ -158,16 +166,42 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
         1,
         away_from_origin(1, 3),
     ),
-    "Schwarzschild": lambda: (
-        Schwarzschild(),
-        GROUPS["spatial rotations * time translation"](),
-        1,
-        away_from_origin(1, 4),
-    ),
+    "Schwarzschild": lambda: true_law(nx.systems.Schwarzschild(), 1, away_from_origin(1, 4)),
+    "two particles": lambda: true_law(nx.systems.TwoParticles(space=3), 2),
+    "coupled oscillators": lambda: true_law(coupled_oscillators(), 2),
+    "spin chain": lambda: true_law(nx.systems.SpinChain(4), 4),
+    "double pendulum": lambda: true_law(nx.systems.DoublePendulum((1.0, 0.5), (0.7, 1.2)), 2),
+    "double well": lambda: true_law(nx.systems.DoubleWell(space=3), 1),
+    "charge in uniform fields": lambda: true_law(nx.systems.RelativisticCharge(), 1),
+    "charge in a growing field": lambda: true_law(nx.systems.RelativisticCharge(uniform=False), 1),
     "sum": lambda: (
         nx.LagrangianSum(HarmonicOscillator(), neural(nx.Rotations(3), 1)),
         nx.Rotations(3),
         1,
+        None,
+    ),
+    "average over shifts": lambda: (
+        nx.AveragedLagrangian(
+            neural(nx.Translations(1), 4), permutations=nx.systems.SpinChain(4).shifts
+        ),
+        nx.Translations(1),
+        4,
+        None,
+    ),
+    "average over quarter turns": lambda: (
+        nx.AveragedLagrangian(neural(nx.Translations(2), 2), matrices=quarter_turns()),
+        nx.Translations(2),
+        2,
+        None,
+    ),
+    "average over turns and exchange together": lambda: (
+        nx.AveragedLagrangian(
+            neural(nx.Trivial(2), 2),
+            permutations=[(0, 1), (1, 0), (0, 1), (1, 0)],
+            matrices=quarter_turns(),
+        ),
+        nx.Trivial(2),
+        2,
         None,
     ),
     "neural, one hidden layer": lambda: (

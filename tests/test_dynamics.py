@@ -27,7 +27,7 @@ def test_schwarzschild_acceleration_is_the_geodesic_equation():
     phi_ddot = -2 / r * r_dot * phi_dot
     tau_ddot = -rs / (r**2 * f) * r_dot * tau_dot
     expected = [r_ddot - r * phi_dot**2, 2 * r_dot * phi_dot + r * phi_ddot, 0.0, tau_ddot]
-    actual = nx.acceleration(helpers.Schwarzschild(radius=rs), q, v)
+    actual = nx.acceleration(nx.systems.SchwarzschildLagrangian(radius=rs), q, v)
     assert np.allclose(actual[0], expected, rtol=1e-12, atol=1e-14)
 
 

@@ -1,3 +1,4 @@
+import equinox as eqx
 import helpers
 import jax
 import jax.numpy as jnp
@@ -6,6 +7,7 @@ import pytest
 
 import noetherax as nx
 from noetherax import testing
+from noetherax.dynamics import autodiff_terms
 
 
 @pytest.mark.parametrize("name", helpers.LAGRANGIANS)
@@ -63,6 +65,82 @@ def test_precision_is_kept(dtype):
     assert nx.acceleration(lagrangian, q, v + 0.1 * jnp.arange(3, dtype=dtype)).dtype == dtype
     charge = nx.Rotations(3).noether_charge(lagrangian)
     assert charge(q, v).dtype == dtype
+
+
+def square_symmetries() -> np.ndarray:
+    """The eight rotations and reflections of the square."""
+    turns = helpers.quarter_turns()
+    return np.concatenate([turns, turns @ np.diag([1.0, -1.0])])
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_an_average_over_shifts_is_invariant_for_any_weights(seed):
+    q, v = np.random.default_rng(seed).normal(size=(2, 5, 1))
+    plain = helpers.neural(nx.Translations(1), 5, seed=seed)
+    ring = nx.AveragedLagrangian(plain, permutations=nx.systems.SpinChain(5).shifts)
+    for shift in range(1, 5):
+        moved = np.roll(q, shift, axis=0), np.roll(v, shift, axis=0)
+        assert np.isclose(ring(*moved), ring(q, v), rtol=1e-13)
+        assert not np.isclose(plain(*moved), plain(q, v), rtol=1e-3)
+    pair = (np.stack([x, np.roll(x, 1, axis=0)]) for x in (q, v))
+    here, there = nx.acceleration(ring, *pair)
+    assert np.allclose(np.roll(here, 1, axis=0), there, rtol=1e-8, atol=1e-10)
+    # No more than that: the mirror image of a ring is another state.
+    assert not np.isclose(ring(q[::-1], v[::-1]), ring(q, v), rtol=1e-3)
+
+
+def test_an_average_over_matrices_is_invariant():
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 2))
+    plain = helpers.neural(nx.Trivial(2), 2)
+    square = nx.AveragedLagrangian(plain, matrices=square_symmetries())
+    for matrix in square_symmetries()[1:]:
+        assert np.isclose(square(q @ matrix.T, v @ matrix.T), square(q, v), rtol=1e-13)
+        assert not np.isclose(plain(q @ matrix.T, v @ matrix.T), plain(q, v), rtol=1e-3)
+    other = np.array([[0.6, -0.8], [0.8, 0.6]])
+    assert not np.isclose(square(q @ other.T, v @ other.T), square(q, v), rtol=1e-3)
+
+
+def test_permutations_and_matrices_belong_together():
+    """Every other element exchanges the points; the exchange alone is no symmetry."""
+    lagrangian = helpers.LAGRANGIANS["average over turns and exchange together"]()[0]
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 2))
+    turn = helpers.quarter_turns()[1]
+    value = lagrangian(q, v)
+    assert np.isclose(lagrangian((q @ turn.T)[::-1], (v @ turn.T)[::-1]), value, rtol=1e-13)
+    assert not np.isclose(lagrangian(q @ turn.T, v @ turn.T), value, rtol=1e-3)
+    assert not np.isclose(lagrangian(q[::-1], v[::-1]), value, rtol=1e-3)
+
+
+def test_the_terms_of_an_average_take_batches():
+    lagrangian = helpers.LAGRANGIANS["average over shifts"]()[0]
+    q, v = np.random.default_rng(0).normal(size=(2, 3, 5, 4, 1))
+    closed = eqx.filter_jit(nx.euler_lagrange_terms)(lagrangian, q, v)
+    generic = eqx.filter_jit(autodiff_terms)(lagrangian, q, v)
+    for ours, reference in zip(closed, generic, strict=True):
+        assert ours.shape == reference.shape
+        assert np.allclose(ours, reference, rtol=1e-11, atol=1e-11)
+
+
+def test_elements_that_are_no_group_are_named():
+    plain = helpers.neural(nx.Trivial(2), 2)
+    turns = helpers.quarter_turns()
+    for options, message in [
+        ({}, "permutations, matrices or both"),
+        ({"permutations": []}, "at least one"),
+        ({"permutations": [(0, 1)], "matrices": turns}, r"\[1, 4\]"),
+        ({"permutations": [(0, 1, 2), (1, 2, 0)]}, "product of entries 1 and 1"),
+        ({"permutations": [(0, 0), (0, 1)]}, r"\(0, 0\) is not a permutation"),
+        ({"permutations": [(0, 1), (0, 1)]}, "listed twice"),
+        ({"matrices": turns[:2]}, "product of entries 1 and 1"),
+        ({"matrices": np.zeros((1, 2, 2))}, "inverse of entry 0"),
+        ({"matrices": np.array([np.eye(2), np.zeros((2, 2))])}, "inverse of entry 1"),
+        ({"matrices": np.eye(2)}, r"\(2, 2\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            nx.AveragedLagrangian(plain, **options)
+    three = nx.AveragedLagrangian(plain, permutations=[(0, 1, 2)])
+    with pytest.raises(ValueError, match="of 3 points"):
+        three(np.ones((2, 2)), np.ones((2, 2)))
 
 
 def test_mistakes_are_named():

@@ -1,4 +1,8 @@
+import functools
+
+import helpers
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -62,10 +66,416 @@ def test_the_family_has_the_orbits_it_names():
     assert eccentricity.max() < 0.9 + 1e-9
 
 
+@functools.cache
+def motion(name: str):
+    """The reference of a system at times t − h, t, t + h, three pairs `(q, v)`, and h."""
+    system, end, _ = SYSTEMS[name]
+    centres = np.linspace(0.05, 1, TIMES // 3) * end
+    step = 4e-6 * end
+    ts = (centres[:, None] + step * np.array([-1, 0, 1])).ravel()
+    q, v = system.reference(ts)
+    q, v = (np.asarray(x).reshape(TIMES // 3, 3, *x.shape[1:]) for x in (q, v))
+    samples(name)  # with the same number of times, so that nothing compiles twice
+    return step, [(q[:, k], v[:, k]) for k in range(3)]
+
+
+@functools.cache
+def samples(name: str):
+    """Batches of a system: without noise, with noise, and with noise by another key."""
+    options = {"batch_size": 2000, "samples": TIMES + 1, "interval": 0.1}
+    exact = SYSTEMS[name][0].sampler(noise=0.0, **options)
+    noisy = SYSTEMS[name][0].sampler(noise=1e-2, **options)
+    states = np.asarray(SYSTEMS[name][0].reference(0.1 * np.arange(TIMES + 1))[0])
+    keys = jax.random.split(jax.random.key(0))
+    return exact(keys[0]), jax.jit(noisy)(keys[0]), noisy(keys[1]), states
+
+
+TIMES = 75
+
+SYSTEMS = {
+    "Schwarzschild": (
+        nx.systems.Schwarzschild(),
+        100.0,
+        nx.systems.Schwarzschild(radius=0.11),
+    ),
+    "two particles": (
+        nx.systems.TwoParticles(),
+        30.0,
+        nx.systems.TwoParticles(masses=(1.0, 0.9)),
+    ),
+    "coupled oscillators": (
+        helpers.coupled_oscillators(),
+        10.0,
+        nx.systems.HarmonicOscillator(points=2, space=2),
+    ),
+    "spin chain": (nx.systems.SpinChain(5), 30.0, nx.systems.SpinChain(5, spacing=0.3)),
+    "double pendulum": (
+        nx.systems.DoublePendulum((1.0, 0.5), (0.7, 1.2)),
+        10.0,
+        nx.systems.DoublePendulum((1.0, 0.6), (0.7, 1.2)),
+    ),
+    "double well": (nx.systems.DoubleWell(1.2, 0.9, 1.1), 30.0, nx.systems.DoubleWell(1.2, 1.0)),
+    "charge, uniform field": (
+        nx.systems.RelativisticCharge(1.2, 0.9),
+        5.0,
+        nx.systems.RelativisticCharge(1.2, 1.0),
+    ),
+    "charge, growing field": (
+        nx.systems.RelativisticCharge(uniform=False),
+        30.0,
+        nx.systems.RelativisticCharge(charge=1.1, uniform=False),
+    ),
+}
+"""By name: a system, a time span, and the same system with another parameter, whose law is wrong."""
+
+
+def newtons_pair(system, q, v):
+    """Equal and opposite forces (μ − κ r²)(q₁ − q₂)."""
+    separation = q[0] - q[1]
+    force = (system.mu - system.kappa * np.dot(separation, separation)) * separation
+    return np.stack([force / system.masses[0], -force / system.masses[1]])
+
+
+def geodesic(system, q, v):
+    """−Γ(v, v), with Christoffel symbols from finite differences of the metric in polar coordinates
+    carried to Cartesian ones."""
+
+    def metric(x):
+        r, rho = np.linalg.norm(x[:3]), np.linalg.norm(x[:2])
+        to_polar = np.zeros((4, 4))  # ∂(r, θ, φ, τ)/∂(x₁, x₂, x₃, τ)
+        to_polar[0, :3] = x[:3] / r
+        to_polar[1, :3] = np.array([x[0] * x[2], x[1] * x[2], -(rho**2)]) / (r**2 * rho)
+        to_polar[2, :2] = np.array([-x[1], x[0]]) / rho**2
+        to_polar[3, 3] = 1
+        factor = 1 - system.radius / r
+        polar = np.diag([1 / factor, r**2, rho**2, -factor])  # r² sin²θ = ρ²
+        return to_polar.T @ polar @ to_polar
+
+    step = 1e-4
+    slope = np.stack(
+        [(metric(q[0] + step * e) - metric(q[0] - step * e)) / (2 * step) for e in np.eye(4)]
+    )
+    lowered = np.einsum("cab,b,c->a", slope, v[0], v[0])
+    lowered -= np.einsum("abc,b,c->a", slope, v[0], v[0]) / 2
+    return -np.linalg.solve(metric(q[0]), lowered)[None, :]
+
+
+def hooke(system, q, v):
+    mass, stiffness = np.array(system.mass), np.array(system.stiffness)
+    return -np.linalg.solve(mass, stiffness @ q.ravel()).reshape(q.shape)
+
+
+def torques_of_neighbours(system, q, v):
+    left, right = np.roll(q, 1, axis=0), np.roll(q, -1, axis=0)
+    return -(np.sin(q - left) + np.sin(q - right)) / system.spacing**2
+
+
+def textbook_pendulum(system, q, v):
+    """The solved equations, as in any collection of mechanics problems."""
+    (m1, m2), (l1, l2), g = system.masses, system.lengths, system.gravity
+    (a, b), (da, db) = q[:, 0], v[:, 0]
+    below = 2 * m1 + m2 - m2 * np.cos(2 * a - 2 * b)
+    upper = -g * (2 * m1 + m2) * np.sin(a) - m2 * g * np.sin(a - 2 * b)
+    upper -= 2 * np.sin(a - b) * m2 * (db**2 * l2 + da**2 * l1 * np.cos(a - b))
+    lower = da**2 * l1 * (m1 + m2) + g * (m1 + m2) * np.cos(a) + db**2 * l2 * m2 * np.cos(a - b)
+    return np.array([[upper / (l1 * below)], [2 * np.sin(a - b) * lower / (l2 * below)]])
+
+
+def well(system, q, v):
+    return (system.mu - system.kappa * np.sum(q**2)) / system.mass * q
+
+
+def lorentz(system, q, v):
+    """Du/dt = (e/m)(τ̇ E + ẋ × B) and d²τ/dt² = (e/m) E·ẋ."""
+    field = np.array(system.electric)
+    if not system.uniform:
+        field = -field * np.dot(field, q[0, :3]) / np.linalg.norm(field)
+    force = v[0, 3] * field + np.cross(v[0, :3], system.magnetic)
+    power = np.dot(field, v[0, :3])
+    return system.charge / system.mass * np.array([[*force, power]])
+
+
+TEXTBOOK = {
+    "Schwarzschild": geodesic,
+    "two particles": newtons_pair,
+    "coupled oscillators": hooke,
+    "spin chain": torques_of_neighbours,
+    "double pendulum": textbook_pendulum,
+    "double well": well,
+    "charge, uniform field": lorentz,
+    "charge, growing field": lorentz,
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_accelerations_are_the_textbooks(name):
+    """At random states, not only on the trajectory; and the wrong law is told from the right one."""
+    system, _, wrong = SYSTEMS[name]
+    q, v = np.random.default_rng(1).normal(size=(2, *np.shape(system.initial_state()[0])))
+    q[:, 0] += 2  # outside the horizon
+    actual = nx.acceleration(system.lagrangian, q, v)
+    # Rounding; of finite differences with a step of 1e-4 for the metric.
+    tolerance = 1e-7 if name == "Schwarzschild" else 1e-12
+    assert np.allclose(actual, TEXTBOOK[name](system, q, v), rtol=tolerance, atol=tolerance)
+    assert not np.allclose(actual, TEXTBOOK[name](wrong, q, v), rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_the_reference_solves_the_textbook_equations(name):
+    """The motion is differentiated in time, and knows nothing of how it was computed."""
+    system, _, wrong = SYSTEMS[name]
+    step, ((early, slow), (q, v), (late, fast)) = motion(name)
+    rate, change = (late - early) / (2 * step), (fast - slow) / (2 * step)
+    expected, other = (
+        np.stack([TEXTBOOK[name](s, *state) for state in zip(q, v, strict=True)])
+        for s in (system, wrong)
+    )
+    size = np.abs(expected).max()
+    assert np.allclose(rate, v, atol=1e-6 * np.abs(v).max())
+    assert np.allclose(change, expected, atol=1e-6 * size)
+    assert not np.allclose(change, other, atol=1e-3 * size)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_true_energy_and_charges_are_kept_and_those_of_another_law_are_not(name):
+    system, _, wrong = SYSTEMS[name]
+    _, (_, (q, v), _) = motion(name)
+
+    def drift(law):
+        charges = [nx.Energy(law.lagrangian)]
+        if law.group.dimension:
+            charges.append(law.group.noether_charge(law.lagrangian))
+        values = [np.asarray(jax.vmap(charge)(q, v)) for charge in charges]
+        return [float(np.abs(x - x[0]).max() / (1 + np.abs(x).max())) for x in values]
+
+    assert max(drift(system)) < 1e-10  # integrated with a tolerance of 1e-13 a step
+    assert max(drift(wrong)) > 1e-3
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_references_start_where_they_say(name):
+    system, _, _ = SYSTEMS[name]
+    q, v = system.reference(np.array([0.0]))
+    assert np.allclose(q[0], system.initial_state()[0], rtol=1e-14)
+    assert np.allclose(v[0], system.initial_state()[1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_samplers_draw_from_the_trajectory_with_the_noise_asked_for(name):
+    system, _, _ = SYSTEMS[name]
+    exact, noisy, again, on_trajectory = samples(name)
+    shape = (2000, *np.shape(system.initial_state()[0]))
+    for clean, dirty, other in zip(exact, noisy, again, strict=True):
+        assert dirty.shape == shape
+        assert dirty.dtype == jnp.float64
+        assert np.isclose(np.std(np.asarray(dirty - clean)), 1e-2, rtol=0.05)
+        assert not np.allclose(dirty, other, atol=1e-3)
+    q, v, a = (np.asarray(x) for x in exact)
+    for k in range(5):
+        law = TEXTBOOK[name](system, q[k], v[k])
+        assert np.allclose(a[k], law, rtol=1e-6, atol=1e-7)
+    distance = np.abs(q[:, None] - on_trajectory).max(axis=(2, 3)).min(axis=1)
+    assert distance.max() < 1e-12
+    assert len(np.unique(np.round(q.reshape(2000, -1), 9), axis=0)) == TIMES + 1
+
+
+def test_schwarzschild_is_the_papers():
+    """Its start, the norm of the four-velocity, and an orbit that stays outside the horizon."""
+    system = nx.systems.Schwarzschild()
+    q, v = system.initial_state()
+    assert np.allclose(q, [[1, 0, 0, 0]])
+    assert np.allclose(v, [[0, 0.29698485, 0, 1.09959589]], atol=1e-8)
+    _, (_, (q, v), _) = motion("Schwarzschild")
+
+    def norm(radius):
+        return np.asarray(jax.vmap(nx.systems.SchwarzschildLagrangian(radius))(q, v))
+
+    assert np.allclose(norm(0.1), -1, atol=1e-12)
+    assert not np.allclose(norm(0.101), -1, atol=1e-4)
+    r = np.linalg.norm(q[:, 0, :3], axis=1)
+    assert r.min() > 0.99
+    assert 2 < r.max() < 6
+
+
+def test_two_particles_are_the_papers():
+    system = nx.systems.TwoParticles()
+    q, v = system.initial_state()
+    assert np.allclose(q[0], [-0.21140446, -0.71716917, 0.47501928, 1.5214312])
+    assert np.allclose(q[1], [0.14773327, -0.03144972, 1.0839803, -1.3460099])
+    assert np.allclose(v[0], [-1.0902805, -0.12405161, -0.7085263, -0.10214504])
+    assert np.allclose(v[1], -v[0] / 0.8)
+
+
+@pytest.mark.parametrize("space", [2, 3, 6])
+def test_two_particles_in_any_dimension_start_without_momentum(space):
+    system = nx.systems.TwoParticles((2.0, 0.5), space=space)
+    for q, v in (system.initial_state(), system.random_state(jax.random.key(0))):
+        assert q.shape == v.shape == (2, space)
+        assert np.allclose(2.0 * v[0] + 0.5 * v[1], 0, atol=1e-14)
+        assert np.all(np.isfinite(nx.acceleration(system.lagrangian, q, v)))
+    # Where they meet there is no force, and no derivative is missing.
+    meeting = np.ones((2, space))
+    assert np.allclose(nx.acceleration(system.lagrangian, meeting, np.asarray(v)), 0)
+
+
+def test_a_charge_in_uniform_fields_moves_by_a_matrix_exponential():
+    system, _, _ = SYSTEMS["charge, uniform field"]
+    e, b = np.array(system.electric), np.array(system.magnetic)
+    field = np.zeros((4, 4))
+    field[:3, 3] = field[3, :3] = e
+    field[:3, :3] = np.cross(np.eye(3), b).T  # ẋ × B
+    assert np.allclose(field[:3, :3] @ [1, 2, 3], np.cross([1, 2, 3], b))
+    q, v = system.reference(np.array([3.0]))
+    _, v0 = system.initial_state()
+    flow = jax.scipy.linalg.expm(3.0 * system.charge / system.mass * field)
+    assert np.allclose(v[0, 0], flow @ v0[0], rtol=1e-11)
+    assert np.isclose(v[0, 0, 3] ** 2 - np.sum(v[0, 0, :3] ** 2), 1, rtol=1e-10)
+    assert not np.allclose(q, 0)
+
+
+def test_one_oscillator_is_a_cosine():
+    system = nx.systems.HarmonicOscillator(2.0, 8.0)
+    q0, v0 = system.initial_state()
+    ts = np.linspace(0, 50, 7)
+    q, v = system.reference(ts)
+    assert np.allclose(q[:, 0, 0], q0[0, 0] * np.cos(2 * ts) + v0[0, 0] * np.sin(2 * ts) / 2)
+    assert np.allclose(v[:, 0, 0], v0[0, 0] * np.cos(2 * ts) - 2 * q0[0, 0] * np.sin(2 * ts))
+
+
+def test_references_and_samplers_follow_the_precision_in_use():
+    """Computed in float64 all the same: late states of a float32 session are those of float64."""
+    system = nx.systems.TwoParticles()
+    ts = np.linspace(0, 20, 5)
+    exact, _ = system.reference(ts)
+    assert exact.dtype == jnp.float64
+    with jax.enable_x64(False):
+        assert system.initial_state()[0].dtype == jnp.float32
+        single, _ = system.reference(ts)
+        sample = system.sampler(8, samples=5)(jax.random.key(0))
+        family = nx.systems.Family(system, 3, key=jax.random.key(0)).initial_states()[0]
+    assert single.dtype == family.dtype == jnp.float32
+    assert all(x.dtype == jnp.float32 for x in sample)
+    assert np.allclose(single, exact, rtol=1e-6, atol=1e-6)
+    double = nx.systems.Family(system, 3, key=jax.random.key(0)).initial_states()[0]
+    assert np.allclose(family, double, atol=1e-6)
+
+
+RANDOM = [
+    nx.systems.Schwarzschild(),
+    nx.systems.TwoParticles(),
+    nx.systems.HarmonicOscillator(points=2),
+    nx.systems.DoubleWell(),
+    nx.systems.SpinChain(),
+    nx.systems.DoublePendulum(),
+    nx.systems.RelativisticCharge(),
+]
+
+
+@pytest.mark.parametrize("system", RANDOM, ids=lambda system: type(system).__name__)
+def test_random_states_are_of_the_kind_of_the_initial_one(system):
+    keys = jax.random.split(jax.random.key(0), 64)
+    for state, start in zip(
+        jax.vmap(system.random_state)(keys), system.initial_state(), strict=True
+    ):
+        assert state.shape == (64, *start.shape)
+        assert state.dtype == start.dtype
+    q, v = jax.vmap(system.random_state)(keys)
+    assert len(np.unique(np.asarray(q + v).reshape(64, -1), axis=0)) == 64
+    energies = jax.vmap(lambda q, v: nx.energy(system.lagrangian, q, v))(q, v)
+    if isinstance(system, nx.systems.Schwarzschild):
+        assert np.allclose(energies, -1)  # the norm of the four-velocity
+        assert np.all((np.linalg.norm(q[:, 0, :3], axis=1) - 0.8) * 10 < 4.0001)
+        assert not np.any(q[:, 0, 2:])
+    if isinstance(system, nx.systems.RelativisticCharge):
+        assert np.allclose(energies, 0.5)  # half the mass
+
+
+@pytest.mark.parametrize(
+    "system", [nx.systems.Schwarzschild(), nx.systems.TwoParticles()], ids=["Schwarzschild", "pair"]
+)
+def test_a_family_has_true_motions_and_so_have_its_turned_and_shifted_copies(system):
+    family = nx.systems.Family(system, 3, key=jax.random.key(0))
+    other = nx.systems.Family(system, 3, key=jax.random.key(1))
+    q0, v0 = family.initial_states()
+    assert not np.allclose(q0, other.initial_states()[0], atol=1e-2)
+    step = 1e-4
+    ts = np.array([0.0, 1.0, 2.0, 5.0, 5.0 + step, 5.0 + 2 * step])
+    q, v = family.reference(ts)
+    assert q.shape == (3, 6, *q0.shape[1:])
+    assert np.allclose(q[:, 0], q0)
+    assert np.allclose(v[:, 0], v0)
+    charge = system.group.noether_charge(system.lagrangian)
+    values = jax.vmap(jax.vmap(charge))(q, v)
+    assert np.allclose(values, values[:, :1], atol=1e-9)
+    coefficients = np.random.default_rng(0).normal(size=system.group.dimension)
+    act = jax.jit(jax.vmap(jax.vmap(lambda q, v: system.group.act(coefficients, q, v))))
+    moved, rates = act(q[:, 3:], v[:, 3:])
+    a = nx.acceleration(system.lagrangian, moved[:, 1], rates[:, 1])
+    change = (rates[:, 2] - rates[:, 0]) / (2 * step)
+    assert np.allclose(change, a, atol=1e-5 * np.abs(np.asarray(a)).max())
+    sample = family.sampler(64, noise=0.0, samples=6, interval=1.0)(jax.random.key(0))
+    assert all(x.shape == (64, *q0.shape[1:]) for x in sample)
+    assert np.allclose(sample[2], nx.acceleration(system.lagrangian, *sample[:2]))
+
+
 def test_parameters_are_validated():
-    with pytest.raises(ValueError, match="eccentricity"):
-        nx.systems.Kepler(eccentricity=1.2)
-    with pytest.raises(ValueError, match="angular_momentum"):
-        nx.systems.Kepler(angular_momentum=0.0)
-    with pytest.raises(ValueError, match="positive"):
-        nx.systems.Kepler(mass=-1.0)
+    systems = nx.systems
+    for build, message in [
+        (lambda: systems.Kepler(eccentricity=1.2), "eccentricity"),
+        (lambda: systems.Kepler(angular_momentum=0.0), "angular_momentum"),
+        (lambda: systems.Kepler(mass=-1.0), "positive"),
+        (lambda: systems.Kepler().sampler(0), "batch_size.* 0"),
+        (lambda: systems.KeplerFamily().sampler(noise=-1.0), "noise.* -1.0"),
+        (lambda: systems.Schwarzschild(radius=-0.1), "radius.*-0.1"),
+        (lambda: systems.Schwarzschild(radius=float("nan")), "radius.*nan"),
+        (lambda: systems.Schwarzschild(distance=0.9), "distance.*0.9"),
+        (lambda: systems.Schwarzschild(speed=1.5), "speed 1.5 .*escapes"),
+        (lambda: systems.Schwarzschild(speed=0.5), "speed 0.5 .*falls in"),
+        (lambda: systems.Schwarzschild(distance=1.9), "falls in"),
+        (lambda: systems.TwoParticles(masses=(1.0, 0.0)), r"masses\[1\].* 0.0"),
+        (lambda: systems.TwoParticles(kappa=-1.0), "kappa.*-1.0"),
+        (lambda: systems.TwoParticles(space=1), "space.* 1"),
+        (lambda: systems.HarmonicOscillator(-1.0), "positive definite.*-1"),
+        (lambda: systems.HarmonicOscillator(np.eye(3)), r"shape \(1, 1\)"),
+        (
+            lambda: systems.HarmonicOscillator(1.0, np.array([[1.0, 2], [0, 1]]), points=2),
+            "symmetric.* 2",
+        ),
+        (lambda: systems.DoubleWell(mu=0.0), "mu.* 0.0"),
+        (lambda: systems.SpinChain(1), "spins.* 1"),
+        (lambda: systems.SpinChain(4, spacing=-0.5), "spacing.* -0.5"),
+        (lambda: systems.DoublePendulum(lengths=(-1.0, 1.0)), r"lengths\[0\].* -1.0"),
+        (lambda: systems.RelativisticCharge(charge=0.0), "charge"),
+        (lambda: systems.RelativisticCharge(velocity=(0.8, 0.8, 0.0)), "light.*1.13"),
+        (
+            lambda: systems.RelativisticCharge(electric=(0.0, 0.0, 0.0), uniform=False),
+            "electric",
+        ),
+        (lambda: systems.DoubleWell().sampler(samples=0), "samples.* 0"),
+        (lambda: systems.DoubleWell().sampler(interval=0.0), "interval.* 0.0"),
+        (lambda: systems.DoubleWell().sampler(noise=float("nan")), "noise.* nan"),
+        (lambda: systems.DoubleWell().reference(np.array([1.0, 0.5])), "increasing"),
+        (lambda: systems.DoubleWell().reference(np.array([-1.0, 0.5])), "from 0 on"),
+        (lambda: systems.Family(systems.DoubleWell(), 0, key=jax.random.key(0)), "trajectories"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            build()
+    with pytest.raises(TypeError, match="Kepler has no random_state"):
+        systems.Family(systems.Kepler(), key=jax.random.key(0))
+
+
+def test_a_bound_orbit_may_start_at_either_end():
+    """Far from the centre and slow, or near it and fast: the same orbit, and both are accepted."""
+    near = nx.systems.Schwarzschild()
+    q, v = near.reference(np.linspace(0, 60, 6001))
+    r = np.linalg.norm(np.asarray(q)[:, 0, :3], axis=1)
+    k = int(np.argmax(r))
+    speed = np.linalg.norm(np.asarray(v)[k, 0, :3])
+    distance = float(r[k] / near.radius)
+    unit = np.sqrt(0.5 / (distance - 1))
+    far = nx.systems.Schwarzschild(distance=distance, speed=float(speed / unit))
+    energies = [
+        system.group.noether_charge(system.lagrangian)(*system.initial_state())
+        for system in (near, far)
+    ]
+    assert np.allclose(*energies, rtol=1e-6)

@@ -44,7 +44,7 @@ from .groups import (
     Unitary,
     component_representatives,
 )
-from .lagrangians import Lagrangian, LagrangianSum, NeuralLagrangian
+from .lagrangians import AveragedLagrangian, Lagrangian, LagrangianSum, NeuralLagrangian
 from .solvers import RK4
 from .training import (
     History,
@@ -68,6 +68,7 @@ __all__ = [
     "RK4",
     "AffineGroup",
     "AffineProduct",
+    "AveragedLagrangian",
     "AxialRotations",
     "Concatenation",
     "Coordinates",

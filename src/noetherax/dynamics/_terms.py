@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._types import FloatArray, check_state
-from ..lagrangians import LagrangianSum
+from ..lagrangians import AveragedLagrangian, LagrangianSum
 
 
 class EulerLagrangeTerms(NamedTuple):
@@ -58,6 +58,22 @@ def euler_lagrange_terms(
 def _(lagrangian: LagrangianSum, q, v):
     terms = [euler_lagrange_terms(term, q, v) for term in lagrangian.terms]
     return jax.tree.map(lambda *parts: functools.reduce(operator.add, parts), *terms)
+
+
+@euler_lagrange_terms.register
+def _(lagrangian: AveragedLagrangian, q, v):
+    check_state(q, v, batched=True)
+    terms = euler_lagrange_terms(lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v))
+    shape = q.shape[-2:]
+
+    def pull_back(x):  # the last axis of (..., elements, size)
+        return lagrangian.pull_back(x.reshape(*x.shape[:-1], *shape)).reshape(x.shape)
+
+    # L(g q, g v) has the terms gᵀ M g and gᵀ F at (g q, g v).
+    force = jnp.mean(pull_back(terms.force), axis=-2)
+    mass_matrix = pull_back(jnp.moveaxis(terms.mass_matrix, -2, -3))
+    mass_matrix = pull_back(jnp.swapaxes(mass_matrix, -1, -3))
+    return EulerLagrangeTerms(jnp.mean(mass_matrix, axis=-2), force)
 
 
 def autodiff_terms(

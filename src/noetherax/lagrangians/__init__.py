@@ -1,7 +1,8 @@
-"""Lagrangians: analytic ones by subclassing, neural ones of invariant features, and sums of both."""
+"""Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums and averages."""
 
+from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
 from ._sum import LagrangianSum
 
-__all__ = ["Lagrangian", "LagrangianSum", "NeuralLagrangian"]
+__all__ = ["AveragedLagrangian", "Lagrangian", "LagrangianSum", "NeuralLagrangian"]

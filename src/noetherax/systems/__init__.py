@@ -1,5 +1,32 @@
 """Systems with a known law: the truth that learned dynamics are judged by."""
 
+from ._double_pendulum import DoublePendulum, DoublePendulumLagrangian
+from ._double_well import DoubleWell, DoubleWellLagrangian
+from ._family import Family
+from ._harmonic_oscillator import HarmonicOscillator, HarmonicOscillatorLagrangian
 from ._kepler import Kepler, KeplerFamily, KeplerLagrangian
+from ._relativistic_charge import RelativisticCharge, RelativisticChargeLagrangian
+from ._schwarzschild import Schwarzschild, SchwarzschildLagrangian
+from ._spin_chain import SpinChain, SpinChainLagrangian
+from ._two_particles import TwoParticles, TwoParticlesLagrangian
 
-__all__ = ["Kepler", "KeplerFamily", "KeplerLagrangian"]
+__all__ = [
+    "DoublePendulum",
+    "DoublePendulumLagrangian",
+    "DoubleWell",
+    "DoubleWellLagrangian",
+    "Family",
+    "HarmonicOscillator",
+    "HarmonicOscillatorLagrangian",
+    "Kepler",
+    "KeplerFamily",
+    "KeplerLagrangian",
+    "RelativisticCharge",
+    "RelativisticChargeLagrangian",
+    "Schwarzschild",
+    "SchwarzschildLagrangian",
+    "SpinChain",
+    "SpinChainLagrangian",
+    "TwoParticles",
+    "TwoParticlesLagrangian",
+]

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._types import Configuration, FloatArray, Velocity
 from ..groups import Rotations
 from ..lagrangians import Lagrangian
+from ._checks import check_batches
+from ._trajectories import observe
 
 
 @final
@@ -127,12 +129,13 @@ class Kepler(eqx.Module):
         A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 3)`, with Gaussian noise of
         standard deviation `noise` drawn afresh on all three.
         """
+        check_batches(batch_size, noise)
 
         def sample(key: PRNGKeyArray):
             angle_key, noise_key = jax.random.split(key)
             angles = jax.random.uniform(angle_key, (batch_size,), minval=-jnp.pi, maxval=jnp.pi)
             q, v = jax.vmap(self.state)(angles)
-            return observe(noise_key, q, v, self.mass, self.strength, noise)
+            return observe(noise_key, newton(q, v, self.mass, self.strength), noise)
 
         return sample
 
@@ -154,6 +157,7 @@ class KeplerFamily(eqx.Module):
 
     def sampler(self, batch_size: int = 128, noise: float = 1e-3):
         """Noisy observations `key -> (q, v, a)` of a fresh random orbit for every sample."""
+        check_batches(batch_size, noise)
 
         def sample(key: PRNGKeyArray):
             keys = jax.random.split(key, 5)
@@ -172,7 +176,7 @@ class KeplerFamily(eqx.Module):
                 [[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, zero + 1]]
             )
             q, v = (jnp.einsum("jks,spk->spj", rotation, x) for x in (q, v))
-            return observe(keys[3], q, v, self.mass, self.strength, noise)
+            return observe(keys[3], newton(q, v, self.mass, self.strength), noise)
 
         return sample
 
@@ -189,11 +193,7 @@ def orbit_state(angle, eccentricity, angular_momentum, mass, strength):
     return q[None, :], v[None, :]
 
 
-def observe(key: PRNGKeyArray, q, v, mass, strength, noise):
-    """Adds the true acceleration and Gaussian noise to exact states `(samples, 1, 3)`."""
+def newton(q, v, mass, strength):
+    """Exact states `(samples, 1, 3)` with the true acceleration beside them, `(q, v, a)`."""
     radius = jnp.linalg.norm(q, axis=-1, keepdims=True)
-    exact = (q, v, -strength / mass * q / radius**3)
-    keys = jax.random.split(key, 3)
-    return tuple(
-        x + noise * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, exact, strict=True)
-    )
+    return q, v, -strength / mass * q / radius**3

@@ -1,0 +1,118 @@
+import math
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._types import Configuration, FloatArray, Velocity
+from ..groups import Trivial
+from ..lagrangians import Lagrangian
+from ._checks import check_pair, check_positive
+from ._trajectories import integrated, sample_trajectory
+
+
+@final
+class DoublePendulumLagrangian(Lagrangian):
+    """L = (m₁ + m₂) l₁² θ̇₁²/2 + m₂ l₂² θ̇₂²/2 + m₂ l₁ l₂ θ̇₁ θ̇₂ cos(θ₁ − θ₂)
+    − (m₁ + m₂) g l₁ (1 − cos θ₁) − m₂ g l₂ (1 − cos θ₂)."""
+
+    masses: tuple[float, float]
+    lengths: tuple[float, float]
+    gravity: float
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        (upper, lower), (upper_rate, lower_rate) = q[:, 0], v[:, 0]
+        (first, second), (l1, l2) = self.masses, self.lengths
+        kinetic = (
+            (first + second) / 2 * jnp.square(l1 * upper_rate)
+            + second / 2 * jnp.square(l2 * lower_rate)
+            + second * l1 * l2 * upper_rate * lower_rate * jnp.cos(upper - lower)
+        )
+        heights = (first + second) * l1 * (1 - jnp.cos(upper)) + second * l2 * (1 - jnp.cos(lower))
+        return kinetic - self.gravity * heights
+
+
+@final
+class DoublePendulum(eqx.Module):
+    """A pendulum hung from a pendulum: chaotic, with a mass matrix that depends on the angles.
+
+    One coordinate per point, shape `(2, 1)`: the angles of the two rods from the downward vertical,
+    the upper one first. Only the energy is conserved. From the code that accompanies Müller 2023; the
+    paper itself has no figures of it. Angles are not wrapped to (−π, π]: a rod may go over the top.
+
+    **Arguments:**
+
+    - `masses`: m₁ and m₂ of the bobs; the rods have none.
+    - `lengths`: l₁ and l₂ of the rods.
+    - `gravity`: g.
+
+    **Raises:**
+
+    `ValueError` if a parameter is not positive.
+    """
+
+    masses: tuple[float, float]
+    lengths: tuple[float, float]
+    gravity: float
+
+    def __init__(
+        self,
+        masses: tuple[float, float] = (1.0, 1.0),
+        lengths: tuple[float, float] = (1.0, 1.0),
+        gravity: float = 9.81,
+    ):
+        check_positive(gravity=gravity)
+        self.masses = check_pair("masses", masses)
+        self.lengths = check_pair("lengths", lengths)
+        self.gravity = float(gravity)
+
+    @property
+    def lagrangian(self) -> DoublePendulumLagrangian:
+        """The true law."""
+        return DoublePendulumLagrangian(self.masses, self.lengths, self.gravity)
+
+    @property
+    def group(self) -> Trivial:
+        """No symmetry beyond the shift of time, whose charge is the energy."""
+        return Trivial(1)
+
+    def initial_state(self) -> tuple[Float[Array, "2 1"], Float[Array, "2 1"]]:
+        """Both rods level, at rest."""
+        q = jnp.full((2, 1), math.pi / 2)
+        return q, jnp.zeros_like(q)
+
+    def random_state(self, key: PRNGKeyArray) -> tuple[Float[Array, "2 1"], Float[Array, "2 1"]]:
+        """Angles uniform on the circle, normally distributed rates."""
+        keys = jax.random.split(key)
+        q = jax.random.uniform(keys[0], (2, 1), minval=-jnp.pi, maxval=jnp.pi)
+        return q, jax.random.normal(keys[1], (2, 1))
+
+    def reference(
+        self, ts: Float[FloatArray, " times"]
+    ) -> tuple[Float[Array, "times 2 1"], Float[Array, "times 2 1"]]:
+        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
+        1e-13 and given in the precision of `ts`.
+
+        The motion is chaotic: errors grow exponentially with time, so that late states belong to a
+        motion beside this one.
+        """
+        return integrated(self, ts)
+
+    def sampler(
+        self,
+        batch_size: int = 128,
+        noise: float = 1e-3,
+        samples: int = 10_000,
+        interval: float = 0.1,
+    ):
+        """Noisy observations along the true trajectory.
+
+        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
+
+        **Returns:**
+
+        A function `key -> (q, v, a)`, each of shape `(batch_size, 2, 1)`.
+        """
+        return sample_trajectory(self, batch_size, noise, samples, interval)

@@ -1,0 +1,104 @@
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._types import Configuration, FloatArray, Velocity
+from ..groups import Rotations
+from ..lagrangians import Lagrangian
+from ._checks import check_count, check_positive
+from ._starts import fixed_normals
+from ._trajectories import integrated, sample_trajectory
+
+
+@final
+class DoubleWellLagrangian(Lagrangian):
+    """L = m v²/2 − V(|q|) for one point, V(r) = −(μ/2) r² + (κ/4) r⁴."""
+
+    mass: float
+    mu: float
+    kappa: float
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        squared = jnp.sum(jnp.square(q))
+        kinetic = self.mass / 2 * jnp.sum(jnp.square(v))
+        return kinetic - squared * (self.kappa / 4 * squared - self.mu / 2)
+
+
+@final
+class DoubleWell(eqx.Module):
+    """A particle in D dimensions in the double well V(r) = −(μ/2) r² + (κ/4) r⁴.
+
+    The origin is an unstable equilibrium, the sphere of radius √(μ/κ) the bottom of the well. From the
+    code that accompanies Müller 2023; the paper itself has no figures of it.
+
+    **Arguments:**
+
+    - `mass`, `mu`, `kappa`: m, μ and κ.
+    - `space`: the dimension D, at least two.
+
+    **Raises:**
+
+    `ValueError` if a parameter is not positive or `space` is less than two.
+    """
+
+    mass: float
+    mu: float
+    kappa: float
+    space: int = eqx.field(static=True)
+
+    def __init__(self, mass: float = 1.0, mu: float = 1.0, kappa: float = 1.0, space: int = 4):
+        check_positive(mass=mass, mu=mu, kappa=kappa)
+        check_count(2, space=space)
+        self.mass = float(mass)
+        self.mu = float(mu)
+        self.kappa = float(kappa)
+        self.space = int(space)
+
+    @property
+    def lagrangian(self) -> DoubleWellLagrangian:
+        """The true law."""
+        return DoubleWellLagrangian(self.mass, self.mu, self.kappa)
+
+    @property
+    def group(self) -> Rotations:
+        """Rotations about the origin; the charge is the angular momentum."""
+        return Rotations(self.space)
+
+    def initial_state(self) -> tuple[Float[Array, "1 space"], Float[Array, "1 space"]]:
+        """Position and velocity, fixed numbers of the normal distribution."""
+        q, v = fixed_normals(2 * self.space).reshape(2, 1, self.space)
+        return jnp.asarray(q), jnp.asarray(v)
+
+    def random_state(
+        self, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "1 space"], Float[Array, "1 space"]]:
+        """Normally distributed position and velocity."""
+        q, v = jax.random.normal(key, (2, 1, self.space))
+        return q, v
+
+    def reference(
+        self, ts: Float[FloatArray, " times"]
+    ) -> tuple[Float[Array, "times 1 space"], Float[Array, "times 1 space"]]:
+        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
+        1e-13 and given in the precision of `ts`."""
+        return integrated(self, ts)
+
+    def sampler(
+        self,
+        batch_size: int = 128,
+        noise: float = 1e-3,
+        samples: int = 10_000,
+        interval: float = 0.1,
+    ):
+        """Noisy observations along the true trajectory.
+
+        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
+
+        **Returns:**
+
+        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, space)`.
+        """
+        return sample_trajectory(self, batch_size, noise, samples, interval)

@@ -1,0 +1,161 @@
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._types import Configuration, FloatArray, Velocity
+from ..groups import Trivial
+from ..lagrangians import Lagrangian
+from ._checks import check_count
+from ._starts import fixed_normals
+from ._trajectories import in_float64, sample_states, sample_times
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+@final
+class HarmonicOscillatorLagrangian(Lagrangian):
+    """L = vᵀ M v/2 − qᵀ K q/2, with the components of all points in one vector."""
+
+    mass: Matrix = eqx.field(static=True)
+    stiffness: Matrix = eqx.field(static=True)
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        q, v = jnp.ravel(q), jnp.ravel(v)
+        kinetic = v @ jnp.asarray(self.mass, v.dtype) @ v
+        return (kinetic - q @ jnp.asarray(self.stiffness, q.dtype) @ q) / 2
+
+
+@final
+class HarmonicOscillator(eqx.Module):
+    """Coupled oscillators, M q̈ = −K q, solved exactly by their normal modes.
+
+    The n = points × space components of a state are in one vector, points first. A direction in which
+    K vanishes moves freely; one in which it is negative runs away.
+
+    **Arguments:**
+
+    - `mass`: M, symmetric and positive definite, shape `(n, n)`; a number stands for a multiple of the
+        identity.
+    - `stiffness`: K, symmetric, shape `(n, n)` or a number.
+    - `points`, `space`: shape of the configuration.
+
+    **Raises:**
+
+    `ValueError` if M or K has the wrong shape or is not symmetric, or M is not positive definite.
+    """
+
+    mass: Matrix = eqx.field(static=True)
+    stiffness: Matrix = eqx.field(static=True)
+    points: int = eqx.field(static=True)
+    space: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        mass: float | Float[FloatArray, "n n"] = 1.0,
+        stiffness: float | Float[FloatArray, "n n"] = 1.0,
+        points: int = 1,
+        space: int = 1,
+    ):
+        check_count(points=points, space=space)
+        self.points = int(points)
+        self.space = int(space)
+        self.mass = _symmetric("mass", mass, self.points * self.space)
+        self.stiffness = _symmetric("stiffness", stiffness, self.points * self.space)
+        smallest = np.linalg.eigvalsh(np.array(self.mass))[0]
+        if smallest <= 0:
+            raise ValueError(
+                f"mass must be positive definite, but its smallest eigenvalue is {smallest:.6g}."
+            )
+
+    @property
+    def lagrangian(self) -> HarmonicOscillatorLagrangian:
+        """The true law."""
+        return HarmonicOscillatorLagrangian(self.mass, self.stiffness)
+
+    @property
+    def group(self) -> Trivial:
+        """No symmetry in general; where M and K are multiples of the identity, `Rotations` is one."""
+        return Trivial(self.space)
+
+    def initial_state(
+        self,
+    ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
+        """Position and velocity, fixed numbers of the normal distribution."""
+        q, v = fixed_normals(2 * self.points * self.space).reshape(2, self.points, self.space)
+        return jnp.asarray(q), jnp.asarray(v)
+
+    def random_state(
+        self, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
+        """Normally distributed position and velocity."""
+        q, v = jax.random.normal(key, (2, self.points, self.space))
+        return q, v
+
+    def reference(
+        self, ts: Float[FloatArray, " times"]
+    ) -> tuple[Float[Array, "times points space"], Float[Array, "times points space"]]:
+        """The exact motion from the initial state at t = 0, computed in float64 and given in the
+        precision of `ts`."""
+        q, v = self._motion(np.asarray(ts, np.float64))
+        dtype = jnp.asarray(ts).dtype
+        return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
+
+    def sampler(
+        self,
+        batch_size: int = 128,
+        noise: float = 1e-3,
+        samples: int = 10_000,
+        interval: float = 0.1,
+    ):
+        """Noisy observations along the true trajectory.
+
+        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
+
+        **Returns:**
+
+        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`.
+        """
+        q, v = self._motion(sample_times(samples, interval))
+        return sample_states(self.lagrangian, q, v, batch_size, noise)
+
+    def _motion(self, ts: np.ndarray):
+        """q(t) = cos(Ωt) q₀ + Ω⁻¹ sin(Ωt) v₀ with Ω² = M⁻¹ K, mode by mode."""
+        factor = np.linalg.inv(np.linalg.cholesky(np.array(self.mass)))
+        squared, modes = np.linalg.eigh(factor @ np.array(self.stiffness) @ factor.T)
+        modes = factor.T @ modes  # q = modes @ amplitudes, modesᵀ M modes = 1
+        q0, v0 = (x.reshape(-1) for x in in_float64(self.initial_state))
+        q0, v0 = (modes.T @ np.array(self.mass) @ x for x in (q0, v0))
+
+        # Complex frequencies make cos and sin hyperbolic where K is negative.
+        frequency = np.sqrt(squared.astype(complex))
+        phase = np.multiply.outer(ts, frequency)
+        free = frequency == 0
+        cosine = np.real(np.cos(phase))
+        integral = np.real(np.sin(phase) / np.where(free, 1, frequency))
+        integral = np.where(free, ts[:, None], integral)
+        q = cosine * q0 + integral * v0
+        v = cosine * v0 - squared * integral * q0
+        shape = (len(ts), self.points, self.space)
+        return (q @ modes.T).reshape(shape), (v @ modes.T).reshape(shape)
+
+
+def _symmetric(name: str, value: Any, size: int) -> Matrix:
+    """The matrix as hashable data, symmetric to the last digit."""
+    matrix = np.asarray(value, np.float64)
+    if matrix.ndim == 0:
+        matrix = matrix * np.eye(size)
+    if matrix.shape != (size, size) or not np.all(np.isfinite(matrix)):
+        raise ValueError(
+            f"{name} must be a finite number or matrix of shape ({size}, {size}), one row for each "
+            f"component of a state, but it is {value!r}."
+        )
+    asymmetry = np.abs(matrix - matrix.T).max()
+    if asymmetry > 1e-6 * np.abs(matrix).max():
+        raise ValueError(
+            f"{name} must be symmetric, but entries across the diagonal differ by {asymmetry:.6g}."
+        )
+    return tuple(map(tuple, ((matrix + matrix.T) / 2).tolist()))

@@ -1,0 +1,156 @@
+import math
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from .._types import Configuration, FloatArray, Velocity
+from ..groups import Translations
+from ..lagrangians import Lagrangian
+from ._checks import check_positive
+from ._trajectories import integrated, sample_trajectory
+
+Vector = tuple[float, float, float]
+
+
+@final
+class RelativisticChargeLagrangian(Lagrangian):
+    """L = (m/2)(τ̇² − ẋ²) + e (A⁰ τ̇ − A·ẋ) in the coordinates (x₁, x₂, x₃, τ), with A = B × x / 2 and
+
+    - A⁰ = −E·x for the uniform field E,
+    - A⁰ = (E·x)²/(2|E|) for the field −E (E·x)/|E|, which grows linearly.
+    """
+
+    mass: float
+    charge: float
+    electric: Vector
+    magnetic: Vector
+    uniform: bool = eqx.field(static=True)
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        x, velocity, rate = q[0, :3], v[0, :3], v[0, 3]
+        electric, magnetic = (jnp.asarray(x, q.dtype) for x in (self.electric, self.magnetic))
+        along = jnp.dot(electric, x)
+        strength = math.hypot(*self.electric)
+        scalar = -along if self.uniform else jnp.square(along) / (2 * strength)
+        free = self.mass / 2 * (jnp.square(rate) - jnp.sum(jnp.square(velocity)))
+        bound = scalar * rate - jnp.dot(jnp.cross(magnetic, x), velocity) / 2
+        return free + self.charge * bound
+
+
+@final
+class RelativisticCharge(eqx.Module):
+    """A fast charged particle in an electric and a uniform magnetic field.
+
+    One point of space 4, (x₁, x₂, x₃, τ): position and time of the laboratory, as functions of the
+    particle's own time t. The speed of light is 1. The mass matrix is indefinite,
+    m diag(−1, −1, −1, 1), and the norm τ̇² − ẋ² = 1 of the four-velocity is conserved. From the code
+    that accompanies Müller 2023, which puts τ first and starts with τ̇ = 1 instead of norm 1; the
+    paper itself has no figures of it.
+
+    **Arguments:**
+
+    - `mass`, `charge`: m, positive, and e, not zero.
+    - `electric`, `magnetic`: the vectors E and B.
+    - `uniform`: whether the electric field is E everywhere, or −E (E·x)/|E|, which pulls a positive
+        charge back to the plane E·x = 0.
+    - `velocity`: dx/dτ at the start, below the speed of light.
+
+    **Raises:**
+
+    `ValueError` if a parameter is out of range.
+    """
+
+    mass: float
+    charge: float
+    electric: Vector
+    magnetic: Vector
+    uniform: bool = eqx.field(static=True)
+    velocity: Vector
+
+    def __init__(
+        self,
+        mass: float = 1.0,
+        charge: float = 1.0,
+        electric: Vector = (0.7, -1.2, 0.3),
+        magnetic: Vector = (1.1, 0.7, 2.3),
+        uniform: bool = True,
+        velocity: Vector = (0.5, 0.0, 0.0),
+    ):
+        check_positive(mass=mass)
+        if charge == 0 or not math.isfinite(charge):
+            raise ValueError(f"charge must be finite and not zero, but it is {charge!r}.")
+        self.mass = float(mass)
+        self.charge = float(charge)
+        self.electric = _vector("electric", electric)
+        self.magnetic = _vector("magnetic", magnetic)
+        self.uniform = uniform
+        self.velocity = _vector("velocity", velocity)
+        if not uniform and not any(self.electric):
+            raise ValueError("electric must not be zero for a field that grows along it.")
+        if math.hypot(*self.velocity) >= 1:
+            raise ValueError(
+                "velocity must be below the speed of light, 1, but its size is "
+                f"{math.hypot(*self.velocity):.6g}."
+            )
+
+    @property
+    def lagrangian(self) -> RelativisticChargeLagrangian:
+        """The true law."""
+        return RelativisticChargeLagrangian(
+            self.mass, self.charge, self.electric, self.magnetic, self.uniform
+        )
+
+    @property
+    def group(self) -> Translations:
+        """Translations of τ; the charge is m τ̇ + e A⁰, kinetic and potential energy."""
+        return Translations(4, axes=(3,))
+
+    def initial_state(self) -> tuple[Float[Array, "1 4"], Float[Array, "1 4"]]:
+        """At the origin at τ = 0, with a four-velocity of norm 1."""
+        return self._start(jnp.asarray(self.velocity))
+
+    def random_state(self, key: PRNGKeyArray) -> tuple[Float[Array, "1 4"], Float[Array, "1 4"]]:
+        """From the origin with the same speed in a random direction."""
+        direction = jax.random.normal(key, (3,))
+        return self._start(math.hypot(*self.velocity) * direction / jnp.linalg.norm(direction))
+
+    def _start(self, velocity):
+        boost = 1 / jnp.sqrt(1 - jnp.sum(jnp.square(velocity)))
+        v = boost * jnp.concatenate([velocity, jnp.ones_like(velocity[:1])])[None, :]
+        return jnp.zeros_like(v), v
+
+    def reference(
+        self, ts: Float[FloatArray, " times"]
+    ) -> tuple[Float[Array, "times 1 4"], Float[Array, "times 1 4"]]:
+        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
+        1e-13 and given in the precision of `ts`."""
+        return integrated(self, ts)
+
+    def sampler(
+        self,
+        batch_size: int = 128,
+        noise: float = 1e-3,
+        samples: int = 100,
+        interval: float = 0.1,
+    ):
+        """Noisy observations along the true trajectory.
+
+        A uniform electric field accelerates the particle without end, its four-velocity grows
+        exponentially, and so the default trajectory is short.
+
+        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
+
+        **Returns:**
+
+        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 4)`.
+        """
+        return sample_trajectory(self, batch_size, noise, samples, interval)
+
+
+def _vector(name: str, values) -> Vector:
+    if len(values) != 3 or not all(math.isfinite(x) for x in values):
+        raise ValueError(f"{name} must be three finite numbers, but they are {values!r}.")
+    return float(values[0]), float(values[1]), float(values[2])

@@ -1,0 +1,135 @@
+"""What the systems share: accurate trajectories, and noisy observations along them.
+
+Trajectories are computed in float64 whatever JAX's default is, and only then cast: over thousands
+of periods float32 would leave the true law.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from .._rollout import rollout
+from ..dynamics import euler_lagrange_terms, solve_terms
+from ._checks import check_batches, check_count, check_positive
+
+TOLERANCE = 1e-13
+"""Relative and absolute error that one step may make."""
+
+Sampler = Callable[[PRNGKeyArray], tuple[Array, ...]]
+"""A function `key -> (q, v, a)`, as [`noetherax.fit`][] takes it."""
+
+
+def in_float64(states: Callable, *args) -> tuple[np.ndarray, np.ndarray]:
+    """The states that `states(*args)` gives, in float64."""
+    with jax.enable_x64(True):
+        q, v = states(*args)
+        return np.asarray(q), np.asarray(v)
+
+
+def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]:
+    """The true motion from `(q0, v0)` at t = 0, in float64.
+
+    By the Runge–Kutta method of Dormand and Prince of order eight, which steps exactly to `ts`, since
+    interpolation would be less accurate.
+
+    **Arguments:**
+
+    - `q0`, `v0`: initial states, shape `(..., points, space)` with at most one leading axis.
+    - `ts`: times, not negative and increasing.
+
+    **Returns:**
+
+    Arrays of shape `(..., times, points, space)`.
+    """
+    times = np.asarray(ts, np.float64)
+    finite = times.ndim == 1 and times.size > 0 and bool(np.all(np.isfinite(times)))
+    if not finite or times[0] < 0 or np.any(np.diff(times) <= 0):
+        raise ValueError(f"ts must be a vector of increasing times from 0 on, but it is {ts!r}.")
+    if times[-1] == 0:
+        return np.expand_dims(q0, -3), np.expand_dims(v0, -3)
+    skip = 1 if times[0] > 0 else 0  # the motion starts at t = 0, whether asked for or not
+    steps = np.concatenate([[0.0], times]) if skip else times
+
+    with jax.enable_x64(True):
+        q0, v0 = np.asarray(q0, np.float64), np.asarray(v0, np.float64)
+        q, v = _solve(lagrangian, q0, v0, steps)
+        return np.asarray(q[..., skip:, :, :]), np.asarray(v[..., skip:, :, :])
+
+
+@eqx.filter_jit
+def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
+    # Steps below the resolution of time mean that the motion has left the finite numbers.
+    smallest = jnp.finfo(ts.dtype).eps * ts[-1]
+    controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=smallest)
+    controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
+
+    def solve(q0, v0):
+        trajectory = rollout(
+            lagrangian,
+            q0,
+            v0,
+            ts=ts,
+            solver=diffrax.Dopri8(),
+            stepsize_controller=controller,
+        )
+        return trajectory.q, trajectory.v
+
+    return jax.vmap(solve)(q0, v0) if q0.ndim == 3 else solve(q0, v0)
+
+
+def integrated(system: Any, ts) -> tuple[Array, Array]:
+    """The motion of a system from its initial state, in the precision of `ts`."""
+    q, v = integrate(system.lagrangian, *in_float64(system.initial_state), ts)
+    dtype = jnp.asarray(ts).dtype
+    return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
+
+
+def sample_times(samples: int, interval: float) -> np.ndarray:
+    """0, interval, 2 interval, …"""
+    check_count(samples=samples)
+    check_positive(interval=interval)
+    return interval * np.arange(samples)
+
+
+def sample_trajectory(system: Any, batch_size, noise, samples, interval) -> Sampler:
+    """Noisy observations at random times on one trajectory, from the initial state of a system."""
+    check_batches(batch_size, noise)
+    ts = sample_times(samples, interval)
+    states = integrate(system.lagrangian, *in_float64(system.initial_state), ts)
+    return sample_states(system.lagrangian, *states, batch_size, noise)
+
+
+def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> Sampler:
+    """Noisy observations of states `(samples, points, space)`, drawn at random with replacement."""
+    check_batches(batch_size, noise)
+    with jax.enable_x64(True):
+        a = _accelerations(lagrangian, q, v)
+    exact = tuple(jnp.asarray(np.asarray(x), jnp.result_type(float)) for x in (q, v, a))
+
+    def sample(key: PRNGKeyArray):
+        index_key, noise_key = jax.random.split(key)
+        index = jax.random.randint(index_key, (batch_size,), 0, len(q))
+        return observe(noise_key, tuple(x[index] for x in exact), noise)
+
+    return sample
+
+
+@eqx.filter_jit
+def _accelerations(lagrangian: Callable, q, v) -> Array:
+    # Known laws have a regular mass matrix: no need to look for a singular one.
+    a, _ = solve_terms(euler_lagrange_terms(lagrangian, q, v))
+    return a.reshape(v.shape)
+
+
+def observe(key: PRNGKeyArray, exact: tuple[Array, ...], noise: float) -> tuple[Array, ...]:
+    """Adds fresh Gaussian noise of standard deviation `noise` to every array."""
+    keys = jax.random.split(key, len(exact))
+    return tuple(
+        x + noise * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, exact, strict=True)
+    )
