@@ -35,7 +35,10 @@ GROUPS = {
 
 def derived_table() -> str:
     """A Markdown table: charges, and for one, two and three points the features."""
-    lines = ["| group | charges | 1 point | 2 points | 3 points |", "| --- | --: | --- | --- | --- |"]
+    lines = [
+        "| group | charges | 1 point | 2 points | 3 points |",
+        "| --- | --: | --- | --- | --- |",
+    ]
     for name, group in GROUPS.items():
         cells = [_cell(group, points) for points in (1, 2, 3)]
         lines.append(f"| `{name}` | {group.dimension} | {' | '.join(cells)} |")

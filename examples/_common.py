@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
+
 
 def parse_arguments(description: str, *, steps: int, quick_steps: int, out: str):
     """The options of every example; `--quick` only replaces the default number of steps."""
@@ -23,6 +25,8 @@ def parse_arguments(description: str, *, steps: int, quick_steps: int, out: str)
         arguments.steps = quick_steps if arguments.quick else steps
     if arguments.steps < 1:
         parser.error(f"--steps must be positive, but it is {arguments.steps}")
+    if arguments.quick:
+        jax.config.update("jax_disable_most_optimizations", True)  # it compiles more than it runs
     arguments.out.mkdir(parents=True, exist_ok=True)
     return arguments
 

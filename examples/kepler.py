@@ -46,6 +46,11 @@ def train(arm: str, sampler, steps: int, key):
     return nx.fit(model, sampler, steps=steps, loss=LOSS, key=batch_key)
 
 
+# Compiled once each, for all models of the same features.
+drift, plain_loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
+training_loss = eqx.filter_jit(LOSS)
+
+
 @eqx.filter_jit
 def follow(lagrangian, q0, v0, ts) -> nx.Trajectory:
     """Trajectories from a stack of initial states, by the paper's integrator in float32."""
@@ -97,13 +102,15 @@ def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
     return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, trajectories)
 
 
+@eqx.filter_jit
+def force_gradient(lagrangian, q, v):
+    """∂a/∂q of one particle, `(3, 3)`."""
+    return jax.jacfwd(lambda q: nx.acceleration(lagrangian, q, v, throw=False))(q)[0, :, 0]
+
+
 def stiffness(lagrangian) -> list[float]:
     """∂a/∂q at perihelion, diagonal: what a twin feels. A network of one orbit need not know it."""
-    q, v = KEPLER.initial_state()
-    jacobian = eqx.filter_jit(
-        lambda model: jax.jacfwd(lambda q: nx.acceleration(model, q, v, throw=False))(q)
-    )(lagrangian)
-    return np.diag(jacobian[0, :, 0, :]).tolist()
+    return np.diag(force_gradient(lagrangian, *KEPLER.initial_state())).tolist()
 
 
 def judge(model, sampler, start, truth, ts, key):
@@ -114,8 +121,7 @@ def judge(model, sampler, start, truth, ts, key):
     """
     paths = follow(model, start[0], start[1], ts)
     orbit, twin = pick(paths, 0), pick(paths, 1)
-    samples = sampler(key)
-    drift, loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
+    samples = jax.jit(sampler)(key)
     series = {
         "model drift": drift(ROTATIONS.noether_charge(model), orbit),
         "true drift": drift(TRUE_CHARGE, orbit),
@@ -125,9 +131,9 @@ def judge(model, sampler, start, truth, ts, key):
     others = [worst(distance(paths.q[i], truth[i])) for i in range(2, len(truth))]
     numbers: dict[str, Any] = {name.replace(" ", "_"): worst(x) for name, x in series.items()}
     numbers |= {
-        "loss": float(loss(model, samples)),
-        "true_loss": float(loss(KEPLER.lagrangian, samples)),
-        "true_training_loss": float(LOSS(KEPLER.lagrangian, samples)),
+        "loss": float(plain_loss(model, samples)),
+        "true_loss": float(plain_loss(KEPLER.lagrangian, samples)),
+        "true_training_loss": float(training_loss(KEPLER.lagrangian, samples)),
         "true_twin": worst(distance(truth[0], truth[1])),
         "stiffness": stiffness(model),
         "others": others,
@@ -195,7 +201,7 @@ def draw(folder, ts, truth, records):
 def main():
     options = parse_arguments(
         "Learn Kepler's problem with and without its symmetry.",
-        steps=16_000,
+        steps=30_000,
         quick_steps=200,
         out="results/kepler",
     )

@@ -67,6 +67,7 @@ def test_every_example_is_tested():
     assert scripts == set(EXAMPLES)
 
 
+@pytest.mark.slow  # the gate runs them all the same
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_run_and_write_results(name, tmp_path):
     script = ROOT / "examples" / name
