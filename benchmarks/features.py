@@ -87,8 +87,8 @@ def microseconds(features: nx.InvariantFeatures, space: int) -> float:
 
 def derive() -> dict:
     """Seconds to declare a group and to derive the features of one point."""
-    cases = {name: (lambda name=name: ByGenerators(name), 1) for name in GENERATORS}
-    cases["Rotations(8), 8 points, no determinants"] = (lambda: nx.Rotations(8), 8)
+    cases: dict[str, tuple] = {name: (partial(ByGenerators, name), 1) for name in GENERATORS}
+    cases["Rotations(8), 8 points, no determinants"] = (partial(nx.Rotations, 8), 8)
     results = {}
     for name, (construct, points) in cases.items():
         options = {"determinants": False} if points == 8 else {}
@@ -118,7 +118,7 @@ def evaluate() -> dict:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
