@@ -32,6 +32,9 @@ class ByGenerators(nx.AffineGroup):
 
     name: str
 
+    def __init__(self, name: str):
+        self.name = name
+
     def algebra(self):
         linear = GENERATORS[self.name]()
         return linear, np.zeros(linear.shape[:2])
