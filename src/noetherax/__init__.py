@@ -35,7 +35,7 @@ from .groups import (
     Trivial,
 )
 from .lagrangians import Lagrangian, LagrangianSum, NeuralLagrangian
-from .solvers import RK4
+from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
     History,
     Observations,
@@ -67,6 +67,7 @@ __all__ = [
     "InvariantFeatures",
     "Lagrangian",
     "LagrangianSum",
+    "LagrangianTerm",
     "MomentumMap",
     "NeuralLagrangian",
     "NoetherCharge",
@@ -80,6 +81,9 @@ __all__ = [
     "Trajectory",
     "Translations",
     "Trivial",
+    "VariationalGauss4",
+    "VariationalGauss6",
+    "VariationalMidpoint",
     "__version__",
     "acceleration",
     "acceleration_loss",
