@@ -3,6 +3,10 @@
 Simplified and damped after Deuflhard (2011, section 2.1): the Jacobian is kept while the corrections
 shrink at least threefold, and a correction that does not shrink is halved. The tolerance is the
 method's own: it stops where rounding does, since what an equation misses is what a charge loses.
+
+Optimistix' Newton costs the same per step (`benchmarks/solvers.py`), but needs a tolerance above
+rounding: asked for less, it calls corrections that no longer shrink a divergence, and fails steps that
+are solved. So this one is written out.
 """
 
 from collections.abc import Callable
