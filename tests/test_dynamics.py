@@ -1,3 +1,4 @@
+import equinox as eqx
 import helpers
 import jax
 import jax.numpy as jnp
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax.dynamics import autodiff_terms
+from noetherax.dynamics import autodiff_terms, lagrangian_gradient
 
 
 def test_kepler_acceleration_is_newtons():
@@ -146,3 +147,29 @@ def test_users_register_a_faster_rule():
     assert np.all(nx.acceleration(Free(), np.zeros((1, 3)), np.zeros((1, 3))) == 1)
     with pytest.raises(AssertionError, match="equals automatic differentiation: force"):
         nx.testing.check_lagrangian(Free(), nx.Rotations(3), points=1)
+
+
+@pytest.mark.parametrize("name", ["Rotations(3)", "Trivial(2)"])
+def test_gradients_and_their_derivatives_agree_with_autodiff(name):
+    group = helpers.GROUPS[name]()
+    lagrangian = nx.LagrangianSum(helpers.HarmonicOscillator(), helpers.neural(group, 1))
+    q, v = (jnp.asarray(x) for x in np.random.default_rng(0).normal(size=(2, 1, group.space)))
+
+    def everything(gradient):
+        """Its value, its Jacobian in the state and its pull-back in the weights, in one program."""
+
+        def weighted(lagrangian):
+            force, momentum = gradient(lagrangian, q, v)
+            return jnp.sum(force) + 2 * jnp.sum(momentum)
+
+        jacobian = jax.jacfwd(lambda q, v: gradient(lagrangian, q, v), argnums=(0, 1))(q, v)
+        return gradient(lagrangian, q, v), jacobian, eqx.filter_grad(weighted)(lagrangian)
+
+    closed, plain = (
+        eqx.filter_jit(everything)(gradient)
+        for gradient in (lagrangian_gradient, lagrangian_gradient.dispatch(object))
+    )
+    leaves = list(zip(jax.tree.leaves(closed), jax.tree.leaves(plain), strict=True))
+    assert len(leaves) > 8
+    for a, b in leaves:
+        assert np.allclose(a, b, rtol=1e-11, atol=1e-11)

@@ -45,7 +45,7 @@ from .groups import (
     component_representatives,
 )
 from .lagrangians import AveragedLagrangian, Lagrangian, LagrangianSum, NeuralLagrangian
-from .solvers import RK4
+from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
     History,
     Observations,
@@ -80,6 +80,7 @@ __all__ = [
     "InvariantFeatures",
     "Lagrangian",
     "LagrangianSum",
+    "LagrangianTerm",
     "Lorentz",
     "MomentumMap",
     "NeuralLagrangian",
@@ -100,6 +101,9 @@ __all__ = [
     "Translations",
     "Trivial",
     "Unitary",
+    "VariationalGauss4",
+    "VariationalGauss6",
+    "VariationalMidpoint",
     "__version__",
     "acceleration",
     "acceleration_loss",

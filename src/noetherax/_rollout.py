@@ -1,5 +1,6 @@
 """Solutions of the Euler–Lagrange equations, and how well they keep what should be conserved."""
 
+import warnings
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, final
@@ -16,10 +17,22 @@ from jaxtyping import Array, Float
 
 from ._types import Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
-from .dynamics import SINGULAR, euler_lagrange_terms, is_regular, solve_terms
+from .dynamics import SINGULAR, euler_lagrange_terms, is_regular, momentum, solve_terms
+from .solvers import LagrangianTerm, VariationalSolver, velocity
 
 TOLERANCE = 1e-8
 """Relative and absolute tolerance of error-estimating solvers, where the precision allows it."""
+
+TOO_LARGE = (
+    "Newton's method found no solution of a variational step. The step is too large for this motion, "
+    "or the mass matrix ∂²L/∂v² became singular on the way. Take a smaller dt, or let a "
+    "stepsize_controller choose."
+)
+
+SINGLE = (
+    "Variational solvers keep charges to rounding, and in float32 rounding is 1e-7 in every step: the "
+    "guarantee cannot be seen there. Use float64 (`jax.config.update('jax_enable_x64', True)`)."
+)
 
 
 @final
@@ -57,10 +70,14 @@ def rollout(
 
     A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps with a
     PID controller at a tolerance of 1e-8 (ten rounding errors in float32). Solvers without one, such
-    as [`noetherax.RK4`][], step exactly from each time in `ts` to the next; with `dt`, any solver
-    divides these intervals into equal steps no longer than that. There is no limit on the number of
-    steps unless you pass `max_steps`. An error-estimating solver needs it for reverse-mode
-    differentiation, and to stop where a model diverges and the steps shrink without end.
+    as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next; with
+    `dt`, any solver divides these intervals into equal steps no longer than that. There is no limit
+    on the number of steps unless you pass `max_steps`. Steps chosen by a controller need it for
+    reverse-mode differentiation, and to stop where a model diverges and the steps shrink without end.
+
+    A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
+    once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
+    own it also steps on every time in `ts`, since between its steps charges are only interpolated.
 
     **Arguments:**
 
@@ -69,10 +86,12 @@ def rollout(
     - `ts`: times to save at, strictly increasing, at least two.
     - `dt`: largest step; steps are fixed if it is given.
     - `solver`: any Diffrax solver of ordinary differential equations.
-    - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][].
+    - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][];
+        variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
     - further options go to `diffrax.diffeqsolve` as they are (`stepsize_controller`, `adjoint`,
-        `event`, `saveat`, `max_steps`, `progress_meter`, …).
+        `event`, `saveat`, `max_steps`, `progress_meter`, …). What they see as the state is (q, v), or
+        (q, p, v) with variational solvers, where that v is an estimate.
 
     **Returns:**
 
@@ -86,24 +105,34 @@ def rollout(
     q0, v0 = jnp.asarray(q0), jnp.asarray(v0)
     grid, ts = _steps(ts, dt, q0.dtype)
 
+    variational = isinstance(solver, VariationalSolver)
+    if variational and q0.dtype != jnp.float64:
+        warnings.warn(SINGLE, stacklevel=2)
+
     options: dict[str, Any] = {"saveat": diffrax.SaveAt(ts=ts)}
-    if dt is None and isinstance(solver, diffrax.AbstractAdaptiveSolver):
+    # Below the resolution of time the solve has failed; without this it would go on for ever.
+    smallest = 10 * jnp.finfo(q0.dtype).eps * jnp.maximum(jnp.abs(ts[0]), jnp.abs(ts[-1]))
+    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver) and not variational
+    if dt is None and adaptive:
         tolerance = max(TOLERANCE, 10 * float(jnp.finfo(q0.dtype).eps))
-        # Below the resolution of time the solve has failed; without this it would go on for ever.
-        smallest = 10 * jnp.finfo(q0.dtype).eps * jnp.maximum(jnp.abs(ts[0]), jnp.abs(ts[-1]))
         controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, dtmin=smallest)
         options |= {"stepsize_controller": controller, "max_steps": None}
     else:
         options |= {"stepsize_controller": diffrax.StepTo(grid), "max_steps": len(grid) - 1}
+    if variational:
+        diffeqsolve_options = _stepping_on(ts, smallest, diffeqsolve_options)
     options |= diffeqsolve_options
     regular = is_regular(euler_lagrange_terms(lagrangian, q0, v0).mass_matrix)
     if throw:
         q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
     options = {"dt0": None} | options | {"throw": False}
-    solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
+    if variational:
+        solution = _solve_variational(lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
+    else:
+        solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
     assert solution.ys is not None  # SaveAt saves something
     assert solution.ts is not None
-    q, v = solution.ys
+    q, v, *p = solution.ys
     finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
     unused = jnp.isinf(solution.ts)  # Diffrax pads what SaveAt(steps=True) does not need
     failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
@@ -111,8 +140,11 @@ def rollout(
     singular = diffrax.RESULTS.promote(lx.RESULTS.singular)
     result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
     result = diffrax.RESULTS.where(regular, result, singular)
-    trajectory = Trajectory(solution.ts, q, v, None, solution.stats, result)
+    trajectory = Trajectory(solution.ts, q, v, p[0] if p else None, solution.stats, result)
     if throw:
+        if variational:
+            diverged = result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
+            trajectory = eqx.error_if(trajectory, diverged, TOO_LARGE)
         okay = diffrax.is_okay(result)
         trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
@@ -129,6 +161,32 @@ def _solve(lagrangian, linear_solver, solver, t0, t1, state, options) -> diffrax
         args=(lagrangian, linear_solver),
         **options,
     )
+
+
+@eqx.filter_jit
+def _solve_variational(lagrangian, solver, t0, t1, state, options) -> diffrax.Solution:
+    """As `_solve`, with (q, v, p) at the saved times."""
+    q, v = state
+    term = LagrangianTerm(lagrangian)
+    start = (q, momentum(lagrangian, q, v), v)
+    solution = diffrax.diffeqsolve(term, solver, t0=t0, t1=t1, y0=start, **options)
+    assert solution.ys is not None
+    q, p, guess = solution.ys
+    v = jax.vmap(lambda q, p, guess: velocity(term, t0, q, p, guess))(q, p, guess)
+    return eqx.tree_at(lambda solution: solution.ys, solution, (q, v, p))
+
+
+def _stepping_on(ts, smallest, options: dict[str, Any]) -> dict[str, Any]:
+    """Options in which an adaptive controller, if there is one, steps on all times to save."""
+    controller = options.get("stepsize_controller")
+    if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+        return options
+    if isinstance(controller, diffrax.PIDController) and controller.dtmin is None:
+        controller = eqx.tree_at(
+            lambda c: c.dtmin, controller, smallest, is_leaf=lambda x: x is None
+        )
+    controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
+    return {"max_steps": None} | options | {"stepsize_controller": controller}
 
 
 def _vector_field(t, state, args):

@@ -2,6 +2,7 @@
 
 from . import _closed_form as _closed_form  # registers the rule of neural Lagrangians
 from ._derived import SINGULAR, acceleration, energy, is_regular, momentum, solve_terms
+from ._gradient import lagrangian_gradient
 from ._terms import EulerLagrangeTerms, autodiff_terms, euler_lagrange_terms
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "energy",
     "euler_lagrange_terms",
     "is_regular",
+    "lagrangian_gradient",
     "momentum",
     "solve_terms",
 ]

@@ -34,14 +34,14 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
-        gradient, hessian = _gradient_and_hessian(lagrangian.network, x, None)
+        gradient, hessian = gradient_and_hessian(lagrangian.network, x, None)
         curved = hessian @ velocity_slope
         mass_matrix = jnp.swapaxes(velocity_slope, -1, -2) @ curved
         transport = jnp.einsum("...mn,...m->...n", curved, rate)
     else:
         # Many features: the Hessian only along the velocities and along the motion.
         directions = jnp.concatenate([velocity_slope, rate[..., None]], axis=-1)
-        gradient, hessian = _gradient_and_hessian(lagrangian.network, x, directions)
+        gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
     curvature, drag = over_batch(
@@ -66,7 +66,7 @@ def _second_derivatives(features: InvariantFeatures, q, v, weights):
     return curvature, drag.reshape(-1)
 
 
-def _gradient_and_hessian(network, x, directions):
+def gradient_and_hessian(network, x, directions):
     """g = ∂f/∂x and H = Dᵀ (∂²f/∂x²) D of a perceptron, D = `directions` (the identity if `None`).
 
     Forward, every layer carries its values z and the derivatives Z = ∂z/∂x D, both through one matrix

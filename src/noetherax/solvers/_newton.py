@@ -1,0 +1,146 @@
+"""Newton's method to rounding, for the few unknowns of one step, and its implicit derivative.
+
+Simplified and damped after Deuflhard (2011, section 2.1): the Jacobian is kept while the corrections
+shrink at least threefold, and a correction that does not shrink is halved. The tolerance is the
+method's own: it stops where rounding does, since what an equation misses is what a charge loses.
+
+Optimistix' Newton costs the same per step (`benchmarks/solvers.py`), but needs a tolerance above
+rounding: asked for less, it calls corrections that no longer shrink a divergence, and fails steps that
+are solved. So this one is written out.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float
+
+SLOW = 0.3
+"""Contraction above which the Jacobian is computed afresh."""
+
+FLOOR = 1e3
+"""A correction below this many roundings that no longer shrinks is rounding itself. More than one,
+because the equations are sums of larger terms, in a network of many."""
+
+MOST = 50
+"""Evaluations of the equations before giving up."""
+
+
+class Root(NamedTuple):
+    """What Newton's method found.
+
+    - `x`: the unknowns; `aux`: what the function returned there beside its value.
+    - `converged`: whether x is a root to rounding.
+    - `regular`: whether the last Jacobian had an inverse to working precision.
+    """
+
+    x: Float[Array, " n"]
+    aux: Any
+    converged: Bool[Array, ""]
+    regular: Bool[Array, ""]
+
+
+class _Iterate(NamedTuple):
+    x: Array
+    aux: Any
+    step: Array  # the pending correction
+    size: Array  # of the full correction, in roundings of x
+    rate: Array  # by which it shrank last
+    converged: Array
+    slow: Array
+    evaluations: Array
+
+
+def newton(function: Callable, guess: Float[Array, " n"]) -> Root:
+    """Solves `function(x)[0] = 0` near `guess`.
+
+    **Arguments:**
+
+    - `function`: x → (value, scale, aux), with the equations, shape `(n,)`, the size of the terms that
+        they add up, a scalar, and anything to hand back.
+    - `guess`: starting values.
+    """
+    epsilon, tiny = jnp.finfo(guess.dtype).eps, jnp.finfo(guess.dtype).tiny
+
+    def with_copy(x):
+        value, scale, aux = function(x)
+        return value, (value, scale, aux)
+
+    def linearise(carry):
+        x, evaluations = carry[0].x, carry[0].evaluations
+        jacobian, (value, scale, aux) = jax.jacfwd(with_copy, has_aux=True)(x)
+        inverse = jnp.linalg.inv(jacobian)
+        # Skeel's condition number, which does not depend on the units of the equations.
+        condition = jnp.max(jnp.sum(jnp.abs(inverse) @ jnp.abs(jacobian), axis=1))
+        regular = condition * len(x) * epsilon < 1
+        rounding = epsilon * (jnp.abs(x) + jnp.sum(jnp.abs(inverse), axis=1) * scale) + tiny
+
+        def correction(value):
+            step = inverse @ value
+            return step, jnp.max(jnp.abs(step) / rounding)
+
+        def correct(now: _Iterate) -> _Iterate:
+            x = now.x - now.step
+            value, _, aux = function(x)
+            step, size = correction(value)
+            rate = size / now.size
+            stalled = (size <= FLOOR) & (rate > SLOW)
+            converged = (size <= 1) | (now.rate * now.size <= 0.1) | stalled
+            converged = converged & jnp.isfinite(size)
+            accepted = converged | (rate < 1)
+            moved = _Iterate(x, aux, step, size, rate, converged, rate > SLOW, now.evaluations + 1)
+            halved = now._replace(step=now.step / 2, evaluations=now.evaluations + 1)
+            return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), moved, halved)
+
+        step, size = correction(value)
+        slow = ~(regular & jnp.isfinite(size))
+        start = _Iterate(
+            x, aux, step, size, jnp.full_like(size, jnp.inf), size <= 1, slow, evaluations + 1
+        )
+        now = lax.while_loop(lambda now: ~now.slow & going_on(now), correct, start)
+        return now, regular, jnp.isfinite(size)
+
+    def going_on(now: _Iterate):
+        return ~now.converged & (now.evaluations < MOST)
+
+    *_, aux = jax.eval_shape(function, guess)
+    aux = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), aux)
+    zero, false, true = jnp.zeros((), guess.dtype), jnp.array(False), jnp.array(True)
+    start = _Iterate(guess, aux, guess, zero, zero, false, false, jnp.array(0))
+    now, regular, _ = lax.while_loop(
+        lambda carry: going_on(carry[0]) & carry[1] & carry[2], linearise, (start, true, true)
+    )
+    return Root(now.x, now.aux, now.converged & regular, regular)
+
+
+def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Bool[Array, " flags"]]:
+    """A root with the derivatives of the implicit function theorem, forward and reverse.
+
+    **Arguments:**
+
+    - `equations`: x → residual, of the same structure; differentiated in all that it closes over.
+    - `solve`: guess → (root, flags), with a vector of booleans; not differentiated.
+    - `guess`: starting values; the root does not depend on them.
+    """
+
+    def tangent(linear, right):
+        flat, unravel = ravel_pytree(right)
+        matrix = jax.jacfwd(lambda x: ravel_pytree(linear(unravel(x)))[0])(flat)
+        # After a failure there is no derivative, but a rejected step must not spoil accepted ones.
+        usable = jnp.all(jnp.isfinite(matrix))
+        matrix = jnp.where(usable, matrix, jnp.eye(len(flat), dtype=flat.dtype))
+        return unravel(jnp.linalg.solve(matrix, flat))
+
+    def primal(_, guess):
+        root, flags = solve(guess)
+        return root, flags.astype(
+            dtype
+        )  # JAX has tangents for them, too, and for booleans it fails
+
+    guess = jax.tree.map(lax.stop_gradient, guess)
+    dtype = jax.tree.leaves(guess)[0].dtype
+    root, flags = lax.custom_root(equations, guess, primal, tangent, has_aux=True)
+    return root, flags > 0

@@ -1,0 +1,59 @@
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import diffrax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ..dynamics import lagrangian_gradient
+
+
+class LagrangianSlopes(NamedTuple):
+    """The two first derivatives of a Lagrangian.
+
+    - `force`: ∂L/∂q, the generalised force, shape `(points, space)`.
+    - `momentum`: ∂L/∂v, the canonical momentum, shape `(points, space)`.
+    """
+
+    force: Float[Array, "*shape"]
+    momentum: Float[Array, "*shape"]
+
+
+@final
+class LagrangianTerm(diffrax.AbstractTerm):
+    """A Lagrangian as a Diffrax term, for the variational solvers.
+
+    Its vector field takes (q, v) and returns (∂L/∂q, ∂L/∂v). That is no rate of change of a state: only
+    solvers that know it, such as [`noetherax.VariationalMidpoint`][], may integrate this term, and
+    Runge–Kutta methods stop with an error because its structure differs from that of their state.
+
+    !!! example
+
+        ```python
+        p0 = nx.momentum(lagrangian, q0, v0)
+        diffrax.diffeqsolve(
+            nx.LagrangianTerm(lagrangian),
+            nx.VariationalMidpoint(),
+            t0=0.0,
+            t1=10.0,
+            dt0=0.1,
+            y0=(q0, p0),
+        )
+        ```
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    """
+
+    lagrangian: Callable
+
+    def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
+        q, v, *_ = y  # Diffrax also shows it whole states
+        return LagrangianSlopes(*lagrangian_gradient(self.lagrangian, q, v))
+
+    def contr(self, t0, t1, **kwargs):
+        return t1 - t0
+
+    def prod(self, vf: LagrangianSlopes, control) -> LagrangianSlopes:
+        return LagrangianSlopes(*(jnp.asarray(control, x.dtype) * x for x in vf))

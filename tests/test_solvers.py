@@ -1,0 +1,327 @@
+"""The variational solvers: what they claim, measured, with solvers that break it beside them."""
+
+import diffrax
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optimistix as optx
+import pytest
+
+import noetherax as nx
+from noetherax.solvers import velocity
+from noetherax.solvers._collocation import CollocationInterpolation, gauss
+
+SOLVERS = {2: nx.VariationalMidpoint(), 4: nx.VariationalGauss4(), 6: nx.VariationalGauss6()}
+KEPLER = nx.systems.Kepler(eccentricity=0.3)
+
+STEP_ROUNDING = 3e-14
+"""Change of a charge in one step, over Σ|p||ξ|: some hundred roundings of 1e-16, since a network adds
+up many terms larger than its momenta."""
+
+LONG_RUN = 1e-12
+"""Drift over 100,000 steps: 1e-16 in each, did they all go one way, times the 0.1 of a step."""
+
+
+class Scaled(nx.Lagrangian):
+    """A small multiple of another Lagrangian."""
+
+    lagrangian: nx.Lagrangian
+    factor: float
+
+    def __call__(self, q, v):
+        return self.factor * self.lagrangian(q, v)
+
+
+class Well(nx.Lagrangian):
+    """½ v² − q²/2 − strength q⁴/4 for every point: bound motion, not linear."""
+
+    strength: float | jax.Array = 1.0
+
+    def __call__(self, q, v):
+        r2 = jnp.sum(q**2, axis=-1)
+        return 0.5 * jnp.sum(v**2) - jnp.sum(0.5 * r2 + 0.25 * self.strength * r2**2)
+
+
+def relativistic(q, v):
+    """A particle that cannot reach the speed of light, in a linear force: not separable, and not
+    defined for all velocities."""
+    return -jnp.sqrt(1 - jnp.sum(v**2)) * (1 + 0.1 * jnp.sum(q**2))
+
+
+def singular(q, v):
+    """No curvature along the first velocity."""
+    return 0.5 * v[0, 1] ** 2 + q[0, 0] * v[0, 1] - 0.5 * jnp.sum(q**2)
+
+
+@eqx.filter_jit
+def march(solver, lagrangian, q, v, h, steps, charge=None):
+    """Takes steps of size h without Diffrax' loop. Returns (q, p), whether every step was solved, and
+    the largest change of the charge in a step, over Σ|p||ξ|."""
+    term = nx.LagrangianTerm(lagrangian)
+    y = (q, nx.momentum(lagrangian, q, v), v)
+    zero = jnp.zeros((), h.dtype)
+
+    def values(y):
+        if charge is None:
+            return jnp.zeros(1), jnp.ones(1)
+        generators = charge.generators(y[0], 0.0)
+        terms = generators * y[1]
+        return jnp.sum(terms, (1, 2)), jnp.sum(jnp.abs(terms), (1, 2)) + 1e-3
+
+    def body(carry):
+        count, y, memory, okay, worst = carry
+        new, _, _, memory, result = solver.step(term, zero, h, y, None, memory, False)
+        solved = result == diffrax.RESULTS.successful
+        before, size = values(y)
+        after, _ = values(new)
+        change = jnp.max(jnp.abs(after - before) / size)
+        worst = jnp.where(solved, jnp.maximum(worst, change), worst)
+        return count + 1, new, memory, okay & solved, worst
+
+    start = (0, y, solver.init(term, zero, h, y, None), jnp.array(True), zero)
+    count, y, _, okay, worst = jax.lax.while_loop(lambda c: (c[0] < steps) & c[3], body, start)
+    return y[:2], okay, worst, count
+
+
+@pytest.mark.parametrize("order", SOLVERS)
+def test_the_order_is_the_nominal_one(order):
+    q0, v0 = KEPLER.initial_state()
+    exact, _ = KEPLER.reference(jnp.array([2.0]))
+    errors = []
+    for steps in (20, 40):
+        h = jnp.asarray(2.0 / steps)
+        (q, _), okay, *_ = march(SOLVERS[order], KEPLER.lagrangian, q0, v0, h, steps)
+        assert okay
+        errors.append(np.abs(q - exact[0]).max())
+    assert order - 0.2 < np.log2(errors[0] / errors[1]) < order + 1.5
+
+
+def charge_changes(solver, name, points, steps=100):
+    """Largest change of a charge in one of `steps` steps from four random states, random weights."""
+    group = helpers.GROUPS[name]()
+    lagrangian = helpers.neural(group, points)
+    charge = group.noether_charge(lagrangian)
+    q, v = np.random.default_rng(1).normal(size=(2, 4, points, group.space))
+    _, _, worst, count = eqx.filter_vmap(
+        lambda q, v: march(solver, lagrangian, q, v, jnp.asarray(0.01), steps, charge)
+    )(jnp.asarray(q), jnp.asarray(v))
+    return np.asarray(worst), np.asarray(count)
+
+
+AFFINE = [name for name in helpers.GROUPS if name != "Trivial(2)"]
+A_FEW = ["Rotations(3)", "Cylindrical", "Lorentz"]
+
+
+@pytest.mark.parametrize("name", A_FEW)
+def test_charges_are_kept_in_every_step(name):
+    worst, count = charge_changes(SOLVERS[2], name, points=1)
+    # Random weights may lead into a singular mass matrix, where the motion itself ends.
+    assert np.any(count == 100)
+    assert np.all(worst < STEP_ROUNDING)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("order", "points"), [(2, 1), (4, 2), (6, 1)])
+@pytest.mark.parametrize("name", AFFINE)
+def test_charges_of_every_affine_group_are_kept_in_every_step(name, order, points):
+    worst, count = charge_changes(SOLVERS[order], name, points)
+    assert np.sum(count) > 10  # four starts, some of them close to a singular mass matrix
+    assert np.all(worst < STEP_ROUNDING)
+
+
+def confined(points):
+    """½ v² in a well, and a small network invariant under rotations of all points."""
+    network = helpers.neural(nx.Rotations(3), points)
+    return nx.LagrangianSum(Well(), Scaled(network, 1e-3))
+
+
+def long_run(order, dt, steps):
+    """Drift of the charge, and the energy error over the first and the last tenth of a rollout."""
+    lagrangian = confined(points=1)
+    charge = nx.Rotations(3).noether_charge(lagrangian)
+    q0, v0 = np.random.default_rng(0).normal(size=(2, 1, 3))
+    ts = np.linspace(0, steps * dt, 1001)
+    trajectory = nx.rollout(lagrangian, q0, v0, ts=ts, dt=dt, solver=SOLVERS[order])
+    energy = jax.jit(jax.vmap(nx.Energy(lagrangian)))(trajectory.q, trajectory.v)[:, 0]
+    error = np.abs(energy - energy[0])
+    rough = dict(ts=ts[:51], throw=False)
+    others = [
+        nx.rollout(lagrangian, q0, v0, dt=dt, solver=nx.RK4(), **rough),
+        nx.rollout(lagrangian, q0, v0, solver=diffrax.Tsit5(), **rough),
+    ]
+    drifts = [float(eqx.filter_jit(nx.drift)(charge, x).max()) for x in (trajectory, *others)]
+    return drifts, error[1:101].max(), error[-100:].max()
+
+
+def check_long_run(order, dt, steps):
+    (drift, *others), early, late = long_run(order, dt, steps)
+    assert drift < LONG_RUN
+    # Negative control: over a twentieth of the time, the others lose the charge.
+    assert all(other > 100 * LONG_RUN for other in others), others
+    # Bounded: an energy error that grew with time would be ten times larger. At high order and small
+    # steps it is rounding, which may.
+    assert late < 3 * early + 1e-11
+    assert early < 0.1
+
+
+def test_charges_and_energy_over_a_long_run():
+    check_long_run(order=2, dt=0.1, steps=2_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dt", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("order", SOLVERS)
+def test_charges_and_energy_over_a_very_long_run(order, dt):
+    check_long_run(order, dt, steps=100_000)
+
+
+def test_diffrax_takes_the_term_and_time_reverses():
+    """Straight in Diffrax, with a Lagrangian that is not separable, at rest where the search starts."""
+    q0 = jnp.array([[0.3, 0.2, -0.1]])
+    p0 = jnp.array([[2.0, -1.0, 0.5]])
+
+    @jax.jit
+    def solve(t0, t1, y0):
+        return diffrax.diffeqsolve(
+            nx.LagrangianTerm(relativistic), SOLVERS[4], t0, t1, 0.1 * jnp.sign(t1 - t0), y0
+        ).ys
+
+    q1, p1 = jax.tree.map(lambda x: x[0], solve(0.0, 10.0, (q0, p0)))
+    assert np.allclose(np.cross(q1, p1), np.cross(q0, p0), rtol=1e-14, atol=1e-14)
+    assert np.abs(q1 - q0).max() > 1
+    q2, p2 = jax.tree.map(lambda x: x[0], solve(10.0, 0.0, (q1, p1)))
+    # A hundred steps there and back, of some roundings each.
+    assert np.allclose(q2, q0, atol=1e-12)
+    assert np.allclose(p2, p0, atol=1e-12)
+
+
+def test_the_velocity_of_a_momentum():
+    q = jnp.zeros((1, 3))
+    p = jnp.array([[3.0, 0.0, -4.0]])
+    find = jax.jit(lambda p, v: velocity(nx.LagrangianTerm(relativistic), 0.0, q, p, v))
+    v = find(p, jnp.zeros_like(p))
+    assert np.allclose(v, p / np.sqrt(26), rtol=1e-15)
+    assert np.allclose(jax.jacfwd(find)(p, v)[0, 1, 0, 1], 1 / np.sqrt(26), rtol=1e-14)
+
+
+def test_runge_kutta_methods_refuse_the_term():
+    y0 = (jnp.ones((1, 3)), jnp.ones((1, 3)))
+    with pytest.raises(ValueError, match="structure|Custom node"):
+        diffrax.diffeqsolve(nx.LagrangianTerm(relativistic), nx.RK4(), 0.0, 1.0, 0.1, y0)
+
+
+def test_reverse_and_forward_gradients_agree_with_differences():
+    ts = np.linspace(0, 1, 3)
+    q0, v0 = np.random.default_rng(0).normal(size=(2, 1, 3))
+    network = Scaled(helpers.neural(nx.Rotations(3), 1), 1e-3)
+
+    def final(strength, network, **options):
+        lagrangian = nx.LagrangianSum(Well(strength), network)
+        trajectory = nx.rollout(lagrangian, q0, v0, ts=ts, dt=0.1, solver=SOLVERS[4], **options)
+        return jnp.sum(trajectory.q[-1] ** 2 + trajectory.v[-1])
+
+    value_and_grad = eqx.filter_jit(eqx.filter_value_and_grad(lambda x: final(*x)))
+    one = jnp.array(1.0)
+    _, (reverse, weights) = value_and_grad((one, network))
+    step = 1e-5
+    above, _ = value_and_grad((one + step, network))
+    below, _ = value_and_grad((one - step, network))
+    assert np.isclose(reverse, (above - below) / (2 * step), rtol=1e-7)
+
+    # One weight of the network, through the closed-form rule for its derivatives.
+    def where(tree):
+        return tree.lagrangian.network.layers[1].weight
+
+    entry = where(network).at[2, 3]
+    above, _ = value_and_grad((one, eqx.tree_at(where, network, entry.add(1e-3))))
+    below, _ = value_and_grad((one, eqx.tree_at(where, network, entry.add(-1e-3))))
+    assert np.isclose(where(weights)[2, 3], (above - below) / 2e-3, rtol=1e-4)
+
+    forward = jax.jvp(lambda x: final(x, network, adjoint=diffrax.ForwardMode()), (one,), (one,))[1]
+    assert np.isclose(forward, reverse, rtol=1e-12)
+
+
+def test_rollouts_vmap_over_initial_states():
+    q0 = np.random.default_rng(0).normal(size=(3, 2, 3))
+    v0 = np.random.default_rng(1).normal(size=(3, 2, 3))
+    roll = eqx.filter_jit(
+        lambda q, v: nx.rollout(Well(), q, v, ts=np.linspace(0, 1, 3), dt=0.1, solver=SOLVERS[6])
+    )
+    together = eqx.filter_vmap(roll)(q0, v0)
+    alone = roll(q0[1], v0[1])
+    assert np.allclose(together.q[1], alone.q, rtol=1e-13)
+    assert np.allclose(together.p[1], alone.p, rtol=1e-13)
+    assert np.allclose(alone.v, alone.p, rtol=1e-13)  # here p = v
+    assert alone.p.shape == (3, 2, 3)
+    assert np.array_equal(together.q[:, 0], q0)
+
+
+def test_a_step_too_large_fails_and_a_controller_recovers():
+    state = KEPLER.initial_state()
+    ts = np.array([0.0, 3.0, 20.0])
+    with pytest.raises(RuntimeError, match="too large"):
+        nx.rollout(KEPLER.lagrangian, *state, ts=ts, solver=SOLVERS[6])
+    failed = nx.rollout(KEPLER.lagrangian, *state, ts=ts, solver=SOLVERS[6], throw=False)
+    assert failed.result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
+    assert not np.any(np.isfinite(failed.q[1:]))
+
+    chosen = nx.rollout(
+        KEPLER.lagrangian,
+        *state,
+        ts=ts,
+        solver=SOLVERS[6],
+        stepsize_controller=diffrax.PIDController(rtol=1e-9, atol=1e-9),
+        dt0=3.0,
+    )
+    assert int(chosen.stats["num_rejected_steps"]) > 0
+    q, v = KEPLER.reference(ts)
+    # Global error of steps that are each good to 1e-9.
+    assert np.allclose(chosen.q, q, atol=1e-6)
+    assert np.allclose(chosen.v, v, atol=1e-6)
+    assert nx.drift(KEPLER.group.noether_charge(KEPLER.lagrangian), chosen).max() < LONG_RUN
+
+
+def test_a_singular_mass_matrix_is_reported():
+    q = jnp.array([[0.5, 1.0]])
+    for y0 in ((q, jnp.ones((1, 2))), (q, jnp.ones((1, 2)), jnp.ones((1, 2)))):
+        solution = diffrax.diffeqsolve(
+            nx.LagrangianTerm(singular), SOLVERS[2], 0.0, 1.0, 0.1, y0, throw=False
+        )
+        assert solution.result != diffrax.RESULTS.successful
+        assert not np.any(np.isfinite(solution.ys[0]))
+
+
+def test_single_precision_warns_and_still_works():
+    q0, v0 = (jnp.asarray(x, jnp.float32) for x in KEPLER.initial_state())
+    with pytest.warns(UserWarning, match="float32"):
+        trajectory = nx.rollout(
+            KEPLER.lagrangian, q0, v0, ts=np.linspace(0, 10, 3), dt=0.1, solver=SOLVERS[4]
+        )
+    assert trajectory.q.dtype == jnp.float32
+    charge = KEPLER.group.noether_charge(KEPLER.lagrangian)
+    assert nx.drift(charge, trajectory).max() < 1e-5  # a hundred roundings of 1e-7
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_the_gauss_methods_conserve_quadratic_invariants(stages):
+    c, b, a = gauss(stages)
+    # The two conditions of the method, to rounding: symplecticity, and order through quadrature.
+    condition = b[:, None] * a + (b[:, None] * a).T - np.outer(b, b)
+    assert np.abs(condition).max() < 1e-16
+    for power in range(2 * stages):
+        assert np.isclose(b @ c**power, 1 / (power + 1), rtol=1e-14)
+    assert np.allclose(a @ np.ones(stages), c, rtol=1e-14)
+
+
+def test_between_steps_the_polynomial_is_followed():
+    c, *_ = gauss(3)
+    slopes = jnp.asarray(3 * (1 + c) ** 2)  # of (1 + t)³
+    start, end = jnp.array(1.0), jnp.array(8.0)
+    inside = CollocationInterpolation(
+        t0=jnp.array(0.0), t1=jnp.array(1.0), y0=(start,), y1=(end,), increments=(slopes,)
+    )
+    assert np.allclose(inside.evaluate(0.3)[0], 1.3**3, rtol=1e-14)
+    assert np.allclose(inside.evaluate(0.3, 0.5)[0], 1.5**3 - 1.3**3, rtol=1e-13)
+    assert inside.evaluate(1.0)[0] == end
