@@ -111,7 +111,7 @@ def charge_changes(solver, name, points, steps=100):
 
 
 AFFINE = [name for name in helpers.GROUPS if name != "Trivial(2)"]
-A_FEW = ["Rotations(3)", "Cylindrical", "Lorentz"]
+A_FEW = ["Rotations(3)", "Cylindrical", "Lorentz()"]
 
 
 @pytest.mark.parametrize("name", A_FEW)
