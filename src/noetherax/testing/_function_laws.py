@@ -30,9 +30,9 @@ def component_law(function, group, q, v, coefficients) -> None:
 
 
 def _unchanged(what: str, function, q, v, moved, **evidence) -> None:
-    before, _, _ = _value_and_slopes(function, q, v)
     moved_q, moved_v = moved
-    after, slope_q, slope_v = _value_and_slopes(function, moved_q, moved_v)
+    before, after = (np.asarray(_expansion(function, *x)[0]) for x in ((q, v), moved))
+    slope_q, slope_v = _slopes(function, moved_q, moved_v)
     # Rounding of the transformed state, carried to the value.
     scale = 1.0 + np.abs(before) + np.abs(after)
     scale = scale + _size(slope_q) * np.linalg.norm(moved_q)
@@ -53,7 +53,7 @@ def lie_derivative_law(function, group, q, v, coefficients) -> None:
     """The derivative along every generator vanishes."""
     if not group.dimension:
         return
-    _, slope_q, slope_v = _value_and_slopes(function, q, v)
+    slope_q, slope_v = _slopes(function, q, v)
     moved_q, moved_v = (np.asarray(x) for x in _lift(group.generators, q, v))
     slope_q, slope_v = (np.atleast_3d(x.reshape(-1, *q.shape)) for x in (slope_q, slope_v))
     change = np.einsum("mij,aij->am", slope_q, moved_q) + np.einsum("mij,aij->am", slope_v, moved_v)
@@ -94,7 +94,7 @@ def smoothness_law(function, group, q, v, coefficients) -> None:
 
 def _finite_derivatives(function, places: dict) -> None:
     for name, (q, v) in places.items():
-        for order, derivative in enumerate(_derivatives(function, q, v)):
+        for order, derivative in enumerate(_expansion(function, q, v)):
             law = f"derivatives of order {order} are finite at {name}"
             require_finite(law, derivative, state=(q, v))
 
@@ -102,7 +102,7 @@ def _finite_derivatives(function, places: dict) -> None:
 def completeness_law(function, group, points: int, dtype=np.float64) -> None:
     """At a generic state there are as many independent features as coordinates beyond the orbits."""
     q, v = np.random.default_rng(3).normal(size=(2, points, group.space)).astype(dtype)
-    _, slope_q, slope_v = _value_and_slopes(function, q, v)
+    slope_q, slope_v = _slopes(function, q, v)
     jacobian = np.concatenate([slope_q.reshape(-1, q.size), slope_v.reshape(-1, v.size)], axis=1)
     orbit = np.concatenate(
         [np.asarray(x).reshape(-1, q.size) for x in _lift(group.generators, q, v)], axis=1
@@ -136,9 +136,10 @@ def noether_law(lagrangian, group, q, v, coefficients) -> None:
 
 def conservation_law(charge, lagrangian, q, v, t=0.0) -> None:
     """dI/dt = 0 along the Lagrangian's own equations of motion."""
-    rate, scale, regular = _rate(charge, lagrangian, q, v, np.asarray(t, q.dtype))
+    a, regular = _solve(_terms(lagrangian, q, v))
     if not bool(regular):
         return  # ∂²L/∂v² is singular at this state, so that there is no motion to test.
+    rate, scale = _rate(charge, q, v, a.reshape(v.shape), np.asarray(t, q.dtype))
     require(
         "the charge is constant along the equations of motion",
         rate,
@@ -169,23 +170,20 @@ CHARGE_LAWS = (conservation_law,)
 
 
 @eqx.filter_jit
-def _value_and_slopes_jit(function, q, v):
-    slopes = jax.jacfwd(function, argnums=(0, 1))(q, v)
-    return function(q, v), *slopes
+def _expansion(function, q, v):
+    """Value, first and second derivatives in the state; one program for all the laws of a function."""
 
-
-def _value_and_slopes(function, q, v):
-    parts = _value_and_slopes_jit(function, jnp.asarray(q), jnp.asarray(v))
-    return tuple(np.asarray(x) for x in parts)
-
-
-@eqx.filter_jit
-def _derivatives(function, q, v):
     def of_state(state):
         return function(state[0], state[1])
 
     state = jnp.stack([q, v])
-    return of_state(state), jax.jacrev(of_state)(state), jax.jacfwd(jax.jacrev(of_state))(state)
+    # Forward, so that tangents pass through the function: a cast to float32 shows in them.
+    return of_state(state), jax.jacfwd(of_state)(state), jax.jacfwd(jax.jacrev(of_state))(state)
+
+
+def _slopes(function, q, v):
+    slope = np.asarray(_expansion(function, q, v)[1])
+    return slope[..., 0, :, :], slope[..., 1, :, :]
 
 
 @eqx.filter_jit
@@ -208,16 +206,18 @@ def _autodiff_terms(lagrangian, q, v):
     return autodiff_terms(lagrangian, q, v)
 
 
+_solve = eqx.filter_jit(solve_terms)
+
+
 @eqx.filter_jit
-def _rate(charge, lagrangian, q, v, t):
-    a, regular = solve_terms(euler_lagrange_terms(lagrangian, q, v))
-    a = a.reshape(v.shape)
+def _rate(charge, q, v, a, t):
+    """dI/dt along a motion, and what it is made of: ‖∂I/∂q‖‖v‖ + ‖∂I/∂v‖‖a‖ for each charge."""
     q, v = jnp.asarray(q), jnp.asarray(v)
     _, rate = jax.jvp(charge, (q, v, t), (v, a, jnp.ones_like(t)))
     slope_q, slope_v = jax.jacrev(charge, argnums=(0, 1))(q, v, t)
     axes = (-2, -1)
     scale = jnp.sqrt(jnp.sum(slope_q**2, axes)) * jnp.linalg.norm(v)
-    return rate, scale + jnp.sqrt(jnp.sum(slope_v**2, axes)) * jnp.linalg.norm(a), regular
+    return rate, scale + jnp.sqrt(jnp.sum(slope_v**2, axes)) * jnp.linalg.norm(a)
 
 
 def _size(slope):
