@@ -151,8 +151,12 @@ def horizon(ts, distances, size: float) -> float:
 def stiffness(law, q, v):
     """∂a/∂(q, v) at a stack of states: what the law says beside the orbit, where twins go."""
 
+    def acceleration(state):
+        mass_matrix, force = nx.euler_lagrange_terms(law, *state)
+        return jnp.linalg.solve(mass_matrix, force)
+
     def derivative(q, v):
-        return jax.jacfwd(lambda state: nx.acceleration(law, *state, throw=False))((q, v))
+        return jax.jacfwd(acceleration)((q, v))
 
     return jax.vmap(derivative)(q, v)
 
@@ -225,7 +229,7 @@ def train(arm: str, arms: Mapping[str, nx.SymmetryGroup], problem: Problem, samp
         model = AccelerationNetwork(features, q, v, key=weights_key)
     else:
         features = arms[arm].invariant_features(points=q.shape[1])
-        model = nx.NeuralLagrangian(features, key=weights_key)
+        model = nx.standardise(nx.NeuralLagrangian(features, key=weights_key), q, v)
     # Where accelerations are small, so are gradients: a norm of one would clip nothing.
     max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
     options: Any = dict(steps=steps, optimizer=optimizer(steps), max_norm=max_norm)
