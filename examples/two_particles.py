@@ -81,12 +81,14 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
             ax.plot(*begin[:2], "k*", markersize=10, markerfacecolor=filled)
             ax.plot(*end[:2], "ko", markersize=7, markerfacecolor=filled)
         ax.set(title=titles[arm], xlabel="x₁ (length)", ylabel="x₂ (length)")
+        ax.set(xlim=(-1.8, 1.8), ylim=(-1.7, 1.1))
     ex.save_figure(figure, folder, "figure09_trajectories")
 
     figure, axes = plt.subplots(2, 3, figsize=(13, 8), sharey=True, layout="constrained")
     for ax, arm in zip(axes.flat, titles, strict=False):
         series = records[arm].series
-        drifts = {name: x for name, x in series.items() if "drift" in name}
+        # The true ones first: a network without charges then has the same styles for them.
+        drifts = {name: x for name, x in sorted(series.items(), reverse=True) if "drift" in name}
         nx.plot.plot_series(
             times, drifts, xlabel="time (1)", ylabel="drift of momenta L, M (1)", ax=ax
         )
