@@ -93,7 +93,7 @@ def summary(values: Sequence[float | None]) -> str:
 
 
 def _number(x: float) -> str:
-    return f"{x:.2g}" if np.isfinite(x) else "diverges"
+    return f"{x:.3g}" if np.isfinite(x) else "diverges"
 
 
 def table(seeds: Sequence[dict], title: str, paper: Mapping[str, Mapping]) -> list[str]:
@@ -116,8 +116,8 @@ def table(seeds: Sequence[dict], title: str, paper: Mapping[str, Mapping]) -> li
     return lines
 
 
-def page(out: Path) -> str:
-    """The results page, from whatever parts are finished."""
+def page(out: Path, seconds: Mapping[str, float]) -> str:
+    """The results page, from whatever parts are finished, with the wall times that are known."""
     lines = ["# Results", ""]
     lines += ["Written by `examples/reproduce_paper.py` from the `results.json` of every run. "]
     lines += [
@@ -135,6 +135,9 @@ def page(out: Path) -> str:
             ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in settings.items() if k != "seed")
         ]
         lines[-1] += f"; `examples/{name}.py`."
+        walls = [seconds[key] for key in (f"{name}/seed{x}" for x in finished) if key in seconds]
+        if walls:
+            lines += [f"Wall time of a seed, everything included: {summary(walls)} s."]
         paper = seeds[0].get("paper", {})
         for index, group in enumerate(tables(seeds[0])):
             # The paper's figures belong to one table: the one named, or else the first.
@@ -168,11 +171,11 @@ def main() -> None:
         if not succeeded:
             failed.append(f"{name}, seed {seed}")
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "results.md", page(out))
     before = out / "results.json"
     known = json.loads(before.read_text())["seconds"] if before.exists() else {}
     settings = {"machine": platform.platform(), "cores": os.cpu_count()}
     write_results(out, {"settings": settings, "seconds": known | times})
+    write_whole(out / "results.md", page(out, known | times))
     if failed:
         sys.exit(f"These parts failed: {'; '.join(failed)}. Run again to repeat only them.")
 

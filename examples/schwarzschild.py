@@ -5,7 +5,8 @@ Schwarzschild metric as a motion in (x₁, x₂, x₃, τ), where τ is the time
 model is told τ itself, or it would have to extrapolate. Beside the unconstrained Lagrangian and that
 of rotations stand a network straight to the acceleration, and the true law under the same integrator.
 
-All models see the same data, the same number of steps and the same optimiser.
+Distances are those of all four coordinates. All models see the same data, the same number of steps
+and the same optimiser.
 Run as `python examples/schwarzschild.py`; see `--help` for options.
 """
 
@@ -46,6 +47,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
         nx.plot.plot_orbits(paths, reference=truth[0][::4], axes=(0, 1, 2), limit=5.0, ax=ax)
         ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, zlim=(-1, 1))
         ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
+        ax.set_box_aspect((1, 1, 0.6), zoom=0.85)  # room for the label of the third axis
     ex.save_figure(figure, folder, "figure06_trajectories")
 
     figure, axes = plt.subplots(1, 3, figsize=(13, 4), sharey=True, layout="constrained")
@@ -57,6 +59,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
         label = "drift of angular momentum (1)" if ax is axes[0] else ""
         nx.plot.plot_series(times, drifts, xlabel="time (length)", ylabel=label, ax=ax)
         ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, ylim=(1e-8, 10))
+        ax.set_xlim(0, times[-1])
     ex.save_figure(figure, folder, "figure07_angular_momentum")
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")

@@ -93,7 +93,7 @@ def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
     output = run(*command, "--seeds", "0", "1", "2", cwd=tmp_path)
     assert output.count("finished before") == 3
     page = (tmp_path / "results.md").read_text()
-    assert "| distance | 0.25 (0.12 – diverges) |" in page
+    assert "| distance | 0.25 (0.125 – diverges) |" in page
     assert "*0.074*" in page
     assert json.loads((tmp_path / "results.json").read_text())["seconds"] == {}
 
