@@ -10,6 +10,8 @@ and the same optimiser.
 Run as `python examples/schwarzschild.py`; see `--help` for options.
 """
 
+from typing import Any
+
 import _experiment as ex
 import jax
 from _common import parse_arguments, section, write_results
@@ -40,6 +42,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     import matplotlib.pyplot as plt
 
     times, truth = problem.ts.value, problem.truth[0]
+    room: Any = dict(zoom=0.85)  # for the label of the third axis
     figure = plt.figure(figsize=(13, 5), layout="constrained")
     for index, arm in enumerate(MODELS):
         ax = figure.add_subplot(1, len(MODELS), index + 1, projection="3d")
@@ -47,7 +50,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
         nx.plot.plot_orbits(paths, reference=truth[0][::4], axes=(0, 1, 2), limit=5.0, ax=ax)
         ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, zlim=(-1, 1))
         ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
-        ax.set_box_aspect((1, 1, 0.6), zoom=0.85)  # room for the label of the third axis
+        ax.set_box_aspect((1, 1, 0.6), **room)
     ex.save_figure(figure, folder, "figure06_trajectories")
 
     figure, axes = plt.subplots(1, 3, figsize=(13, 4), sharey=True, layout="constrained")
