@@ -13,6 +13,7 @@ Run as `python examples/schwarzschild.py`; see `--help` for options.
 from typing import Any
 
 import _experiment as ex
+import equinox as eqx
 import jax
 from _common import parse_arguments, section, write_results
 
@@ -37,6 +38,11 @@ COLUMNS = ("model_drift_L", "true_drift_L", "distance", "horizon", "twin", "twin
 COLUMNS += ("jacobian_error", "loss", "true_loss", "seconds")
 
 
+def in_space(trajectory: nx.Trajectory) -> nx.Trajectory:
+    """Without τ, which runs out of every picture."""
+    return eqx.tree_at(lambda path: path.q, trajectory, trajectory.q[..., :3])
+
+
 def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     """The paper's Figures 6, 7, 8 and 13."""
     import matplotlib.pyplot as plt
@@ -46,8 +52,9 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     figure = plt.figure(figsize=(13, 5), layout="constrained")
     for index, arm in enumerate(MODELS):
         ax = figure.add_subplot(1, len(MODELS), index + 1, projection="3d")
-        paths = {"model": records[arm].orbit, "perturbed twin": records[arm].twin}
-        nx.plot.plot_orbits(paths, reference=truth[0][::4], axes=(0, 1, 2), limit=5.0, ax=ax)
+        paths = {"model": in_space(records[arm].orbit), "twin": in_space(records[arm].twin)}
+        dots = truth[0][::12, :, :3]  # few, that the lines are seen between them
+        nx.plot.plot_orbits(paths, reference=dots, axes=(0, 1, 2), limit=5.0, ax=ax)
         ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, zlim=(-1, 1))
         ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
         ax.set_box_aspect((1, 1, 0.6), **room)
@@ -65,7 +72,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
         ax.set_xlim(0, times[-1])
     ex.save_figure(figure, folder, "figure07_angular_momentum")
 
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     apart = {"true system": ex.distance(*truth)}
     apart |= {arm: records[arm].series["twin"] for arm in MODELS}
     nx.plot.plot_series(
@@ -74,7 +81,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     axes[0].set(title="between perturbed twins", ylim=(1e-4, 30))
     wrong = {arm: records[arm].series["distance"] for arm in [ex.TRUE_LAW, *MODELS]}
     nx.plot.plot_series(times, wrong, xlabel="time (length)", ylabel="", ax=axes[1])
-    axes[1].set_title("to the truth; “true law” by the same integrator")
+    axes[1].set(title="to the truth; “true law” by the same integrator", ylim=(1e-7, 30))
     ex.save_figure(figure, folder, "figure08_twins")
 
     figure, ax = plt.subplots(layout="constrained")
