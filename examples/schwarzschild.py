@@ -48,14 +48,14 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     import matplotlib.pyplot as plt
 
     times, truth = problem.ts.value, problem.truth[0]
-    room: Any = dict(zoom=0.85)  # for the label of the third axis
+    room: Any = dict(zoom=0.8)  # for the label of the third axis
     figure = plt.figure(figsize=(13, 5), layout="constrained")
     for index, arm in enumerate(MODELS):
         ax = figure.add_subplot(1, len(MODELS), index + 1, projection="3d")
         paths = {"model": in_space(records[arm].orbit), "twin": in_space(records[arm].twin)}
         dots = truth[0][::12, :, :3]  # few, that the lines are seen between them
         nx.plot.plot_orbits(paths, reference=dots, axes=(0, 1, 2), limit=5.0, ax=ax)
-        ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, zlim=(-1, 1))
+        ax.set(title=f"symmetry: {arm}" if arm in ARMS else arm, zlim=(-1, 1), zticks=(-1, 0, 1))
         ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
         ax.set_box_aspect((1, 1, 0.6), **room)
     ex.save_figure(figure, folder, "figure06_trajectories")
