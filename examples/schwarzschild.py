@@ -5,6 +5,9 @@ Schwarzschild metric as a motion in (x₁, x₂, x₃, τ), where τ is the time
 model is told τ itself, or it would have to extrapolate. Beside the unconstrained Lagrangian and that
 of rotations stand a network straight to the acceleration, and the true law under the same integrator.
 
+Accelerations are about 0.01 and their noise is 0.001, so the number of observations limits what can be
+known: 20,000 steps leave a true drift of 1e-3, twice as many about half of it.
+
 Distances are those of all four coordinates. All models see the same data, the same number of steps
 and the same optimiser.
 Run as `python examples/schwarzschild.py`; see `--help` for options.
@@ -93,7 +96,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
 def main() -> None:
     options = parse_arguments(
         "Learn a particle about a black hole with and without its symmetry.",
-        steps=20_000,
+        steps=40_000,
         quick_steps=100,
         out="results/schwarzschild",
     )
