@@ -219,7 +219,15 @@ def tabulate(record: Record, problem: Problem, last: float) -> dict[str, float]:
     return numbers | record.numbers
 
 
-def train(arm: str, arms: Mapping[str, nx.SymmetryGroup], problem: Problem, sampler, steps, key):
+def train(
+    arm: str,
+    arms: Mapping[str, nx.SymmetryGroup],
+    problem: Problem,
+    sampler,
+    steps: int,
+    key,
+    optimizer: Callable[[int], optax.GradientTransformation] = nx.default_optimizer,
+):
     """A model of one arm: the same data, number of steps, optimiser and size of network for all."""
     weights_key, batch_key = jax.random.split(key)
     q, v, a = problem.samples
@@ -263,7 +271,7 @@ def save_figure(figure, folder: Path, name: str) -> None:
     plt.close(figure)
 
 
-def optimizer(steps: int) -> optax.GradientTransformation:
+def adam(steps: int) -> optax.GradientTransformation:
     """Adam, whose runs differ less from seed to seed than those of the default Muon. Its usual
     `eps` is the size of the gradients themselves where accelerations are about 0.01."""
     return optax.adam(optax.cosine_decay_schedule(3e-3, steps, alpha=1e-2), b2=0.99, eps=1e-12)

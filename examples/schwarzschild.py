@@ -109,7 +109,7 @@ def main() -> None:
         records[ex.TRUE_LAW] = ex.judge(SYSTEM.lagrangian, problem)
     for arm in MODELS:
         with section(f"symmetry: {arm}" if arm in ARMS else arm):
-            model, history = ex.train(arm, ARMS, problem, sampler, options.steps, key)
+            model, history = ex.train(arm, ARMS, problem, sampler, options.steps, key, ex.adam)
             records[arm] = ex.judge(model, problem, history)
 
     print(f"\ntrained on one noisy orbit; maxima over time up to {ts.last:g}")
