@@ -55,13 +55,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 def write_results(folder: Path, results: Mapping[str, Any]) -> None:
     """Writes `results.json` whole or not at all. Numbers that are not finite become null."""
     text = json.dumps(_finite(results), indent=2, allow_nan=False)
-    descriptor, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
+    write_whole(folder / "results.json", text + "\n")
+    print(f"\nresults and figures: {folder}")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, however the program ends."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, folder / "results.json")
-    print(f"\nresults and figures: {folder}")
+    os.replace(temporary, path)
 
 
 def _cell(value: Any) -> str:

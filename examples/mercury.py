@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _common import parse_arguments, print_table, section, write_results
+from _experiment import AccelerationNetwork
 from numpy.polynomial import chebyshev
 
 import noetherax as nx
@@ -81,27 +82,6 @@ def derivatives(segment, days: np.ndarray) -> np.ndarray:
     return np.stack([chebyshev.chebval(x, c, tensor=False).T for c in orders])
 
 
-class AccelerationNetwork(eqx.Module):
-    """a = network(q, v). The type of its standardisation tells `nx.fit` not to train that."""
-
-    features: nx.InvariantFeatures
-    standardisation: nx.Standardisation
-    network: eqx.nn.MLP
-
-    def __init__(self, q, v, *, key):
-        self.features = nx.Trivial(3).invariant_features(1)  # the state itself
-        self.standardisation = nx.Standardisation.fit(self.features, q, v)
-        self.network = eqx.nn.MLP(6, 3, WIDTH, DEPTH, jax.nn.softplus, key=key)
-
-    def __call__(self, q, v):
-        return self.network(self.standardisation(self.features(q, v)))[None]
-
-
-def network_loss(model, batch):
-    q, v, a = batch
-    return jnp.mean(jnp.square(jax.vmap(model)(q, v) - a))
-
-
 def learn(name: str, observations, steps: int, key):
     """One of the three models, trained with the same steps, batch size and optimiser."""
     model_key, fit_key = jax.random.split(key)
@@ -110,8 +90,10 @@ def learn(name: str, observations, steps: int, key):
     optimizer = optax.adam(rate, b1=0.95, b2=0.99)
     options: Any = dict(steps=steps, batch_size=BATCH, optimizer=optimizer, key=fit_key)
     if name == ODE:
-        model = AccelerationNetwork(*observations[:2], key=model_key)
-        return nx.fit(model, observations, loss=network_loss, **options)
+        features = nx.Trivial(3).invariant_features(points=1)  # the state itself
+        size: Any = dict(width=WIDTH, depth=DEPTH)
+        model = AccelerationNetwork(features, *observations[:2], **size, key=model_key)
+        return nx.fit(model, observations, **options)
     group = nx.Rotations(3) if name == ROTATIONS else nx.Trivial(3)
     features = group.invariant_features(points=1)
     model = nx.NeuralLagrangian(features, width=WIDTH, depth=DEPTH, key=model_key)
@@ -132,12 +114,8 @@ def predict(model, q0, v0, days, max_steps: int) -> tuple[np.ndarray, np.ndarray
         ts = jnp.asarray(days / UNIT_DAYS)
 
         def solve(q0, v0):
-            if not isinstance(model, AccelerationNetwork):
-                trajectory = nx.rollout(model, q0, v0, ts=ts, solver=solver, **options)
-                return trajectory.q, trajectory.v
-            term = diffrax.ODETerm(lambda t, state, _: (state[1], model(*state)))
-            times: Any = dict(t0=ts[0], t1=ts[-1], dt0=None, saveat=diffrax.SaveAt(ts=ts))
-            return diffrax.diffeqsolve(term, solver, y0=(q0, v0), **times, **options).ys
+            trajectory = nx.rollout(model, q0, v0, ts=ts, solver=solver, **options)
+            return trajectory.q, trajectory.v
 
         q, v = jax.jit(jax.vmap(solve))(jnp.asarray(q0[:, None]), jnp.asarray(v0[:, None]))
         return np.asarray(q[:, :, 0]), np.asarray(v[:, :, 0])

@@ -59,12 +59,15 @@ def test_api_pages_name_everything_public():
 EXAMPLES = {
     "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_twins.png"],
     "mercury.py": ["mercury.png"],
+    "schwarzschild.py": ["figure06_trajectories.png", "figure08_twins.png", "figure13_loss.png"],
+    "two_particles.py": ["figure09_trajectories.png", "figure11_twins.png", "figure14_loss.png"],
 }
+RUNNERS = {"reproduce_paper.py"}  # they only start others, and have a test of their own
 
 
 def test_every_example_is_tested():
     scripts = {path.name for path in (ROOT / "examples").glob("[!_]*.py")}
-    assert scripts == set(EXAMPLES)
+    assert scripts == set(EXAMPLES) | RUNNERS
 
 
 @pytest.mark.slow  # the gate runs them all the same
@@ -76,3 +79,30 @@ def test_examples_run_and_write_results(name, tmp_path):
     assert json.loads((tmp_path / "results.json").read_text())
     for figure in EXAMPLES[name]:
         assert (tmp_path / figure).stat().st_size > 10_000
+
+
+def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
+    script = str(ROOT / "examples" / "reproduce_paper.py")
+    numbers = {"distance": 0.25, "twin_ratio": 1.5}
+    for seed, distance in enumerate([0.25, None, 0.125]):  # null: not finite
+        folder = tmp_path / "kepler" / f"seed{seed}"
+        folder.mkdir(parents=True)
+        results = {"settings": {"steps": 1}, "paper": {"rotations": {"distance": 0.074}}}
+        results["ellipse"] = {"rotations": numbers | {"distance": distance}}
+        (folder / "results.json").write_text(json.dumps(results))
+    command = [sys.executable, script, "--quick", "--out", str(tmp_path), "--only", "kepler"]
+    output = run(*command, "--seeds", "0", "1", "2", cwd=tmp_path)
+    assert output.count("finished before") == 3
+    page = (tmp_path / "results.md").read_text()
+    assert "| distance | 0.25 (0.125 – diverges) |" in page
+    assert "*0.074*" in page
+    assert json.loads((tmp_path / "results.json").read_text())["seconds"] == {}
+
+
+def test_the_paper_reports_parts_that_fail(tmp_path):
+    script = str(ROOT / "examples" / "reproduce_paper.py")
+    command = [sys.executable, script, "--only", "two_particles", "--seeds", "0", "--steps", "0"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "two_particles, seed 0" in done.stderr
+    assert "must be positive" in (tmp_path / "two_particles" / "seed0" / "log.txt").read_text()

@@ -282,6 +282,16 @@ def test_standardisation_has_a_floor_of_the_features_kind():
     assert np.isclose(sideways, np.std(q[:, 0, 0]), rtol=0.1)
 
 
+def test_the_floor_is_blind_to_directions_that_no_feature_sees():
+    """A clock that runs on (the τ of a relativistic particle) must not press the others flat."""
+    q, v = np.random.default_rng(0).normal(size=(2, 2000, 1, 4))
+    late = q + np.array([0, 0, 0, 1.0]) * np.linspace(0, 1000, 2000)[:, None, None]
+    group = nx.Rotations(4, axes=(0, 1, 2)) * nx.Translations(4, axes=(3,))
+    for features in (group.invariant_features(1), nx.Translations(4, (3,)).invariant_features(1)):
+        early_unit = nx.Standardisation.fit(features, q, v).unit
+        assert np.allclose(nx.Standardisation.fit(features, late, v).unit, early_unit, rtol=1e-6)
+
+
 def test_standardised_features_have_zero_median_and_normal_quartiles():
     q, v = np.random.default_rng(1).normal(size=(2, 2000, 1, 3)) + 3.0
     features = nx.Rotations(3).invariant_features(1)

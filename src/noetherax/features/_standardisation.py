@@ -12,6 +12,9 @@ from ._base import InvariantFeatures
 FLOOR = 0.1
 """Least unit of a feature, relative to its unit over isotropic states."""
 
+VISIBLE = 1e-4
+"""Least slope of features, relative to the largest, in a direction that they see."""
+
 NORMAL_QUARTILES = 1.349
 """Distance between the quartiles of the standard normal distribution."""
 
@@ -29,7 +32,8 @@ class Standardisation(eqx.Module):
     orbital plane, a determinant that vanishes on the orbit) must not be blown up to unit size, or the
     network would fit the noise. What its size *would* be is read off the feature itself: its unit
     over random isotropic states with the data's mean, and the data's rms deviation of positions and of
-    velocities in every direction.
+    velocities in every direction. Directions that no feature sees do not count: a clock that runs on,
+    or a drifting centre of mass, would blow the scale up.
     """
 
     centre: Float[Array, " features"]
@@ -54,7 +58,7 @@ class Standardisation(eqx.Module):
     ) -> "Standardisation":
         """Centre and floored unit of `features` over the samples `(q, v)`."""
         values = jax.vmap(features)(q, v)
-        reference = jax.vmap(features)(_isotropic(q, 0), _isotropic(v, 1))
+        reference = jax.vmap(features)(*_isotropic(features, jnp.asarray(q), jnp.asarray(v)))
         unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
         # A feature that is constant everywhere carries nothing; leave its scale alone.
         unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
@@ -70,10 +74,38 @@ def _spread(values):
     return (upper - lower) / NORMAL_QUARTILES
 
 
-def _isotropic(samples, stream: int):
-    """Gaussian states with the mean of `samples` and one common deviation, the same every time."""
-    samples = jnp.asarray(samples)
-    mean = jnp.mean(samples, axis=0)
-    scale = jnp.sqrt(jnp.mean(jnp.square(samples - mean)))
-    noise = np.random.default_rng(stream).normal(size=(256, *samples.shape[1:]))
-    return mean + scale * jnp.asarray(noise, samples.dtype)
+def _isotropic(features, q, v):
+    """Gaussian states with the mean of the data and one common deviation each for positions and
+    velocities, the same every time: the rms one in the directions that the features see."""
+    whole = tuple(_rms(x - jnp.mean(x, axis=0)) for x in (q, v))
+    slopes = jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, whole))
+    scales = [
+        _rms((x - jnp.mean(x, axis=0)).reshape(len(x), -1) @ _seen(slope))
+        for x, slope in zip((q, v), slopes, strict=True)
+    ]
+    return _gaussian(q, v, scales)
+
+
+def _gaussian(q, v, scales):
+    def draw(samples, scale, stream):
+        noise = np.random.default_rng(stream).normal(size=(256, *samples.shape[1:]))
+        return jnp.mean(samples, axis=0) + scale * jnp.asarray(noise, samples.dtype)
+
+    return draw(q, scales[0], 0), draw(v, scales[1], 1)
+
+
+def _rms(x):
+    return jnp.sqrt(jnp.mean(jnp.square(x)))
+
+
+def _seen(slope):
+    """An orthonormal basis `(directions, seen)` of the directions in which any feature changes."""
+    states, num_features = slope.shape[:2]
+    rows = np.asarray(slope, np.float64).reshape(states * num_features, -1)
+    size = np.linalg.norm(rows, axis=1, keepdims=True)  # features have units of their own
+    rows = np.divide(rows, size, out=np.zeros_like(rows), where=size > 0)
+    directions, values, _ = np.linalg.svd(rows.T, full_matrices=False)
+    seen = values > VISIBLE * max(np.max(values), 1e-30)
+    if not np.any(seen):
+        seen = np.ones_like(seen)
+    return jnp.asarray(directions[:, seen], slope.dtype)
