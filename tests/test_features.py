@@ -41,8 +41,15 @@ def features_of(name: str, points: int) -> nx.InvariantFeatures:
         return group.invariant_features(points)
 
 
-@pytest.mark.parametrize("points", [1, 2])
-@pytest.mark.parametrize("name", helpers.GROUPS)
+ALONE = ["Rotations(3)", "Translations(3)", "Euclidean(2)", "Cylindrical", "parabolic"]
+"""Groups whose features of one point are another kind than those of two."""
+
+
+@pytest.mark.parametrize(
+    ("name", "points"),
+    [(name, 2) for name in helpers.GROUPS]
+    + [(name, 1) for name in [*ALONE, *sorted(helpers.SINGULAR_ON_ONE_POINT)]],
+)
 def test_feature_laws(name, points):
     group = helpers.GROUPS[name]()
     testing.check_features(features_of(name, points), group, points=points)
