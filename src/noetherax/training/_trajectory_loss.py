@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
 from ..dynamics import euler_lagrange_terms, momentum
@@ -12,10 +13,7 @@ from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
 from ._windows import Windows, check_windows
 
 DEGREE = 6
-"""Degree of the polynomial whose slope is the first guess of a velocity."""
-
-DAMPING = 1e-3
-"""Of a Gauss–Newton step, relative to the diagonal: for models that know nothing yet."""
+"""Degree of the polynomial through positions that gives the first guess of the states."""
 
 
 def trajectory_loss(
@@ -26,7 +24,7 @@ def trajectory_loss(
     noise: float | tuple[float, float] = 1.0,
     solver: diffrax.AbstractSolver = RK4(),
     substeps: int = 1,
-    refinements: int = 1,
+    iterations: int = 1,
 ) -> Float[Array, ""]:
     """How far observations lie from the nearest trajectory of the model, in units of their noise,
 
@@ -72,97 +70,83 @@ def trajectory_loss(
     `ValueError` or `TypeError` for a batch that is no windows, or options that are out of range.
     """
     windows = check_windows(batch, interval)
-    for name, value, least in (("substeps", substeps, 1), ("refinements", refinements, 0)):
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}.")
+    for name, value in (("substeps", substeps), ("iterations", iterations)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
     sigma = noise if isinstance(noise, tuple) else (noise, noise)
     if not all(0 < s < np.inf for s in sigma):
         raise ValueError(f"noise must be positive and finite, but it is {noise!r}.")
 
+    def flow(lagrangian, state):
+        return _flow(lagrangian, solver, state, interval / substeps, substeps)
+
+    frozen = jax.tree.map(
+        lambda x: lax.stop_gradient(x) if isinstance(x, jax.Array) else x, lagrangian
+    )
+
     def one(window: Windows):
         q, v = window
-        centre, half = len(q) // 2, len(q) // 2
-        time = half * interval  # velocities times this are lengths: unknowns of one unit
+        observed = [q] if v is None else [q, v]
+        size = 2 * q[0].size
+        seen = size // 2 * len(observed)
+        scale = np.repeat(sigma[: len(observed)], size // 2)
+        data = jnp.stack(observed, axis=1).reshape(len(q), seen)
+        states = jnp.stack(_polynomial(q, interval) if v is None else observed, axis=1)
 
-        def residual(lagrangian, unknowns):
-            start = unknowns[0], unknowns[1] / time
-            path = _both_ways(
-                lagrangian, solver, *start, interval / substeps, half * substeps, v is not None
-            )
-            observed = [q] if v is None else [q, v]
-            parts = [
-                (x[::substeps][: len(q)] - y) / s
-                for x, y, s in zip(path, observed, sigma, strict=False)
-            ]
-            return jnp.stack(parts)
-
-        slope = _slope(q) / interval if v is None else v[centre]
-        guess = jnp.stack([q[centre], time * slope])
-        state = lax.stop_gradient(_refine(residual, lagrangian, guess, refinements))
-        r = residual(lagrangian, state)
-        return jnp.sum(jnp.square(r)) / (r.size - guess.size)
+        for remaining in reversed(range(iterations)):
+            states = lax.stop_gradient(states)
+            transitions = jax.vmap(jax.jacfwd(lambda x: flow(frozen, x)))(states[:-1])
+            transitions = transitions.reshape(len(q) - 1, size, size)
+            ends = jax.vmap(lambda x: flow(lagrangian if remaining == 0 else frozen, x))(states[:-1])
+            gaps = (ends - states[1:]).reshape(len(q) - 1, size)
+            response, shift = _chain(lax.stop_gradient(transitions), gaps)
+            unit = jnp.asarray(1 / scale, q.dtype)
+            columns = (response[:, :seen] * unit[:, None]).reshape(-1, size)
+            misfit = data - states.reshape(len(q), size)[:, :seen] - shift[:, :seen]
+            misfit = (misfit * unit).reshape(-1)
+            basis, triangle = jnp.linalg.qr(columns)
+            if remaining:
+                start = solve_triangular(triangle, basis.T @ misfit)
+                states = states + (response @ start + shift).reshape(states.shape)
+        # The part of the misfit that no initial state removes.
+        rest = misfit - basis @ (basis.T @ misfit)
+        return jnp.sum(jnp.square(rest)) / (rest.size - size)
 
     windows = jax.tree.map(jnp.asarray, windows)
     return jnp.mean(jax.vmap(one)(windows))
 
 
-def _refine(residual, lagrangian, guess, count):
-    """The best state that `count` Gauss–Newton steps find; a step that does not help is halved."""
-    if count == 0:
-        return guess
-    shape = guess.shape
-    lagrangian = jax.tree.map(
-        lambda x: lax.stop_gradient(x) if isinstance(x, jax.Array) else x, lagrangian
-    )
+def _chain(transitions, gaps):
+    """How all states of a window move with the first, δ_i = A_i δ₀ + b_i, so that no gap is left."""
 
-    def flat(x):
-        r = residual(lagrangian, x.reshape(shape)).reshape(-1)
-        return r, r
+    def step(carry, link):
+        response, shift = carry
+        transition, gap = link
+        carry = transition @ response, transition @ shift + gap
+        return carry, carry
 
-    def step(_, carry):
-        best, least, trial = carry
-        jacobian, r = jax.jacfwd(flat, has_aux=True)(trial)
-        cost = jnp.sum(jnp.square(r))
-        better = cost < least
-        normal = jacobian.T @ jacobian
-        normal = normal + DAMPING * jnp.diag(jnp.diag(normal))
-        next_trial = trial - jnp.linalg.solve(normal, jacobian.T @ r)
-        best = jnp.where(better, trial, best)
-        trial = jnp.where(better, next_trial, (best + trial) / 2)
-        return best, jnp.minimum(cost, least), trial
-
-    x = lax.stop_gradient(guess.reshape(-1))
-    start = (x, jnp.array(jnp.inf, x.dtype), x)
-    best, least, trial = lax.fori_loop(0, count, step, start)
-    better = jnp.sum(jnp.square(flat(trial)[0])) < least
-    return jnp.where(better, trial, best).reshape(shape)
+    start = (jnp.eye(gaps.shape[1], dtype=gaps.dtype), jnp.zeros_like(gaps[0]))
+    _, rest = lax.scan(step, start, (transitions, gaps))
+    return jax.tree.map(lambda x0, x: jnp.concatenate([x0[None], x]), start, rest)
 
 
-def _both_ways(lagrangian, solver, q, v, dt, steps, velocities):
-    """Positions, and velocities if asked for, at `2 steps + 1` times about the one given."""
+def _flow(lagrangian, solver, state, dt, steps: int):
+    """The state (q, v), stacked, `steps` steps of the solver later."""
+    q, v = state
     dt = jnp.asarray(dt, q.dtype)
     zero = jnp.zeros_like(dt)
-    if isinstance(solver, VariationalSolver):
-        terms = LagrangianTerm(lagrangian)
-        start = (q, momentum(lagrangian, q, v), v)
+    variational = isinstance(solver, VariationalSolver)
+    if variational:
+        terms, y = LagrangianTerm(lagrangian), (q, momentum(lagrangian, q, v), v)
     else:
-        terms, start = diffrax.ODETerm(_vector_field), (q, v)
-
-    def one_way(dt):
-        def step(carry, _):
-            y, memory = carry
-            y, _, _, memory, _ = solver.step(terms, zero, dt, y, lagrangian, memory, False)
-            return (y, memory), y
-
-        memory = solver.init(terms, zero, dt, start, lagrangian)
-        return lax.scan(step, (start, memory), None, length=steps)[1]
-
-    q1, p1, *v1 = jax.vmap(one_way)(jnp.stack([-dt, dt]))
-    if v1 and velocities:
-        recover = jax.vmap(jax.vmap(lambda q, p, v: velocity(terms, zero, q, p, v)))
-        p1 = recover(q1, p1, v1[0])
-    paths = [(q1, q), (p1, v)] if velocities else [(q1, q)]
-    return [jnp.concatenate([x[0, ::-1], x0[None], x[1]]) for x, x0 in paths]
+        terms, y = diffrax.ODETerm(_vector_field), (q, v)
+    memory = solver.init(terms, zero, dt, y, lagrangian)
+    for _ in range(steps):
+        y, _, _, memory, _ = solver.step(terms, zero, dt, y, lagrangian, memory, False)
+    if variational:
+        q, p, guess = y
+        y = q, velocity(terms, zero, q, p, guess, lagrangian)
+    return jnp.stack(y)
 
 
 def _vector_field(t, state, lagrangian):
@@ -171,10 +155,14 @@ def _vector_field(t, state, lagrangian):
     return v, jnp.linalg.solve(mass_matrix, force).reshape(v.shape)
 
 
-def _slope(q):
-    """Derivative at the middle of a window of a polynomial fitted to it, for unit intervals."""
-    times = np.arange(len(q)) - len(q) // 2
-    scale = len(q) // 2
-    powers = np.vander(times / scale, min(len(q), DEGREE + 1), increasing=True)
-    weights = np.linalg.pinv(powers)[1] / scale
-    return jnp.tensordot(jnp.asarray(weights, q.dtype), q, 1)
+def _polynomial(q, interval: float):
+    """Values and slopes of the polynomial that fits the positions of a window best."""
+    times = np.linspace(-1, 1, len(q))
+    fit = np.polynomial.legendre
+    degree = min(len(q) - 1, DEGREE)
+    inverse = np.linalg.pinv(fit.legvander(times, degree))
+    values = fit.legvander(times, degree)
+    slopes = np.stack(
+        [fit.legval(times, fit.legder(unit)) for unit in np.eye(degree + 1)], axis=1
+    ) / ((len(q) - 1) / 2 * interval)
+    return [jnp.tensordot(jnp.asarray(x @ inverse, q.dtype), q, 1) for x in (values, slopes)]
