@@ -59,6 +59,7 @@ def test_api_pages_name_everything_public():
 EXAMPLES = {
     "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_twins.png"],
     "mercury.py": ["mercury.png"],
+    "positions_only.py": ["positions_only.png"],
 }
 
 
