@@ -74,10 +74,12 @@ def exact(q0, v0, ts):
     """True motions, in float64 and at a quarter of the step."""
     with jax.enable_x64(True):
         q0, v0 = jnp.asarray(q0, jnp.float64), jnp.asarray(v0, jnp.float64)
-        options = dict(ts=np.asarray(ts, float), dt=DT / 4, solver=nx.RK4())
-        return np.asarray(
-            jax.vmap(lambda q, v: nx.rollout(KEPLER.lagrangian, q, v, **options).q)(q0, v0)
-        )
+        times = np.asarray(ts, float)
+
+        def one(q, v):
+            return nx.rollout(KEPLER.lagrangian, q, v, ts=times, dt=DT / 4, solver=nx.RK4()).q
+
+        return np.asarray(jax.vmap(one)(q0, v0))
 
 
 @eqx.filter_jit
@@ -103,7 +105,7 @@ def apart(a, b) -> np.ndarray:
 
 
 def judge(model, start, truth, ts, states):
-    paths, model_drift, true_drift, error = follow(model, *start, ts, states)
+    paths, model_drift, true_drift, error = follow(model, start[0], start[1], ts, states)
     distance = apart(paths[0], truth[0])
     twin = worst(apart(paths[0], paths[1])) / worst(apart(truth[0], truth[1]))
     one_period = distance[np.asarray(ts) <= KEPLER.period]

@@ -146,8 +146,8 @@ def _flow(lagrangian, state, *, solver, dt: float, steps: int):
     for _ in range(steps):
         y, _, _, memory, _ = solver.step(terms, zero, end, y, lagrangian, memory, False)
     if variational:
-        q, p, guess = y
-        y = q, velocity(terms, zero, q, p, guess, lagrangian)
+        q, p, *guess = y
+        return jnp.stack([q, velocity(terms, zero, q, p, guess[0], lagrangian)])
     return jnp.stack(y)
 
 
