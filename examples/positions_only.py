@@ -28,7 +28,7 @@ CHARGE = ROTATIONS.noether_charge(KEPLER.lagrangian)
 NOISE = 1e-3  # the paper's
 # Observations per window: long ones at short intervals, as far as a polynomial still follows them.
 TIMES = {0.01: 33, 0.05: 13, 0.1: 9}
-WINDOWS = 16  # per step
+WINDOWS = 32  # per step
 WIDTH = 64
 TWIN = 1e-3  # how far away a perturbed twin starts, in every component
 DT = 0.01
@@ -145,7 +145,7 @@ def draw(folder, ts, truth, paths, distances):
 def main():
     options = parse_arguments(
         "Learn Kepler's problem from noisy positions alone.",
-        steps=5_000,
+        steps=4_000,
         quick_steps=20,
         out="results/positions_only",
     )
