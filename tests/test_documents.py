@@ -61,6 +61,7 @@ EXAMPLES = {
     "mercury.py": ["mercury.png"],
     "schwarzschild.py": ["figure06_trajectories.png", "figure08_twins.png", "figure13_loss.png"],
     "two_particles.py": ["figure09_trajectories.png", "figure11_twins.png", "figure14_loss.png"],
+    "positions_only.py": ["positions_only.png"],
 }
 RUNNERS = {"reproduce_paper.py"}  # they only start others, and have a test of their own
 

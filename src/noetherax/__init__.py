@@ -49,8 +49,10 @@ from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, 
 from .training import (
     History,
     Observations,
+    Windows,
     acceleration_loss,
     default_optimizer,
+    discrete_euler_lagrange_loss,
     fit,
     load,
     load_metadata,
@@ -58,6 +60,7 @@ from .training import (
     save,
     standardise,
     trainable,
+    trajectory_loss,
 )
 
 __version__ = "0.1.0"
@@ -104,11 +107,13 @@ __all__ = [
     "VariationalGauss4",
     "VariationalGauss6",
     "VariationalMidpoint",
+    "Windows",
     "__version__",
     "acceleration",
     "acceleration_loss",
     "component_representatives",
     "default_optimizer",
+    "discrete_euler_lagrange_loss",
     "drift",
     "energy",
     "euler_lagrange_terms",
@@ -122,6 +127,7 @@ __all__ = [
     "save",
     "standardise",
     "trainable",
+    "trajectory_loss",
 ]
 
 

@@ -4,7 +4,8 @@ from ._double_pendulum import DoublePendulum, DoublePendulumLagrangian
 from ._double_well import DoubleWell, DoubleWellLagrangian
 from ._family import Family
 from ._harmonic_oscillator import HarmonicOscillator, HarmonicOscillatorLagrangian
-from ._kepler import Kepler, KeplerFamily, KeplerLagrangian
+from ._kepler import Kepler, KeplerLagrangian
+from ._kepler_family import KeplerFamily
 from ._relativistic_charge import RelativisticCharge, RelativisticChargeLagrangian
 from ._schwarzschild import Schwarzschild, SchwarzschildLagrangian
 from ._spin_chain import SpinChain, SpinChainLagrangian

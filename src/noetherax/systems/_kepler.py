@@ -106,19 +106,8 @@ class Kepler(eqx.Module):
         Evaluated at the precision of `ts`: pass float64 for a reference.
         """
         ts = jnp.asarray(ts)
-        epsilon = self.eccentricity
         mean = math.copysign(2 * math.pi / self.period, self.angular_momentum) * ts
-        mean = mean - 2 * jnp.pi * jnp.round(mean / (2 * jnp.pi))
-
-        def newton(_, e):
-            return e - (e - epsilon * jnp.sin(e) - mean) / (1 - epsilon * jnp.cos(e))
-
-        # From π·sign(M) Newton's iteration is monotone; 60 steps reach rounding up to ε = 0.999.
-        eccentric = jax.lax.fori_loop(0, 60, newton, jnp.copysign(jnp.pi, mean))
-        angle = 2 * jnp.arctan2(
-            (1 + epsilon) ** 0.5 * jnp.sin(eccentric / 2),
-            (1 - epsilon) ** 0.5 * jnp.cos(eccentric / 2),
-        )
+        angle = angle_of_mean_anomaly(mean, jnp.asarray(self.eccentricity, mean.dtype))
         return jax.vmap(self.state)(angle)
 
     def sampler(self, batch_size: int = 128, noise: float = 1e-3):
@@ -140,45 +129,28 @@ class Kepler(eqx.Module):
         return sample
 
 
-@final
-class KeplerFamily(eqx.Module):
-    """Kepler orbits of many shapes in one plane, the x-y plane, every orientation in it.
+def mean_anomaly(angle, eccentricity):
+    """M = E − ε sin E at an angle from perihelion: the time since then, as an angle."""
+    eccentric = 2 * jnp.arctan2(
+        jnp.sqrt(1 - eccentricity) * jnp.sin(angle / 2),
+        jnp.sqrt(1 + eccentricity) * jnp.cos(angle / 2),
+    )
+    return eccentric - eccentricity * jnp.sin(eccentric)
 
-    **Arguments:**
 
-    - `eccentricity`, `angular_momentum`: ranges of the orbits, uniform.
-    - `mass`, `strength`: as for [`noetherax.systems.Kepler`][].
-    """
+def angle_of_mean_anomaly(mean, eccentricity):
+    """The angle from perihelion at a mean anomaly M, by Kepler's equation E − ε sin E = M."""
+    mean = mean - 2 * jnp.pi * jnp.round(mean / (2 * jnp.pi))
 
-    eccentricity: tuple[float, float] = (0.5, 0.9)
-    angular_momentum: tuple[float, float] = (0.8, 1.2)
-    mass: float = 1.0
-    strength: float = 1.0
+    def newton(_, e):
+        return e - (e - eccentricity * jnp.sin(e) - mean) / (1 - eccentricity * jnp.cos(e))
 
-    def sampler(self, batch_size: int = 128, noise: float = 1e-3):
-        """Noisy observations `key -> (q, v, a)` of a fresh random orbit for every sample."""
-        check_batches(batch_size, noise)
-
-        def sample(key: PRNGKeyArray):
-            keys = jax.random.split(key, 5)
-            angle, turn = jax.random.uniform(
-                keys[0], (2, batch_size), minval=-jnp.pi, maxval=jnp.pi
-            )
-            low, high = self.eccentricity
-            eccentricity = jax.random.uniform(keys[1], (batch_size,), minval=low, maxval=high)
-            low, high = self.angular_momentum
-            momentum = jax.random.uniform(keys[2], (batch_size,), minval=low, maxval=high)
-            q, v = jax.vmap(orbit_state, in_axes=(0, 0, 0, None, None))(
-                angle, eccentricity, momentum, self.mass, self.strength
-            )
-            cosine, sine, zero = jnp.cos(turn), jnp.sin(turn), jnp.zeros_like(turn)
-            rotation = jnp.array(
-                [[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, zero + 1]]
-            )
-            q, v = (jnp.einsum("jks,spk->spj", rotation, x) for x in (q, v))
-            return observe(keys[3], newton(q, v, self.mass, self.strength), noise)
-
-        return sample
+    # From π·sign(M) Newton's iteration is monotone; 60 steps reach rounding up to ε = 0.999.
+    eccentric = jax.lax.fori_loop(0, 60, newton, jnp.copysign(jnp.pi, mean))
+    return 2 * jnp.arctan2(
+        jnp.sqrt(1 + eccentricity) * jnp.sin(eccentric / 2),
+        jnp.sqrt(1 - eccentricity) * jnp.cos(eccentric / 2),
+    )
 
 
 def orbit_state(angle, eccentricity, angular_momentum, mass, strength):

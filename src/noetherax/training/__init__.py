@@ -1,16 +1,21 @@
 """Learning a Lagrangian from data: losses, the training loop, and files."""
 
+from ._discrete_loss import discrete_euler_lagrange_loss
 from ._files import load, load_metadata, save
 from ._fit import History, fit
 from ._losses import Observations, acceleration_loss, relative_acceleration_loss
 from ._optimizer import default_optimizer
 from ._trainable import standardise, trainable
+from ._trajectory_loss import trajectory_loss
+from ._windows import Windows
 
 __all__ = [
     "History",
     "Observations",
+    "Windows",
     "acceleration_loss",
     "default_optimizer",
+    "discrete_euler_lagrange_loss",
     "fit",
     "load",
     "load_metadata",
@@ -18,4 +23,5 @@ __all__ = [
     "save",
     "standardise",
     "trainable",
+    "trajectory_loss",
 ]

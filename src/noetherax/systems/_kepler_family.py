@@ -1,0 +1,110 @@
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from ..training import Windows
+from ._checks import check_batches, check_count, check_positive
+from ._kepler import angle_of_mean_anomaly, mean_anomaly, newton, orbit_state
+from ._trajectories import observe
+
+
+@final
+class KeplerFamily(eqx.Module):
+    """Kepler orbits of many shapes in one plane, the x-y plane, every orientation in it.
+
+    **Arguments:**
+
+    - `eccentricity`, `angular_momentum`: ranges of the orbits, uniform.
+    - `mass`, `strength`: as for [`noetherax.systems.Kepler`][].
+    """
+
+    eccentricity: tuple[float, float] = (0.5, 0.9)
+    angular_momentum: tuple[float, float] = (0.8, 1.2)
+    mass: float = 1.0
+    strength: float = 1.0
+
+    def sampler(self, batch_size: int = 128, noise: float = 1e-3):
+        """Noisy observations `key -> (q, v, a)` of a fresh random orbit for every sample."""
+        check_batches(batch_size, noise)
+
+        def sample(key: PRNGKeyArray):
+            keys = jax.random.split(key, 5)
+            angle, turn, eccentricity, momentum = self._draw(keys[:3], batch_size)
+            q, v = jax.vmap(orbit_state, in_axes=(0, 0, 0, None, None))(
+                angle, eccentricity, momentum, self.mass, self.strength
+            )
+            q, v = (jnp.einsum("sjk,spk->spj", about_z(turn), x) for x in (q, v))
+            return observe(keys[3], newton(q, v, self.mass, self.strength), noise)
+
+        return sample
+
+    def windows(
+        self,
+        interval: float,
+        *,
+        times: int = 9,
+        batch_size: int = 16,
+        noise: float = 1e-3,
+        velocities: bool = False,
+    ):
+        """Noisy observations at equal intervals, each window on a fresh random orbit.
+
+        The middle of a window lies at an angle drawn uniformly, as in `sampler`; the other times follow
+        from Kepler's equation.
+
+        **Arguments:**
+
+        - `interval`: time between observations.
+        - `times`: observations per window.
+        - `batch_size`: windows per batch.
+        - `noise`: standard deviation of the Gaussian noise, drawn afresh.
+        - `velocities`: whether velocities are observed as well.
+
+        **Returns:**
+
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][].
+        """
+        check_batches(batch_size, noise)
+        check_count(times=times)
+        check_positive(interval=interval)
+
+        def sample(key: PRNGKeyArray) -> Windows:
+            keys = jax.random.split(key, 5)
+            middle, turn, eccentricity, momentum = self._draw(keys[:3], batch_size)
+            ts = interval * (jnp.arange(times, dtype=middle.dtype) - times // 2)
+            # dM/dt = 2π/period, in terms of what an orbit is given by.
+            axis = momentum**2 / (self.mass * self.strength) / (1 - eccentricity**2)
+            rate = jnp.sqrt(self.strength / self.mass / axis**3)
+            mean = mean_anomaly(middle, eccentricity)[:, None] + rate[:, None] * ts
+            angle = angle_of_mean_anomaly(mean, eccentricity[:, None])
+            over_times = jax.vmap(orbit_state, in_axes=(0, None, None, None, None))
+            over_orbits = jax.vmap(over_times, in_axes=(0, 0, 0, None, None))
+            states = over_orbits(angle, eccentricity, momentum, self.mass, self.strength)
+            states = [jnp.einsum("wjk,wtpk->wtpj", about_z(turn), x) for x in states]
+            q, v = (
+                x + noise * jax.random.normal(k, x.shape)
+                for x, k in zip(states, keys[3:], strict=True)
+            )
+            return Windows(q, v if velocities else None)
+
+        return sample
+
+    def _draw(self, keys, count: int):
+        """Angle from perihelion, orientation, eccentricity and angular momentum of random orbits."""
+        angle, turn = jax.random.uniform(keys[0], (2, count), minval=-jnp.pi, maxval=jnp.pi)
+        ranges = (self.eccentricity, self.angular_momentum)
+        eccentricity, momentum = (
+            jax.random.uniform(k, (count,), minval=low, maxval=high)
+            for k, (low, high) in zip(keys[1:], ranges, strict=True)
+        )
+        return angle, turn, eccentricity, momentum
+
+
+def about_z(angle):
+    """Rotations about the z axis, shape `(angles, 3, 3)`."""
+    cosine, sine, zero = jnp.cos(angle), jnp.sin(angle), jnp.zeros_like(angle)
+    rows = [[cosine, -sine, zero], [sine, cosine, zero], [zero, zero, zero + 1]]
+    return jnp.moveaxis(jnp.array(rows), -1, 0)

@@ -1,0 +1,52 @@
+"""Short windows of observed trajectories: what is learned from where no acceleration is known."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from .._types import FloatArray
+
+
+class Windows(NamedTuple):
+    """Windows of observed trajectories, states at equal intervals of time.
+
+    - `q`: positions, shape `(windows, times, points, space)`.
+    - `v`: velocities of the same shape, or `None` where only positions are observed.
+
+    Any tuple `(q,)` or `(q, v)` does; this one has names.
+    """
+
+    q: Float[FloatArray, "windows times points space"]
+    v: Float[FloatArray, "windows times points space"] | None = None
+
+
+def check_windows(batch: Any, interval: float) -> Windows:
+    """The members of a batch of windows; errors that name what is wrong with it otherwise."""
+    if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 2:
+        raise TypeError(
+            "A batch of windows must be a tuple (q,) or (q, v) of arrays of shape (windows, times, "
+            f"points, space), but it is {type(batch).__name__}"
+            + (f" of {len(batch)} items." if isinstance(batch, tuple | list) else ".")
+        )
+    windows = Windows(*batch)
+    for name, array in windows._asdict().items():
+        if name == "v" and array is None:
+            continue
+        shape = np.shape(array)
+        if len(shape) != 4:
+            raise ValueError(
+                f"{name} must have shape (windows, times, points, space), but it has shape {shape}."
+            )
+        if not jnp.issubdtype(jnp.result_type(array), jnp.floating):
+            raise TypeError(f"{name} must hold floating-point numbers, but it does not.")
+        if shape != np.shape(windows.q):
+            raise ValueError(
+                f"q and v must have the same shape, but q has {np.shape(windows.q)} and v {shape}."
+            )
+        if shape[1] < 3:
+            raise ValueError(f"A window must have at least three times, but {name} has {shape[1]}.")
+    if not 0 < interval < np.inf:
+        raise ValueError(f"interval must be positive and finite, but it is {interval!r}.")
+    return windows

@@ -1,0 +1,146 @@
+"""Learning from windows of positions: the losses know the law, and do not reward what is none."""
+
+import functools
+
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+
+KEY = jax.random.key(0)
+FAMILY = nx.systems.KeplerFamily()
+TRUE = nx.systems.Kepler().lagrangian
+H = 0.05
+DISCRETE = functools.partial(nx.discrete_euler_lagrange_loss, interval=H)
+SHOOTING = functools.partial(nx.trajectory_loss, interval=H)
+LOSSES = {"discrete": DISCRETE, "trajectory": SHOOTING}
+# Squares of: h²/24 of the fourth derivative, and the position error of RK4, both at perihelion.
+TRUNCATION = {"discrete": 1e-2**2, "trajectory": 1e-5**2}
+
+
+def windows(noise=0.0, times=7, batch_size=4, **options):
+    draw = FAMILY.windows(H, times=times, batch_size=batch_size, noise=noise, **options)
+    return jax.jit(draw)(KEY)
+
+
+class Scaled(nx.Lagrangian):
+    """A multiple of the true law plus a total derivative: the same motion."""
+
+    def __call__(self, q, v):
+        return -3 * TRUE(q, v) + jnp.sum(q * v)
+
+
+class Spring(nx.Lagrangian):
+    stiffness: jax.Array
+
+    def __call__(self, q, v):
+        return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+def test_windows_solve_the_equations_of_motion():
+    q, v = windows(velocities=True)
+    path = nx.rollout(TRUE, q[0, 0], v[0, 0], ts=H * np.arange(7), dt=H / 8, solver=nx.RK4())
+    assert np.allclose(path.q, q[0], atol=1e-6)
+    assert np.allclose(path.v, v[0], atol=1e-6)
+    assert windows().v is None
+    noisy = windows(noise=1e-3, batch_size=64).q - windows(batch_size=64).q
+    assert np.isclose(np.std(noisy), 1e-3, rtol=0.1)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_true_law_has_no_loss_but_truncation(name):
+    loss = eqx.filter_jit(LOSSES[name])
+    exact = windows()
+    assert loss(TRUE, exact) < TRUNCATION[name]
+    # Neither the scale of L nor a total derivative in it changes the motion, or the loss.
+    assert np.isclose(loss(Scaled(), exact), loss(TRUE, exact), rtol=1e-3, atol=1e-12)
+    # Negative control: another law.
+    assert loss(Spring(jnp.array(1.0)), exact) > 1e3 * TRUNCATION[name]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_lagrangian_without_motion_is_not_rewarded(name):
+    """Zero and total derivatives make every discrete action stationary: never a finite loss."""
+    for trivial in (lambda q, v: 0.0 * jnp.sum(v**2), lambda q, v: jnp.sum(q * v)):
+        assert not np.isfinite(LOSSES[name](trivial, windows()))
+
+
+def test_noise_is_what_the_docstrings_say():
+    noisy = windows(noise=1e-3, times=9, batch_size=256)
+    assert np.isclose(DISCRETE(TRUE, noisy) ** 0.5, 1e-3 * 6**0.5 / H**2, rtol=0.1)
+    loss = eqx.filter_jit(functools.partial(SHOOTING, noise=1e-3))
+    assert np.isclose(loss(TRUE, noisy), 1.0, rtol=0.1)
+    both = windows(noise=1e-3, times=5, batch_size=64, velocities=True)
+    assert np.isclose(loss(TRUE, both), 1.0, rtol=0.15)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_are_those_of_finite_differences(name):
+    noisy = windows(noise=1e-3, times=5)
+    loss = LOSSES[name]
+    if name == "trajectory":
+        loss = functools.partial(loss, noise=1e-3, iterations=4)  # the gradient is the minimum's
+
+    def value(stiffness):
+        return loss(Spring(stiffness), noisy)
+
+    step = 1e-4
+    slope, up, down = (
+        jax.jit(jax.grad(value))(jnp.array(0.5)),
+        *jax.jit(jax.vmap(value))(jnp.array([0.5 + step, 0.5 - step])),
+    )
+    assert np.isclose(slope, (up - down) / (2 * step), rtol=1e-5)
+
+
+def test_variational_solvers_serve_as_well():
+    loss = functools.partial(SHOOTING, solver=nx.VariationalMidpoint(), noise=1e-3)
+    exact = windows(times=5, batch_size=2, velocities=True)
+    true, wrong = (eqx.filter_jit(loss)(law, exact) for law in (TRUE, Spring(jnp.array(1.0))))
+    assert true < 1 < wrong
+
+
+def test_training_from_positions():
+    draw = FAMILY.windows(H, times=7, batch_size=8)
+    features = nx.Rotations(3).invariant_features(1)
+    model = nx.NeuralLagrangian(features, width=16, key=KEY, dtype=jnp.float64)
+    q, v, _ = FAMILY.sampler(256)(KEY)
+    model = nx.standardise(model, q, v)
+    loss = functools.partial(SHOOTING, noise=1e-3)
+    options = dict(steps=200, loss=loss, key=KEY, standardise=False, progress=False)
+    _, history = nx.fit(model, draw, **options)
+    assert history.skipped == 0
+    assert np.median(history.loss[-50:]) < 0.3 * np.median(history.loss[:5])
+
+
+Q = np.zeros((2, 5, 1, 3))
+MISTAKES = {
+    "three arrays": ((Q, Q, Q), {}, TypeError, "tuple of 3 items"),
+    "no windows": ((Q[0],), {}, ValueError, r"q must have shape \(windows, times, points, space\)"),
+    "shapes": ((Q, Q[:, 1:]), {}, ValueError, "q and v must have the same shape"),
+    "too short": ((Q[:, :2],), {}, ValueError, "at least three times, but q has 2"),
+    "integers": ((Q.astype(int),), {}, TypeError, "q must hold floating-point"),
+    "interval": ((Q,), {"interval": 0.0}, ValueError, "interval must be positive"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_wrong_batches_are_named(name):
+    batch, options, error, message = MISTAKES[name]
+    for loss in LOSSES.values():
+        with pytest.raises(error, match=message):
+            loss(helpers.HarmonicOscillator(), batch, **options)
+
+
+def test_wrong_options_are_named():
+    with pytest.raises(ValueError, match="substeps must be a positive integer"):
+        SHOOTING(TRUE, (Q,), substeps=0)
+    with pytest.raises(ValueError, match="iterations must be a positive integer"):
+        SHOOTING(TRUE, (Q,), iterations=0)
+    with pytest.raises(ValueError, match="noise must be positive"):
+        SHOOTING(TRUE, (Q,), noise=0.0)
+    with pytest.raises(ValueError, match="interval must be positive"):
+        FAMILY.windows(0.0)
