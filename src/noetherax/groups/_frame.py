@@ -31,8 +31,10 @@ class Frame(NamedTuple):
         for size in tensor.shape:
             tensor = np.tensordot(tensor, homogeneous[:size, :size], axes=(0, 0))
         entries = tensor.ravel()
-        large = np.abs(entries) > 1e-10 * np.abs(entries).max()
-        return tensor / entries[np.argmax(large)]
+        # Units scale entries and leave zeros; other coordinates leave rounding in their place.
+        mixed = np.any(self.coordinates != np.diag(np.diag(self.coordinates)))
+        least = 1e-10 * np.abs(entries).max() if mixed else 0.0
+        return tensor / entries[np.argmax(np.abs(entries) > least)]
 
 
 def centre(block: AffineAlgebra) -> np.ndarray | None:
