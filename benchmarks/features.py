@@ -56,7 +56,7 @@ GENERATORS = {
     "SU(4), degree 4": lambda: nx.SpecialUnitary(8).algebra()[0],
     "Sp(8)": lambda: nx.Symplectic(8).algebra()[0],
     "upper triangular 8 x 8, degree 4": lambda: triangular(8),
-    "SO(3) on 5 vectors, degree 2": lambda: np.kron(nx.Rotations(3).algebra()[0], np.eye(5)),
+    "SO(3) on 5 vectors, degree 3": lambda: np.kron(nx.Rotations(3).algebra()[0], np.eye(5)),
     "U(16)": lambda: nx.Unitary(32).algebra()[0],
     "SO(64)": lambda: nx.Rotations(64).algebra()[0],
 }

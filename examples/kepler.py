@@ -11,13 +11,13 @@ Run as `python examples/kepler.py`; see `--help` for options.
 import functools
 from typing import Any
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from _common import parse_arguments, print_table, section, write_results
+from _experiment import TWIN, Times, distance, exact, follow, pick, save_figure, worst
 
 import noetherax as nx
 
@@ -26,8 +26,7 @@ FAMILY = nx.systems.KeplerFamily()
 ROTATIONS = nx.Rotations(3)
 ARMS = {"none": nx.Trivial(3), "rotations": ROTATIONS}
 TRUE_CHARGE = KEPLER.group.noether_charge(KEPLER.lagrangian)
-DT, FINAL_TIME, SAVE_EVERY = 0.01, 128.0, 0.1  # the paper's step and time
-TWIN = 1e-3  # how far away a perturbed twin starts, in every component
+FINAL_TIME, SAVE_EVERY = 128.0, 0.1
 # Noise of position reaches the acceleration through ∂a/∂q: at perihelion it is 12 times that of the
 # apparatus, and the paper's plain mean of squares sees little else. The table gives the plain one.
 LOSS = functools.partial(nx.relative_acceleration_loss, floor=0.3)
@@ -53,57 +52,6 @@ def train(arm: str, sampler, steps: int, key):
 # Compiled once each, for all models of the same features.
 drift, plain_loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
 training_loss = eqx.filter_jit(LOSS)
-
-
-@eqx.filter_jit
-def follow(lagrangian, q0, v0, ts) -> nx.Trajectory:
-    """Trajectories from a stack of initial states, by the paper's integrator in float32."""
-
-    def one(q, v):
-        return nx.rollout(lagrangian, q, v, ts=ts.value, dt=DT, solver=nx.RK4(), throw=False)
-
-    return eqx.filter_vmap(one)(q0, v0)
-
-
-class Times(eqx.Module):
-    """Times as static data: they set the number of steps, which must be known to the compiler."""
-
-    last: float = eqx.field(static=True)
-
-    @property
-    def value(self) -> np.ndarray:
-        return np.linspace(0.0, self.last, round(self.last / SAVE_EVERY) + 1)
-
-
-def exact(q0, v0, ts) -> np.ndarray:
-    """The true motion from the same states, in float64 and to twelve digits."""
-    with jax.enable_x64(True):
-        q0, v0 = jnp.asarray(q0, jnp.float64), jnp.asarray(v0, jnp.float64)
-        controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
-        paths = [
-            nx.rollout(
-                KEPLER.lagrangian, q, v, ts=ts.value, solver=diffrax.Dopri8(),
-                stepsize_controller=controller,
-            ).q
-            for q, v in zip(q0, v0, strict=True)
-        ]  # fmt: skip
-        return np.stack(paths)
-
-
-def distance(a, b) -> np.ndarray:
-    """‖q_a − q_b‖ at each time; infinite from where a path leaves the finite numbers."""
-    with np.errstate(all="ignore"):
-        apart = np.linalg.norm((np.asarray(a, float) - np.asarray(b, float))[:, 0], axis=-1)
-    return np.where(np.isfinite(apart), apart, np.inf)
-
-
-def worst(series) -> float:
-    """Largest value of a series, infinite if any is not a number."""
-    return float(np.max(np.where(np.isfinite(series), series, np.inf)))
-
-
-def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
-    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, trajectories)
 
 
 @eqx.filter_jit
@@ -164,10 +112,6 @@ def draw(folder, ts, truth, records):
     """The paper's Figures 3, 4, 5 and 12, and one for the family."""
     import matplotlib.pyplot as plt
 
-    def save(figure, name):
-        figure.savefig(folder / f"{name}.png", dpi=150)
-        plt.close(figure)
-
     times, ellipse = ts.value, records["ellipse"]
     figure = plt.figure(figsize=(10, 5), layout="constrained")
     for index, (arm, (_, _, (orbit, twin), _)) in enumerate(ellipse.items()):
@@ -175,14 +119,14 @@ def draw(folder, ts, truth, records):
         paths = {"neural Lagrangian": orbit, "perturbed twin": twin}
         nx.plot.plot_orbits(paths, reference=truth[0][:160:2], axes=(0, 1, 2), limit=6.0, ax=ax)
         ax.set(title=f"symmetry: {arm}", zlim=(-1, 1), xlim=(-6, 2), ylim=(-4, 4))
-    save(figure, "figure03_trajectories")
+    save_figure(figure, folder, "figure03_trajectories")
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for ax, (arm, (_, series, _, _)) in zip(axes, ellipse.items(), strict=True):
         drifts = {"of the model": series["model drift"], "true": series["true drift"]}
         nx.plot.plot_series(times, drifts, ylabel="drift of angular momentum (1)", ax=ax)
         ax.set(title=f"symmetry: {arm}", ylim=(1e-8, 10))
-    save(figure, "figure04_angular_momentum")
+    save_figure(figure, folder, "figure04_angular_momentum")
 
     for name, (experiment, title) in {
         "figure05_twins": ("ellipse", "trained on one ellipse"),
@@ -192,14 +136,14 @@ def draw(folder, ts, truth, records):
         twins |= {f"symmetry: {arm}": r[1]["twin"] for arm, r in records[experiment].items()}
         ax = nx.plot.plot_series(times, twins, ylabel="distance between perturbed twins (length)")
         ax.set(title=title, ylim=(1e-4, 30))
-        save(ax.figure, name)
+        save_figure(ax.figure, folder, name)
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
     for ax, (name, record) in zip(axes, records.items(), strict=True):
         losses = {f"symmetry: {arm}": r[3].loss for arm, r in record.items()}
         bound = {"true law's own loss": record["rotations"][0]["true_training_loss"]}
         nx.plot.plot_loss(losses, bounds=bound, ax=ax).set(title=f"trained on: {name}")
-    save(figure, "figure12_loss")
+    save_figure(figure, folder, "figure12_loss")
 
 
 def main():
@@ -209,11 +153,11 @@ def main():
         quick_steps=200,
         out="results/kepler",
     )
-    ts = Times(8.0 if options.quick else FINAL_TIME)
+    ts = Times(8.0 if options.quick else FINAL_TIME, SAVE_EVERY)
     keys = jax.random.split(jax.random.key(options.seed), 4)
     start, size = initial_states(keys[0])
     with section("the true motion"):
-        truth = exact(*start, ts)
+        truth, _ = exact(KEPLER.lagrangian, start, ts)
     samplers = {"ellipse": KEPLER.sampler, "family": FAMILY.sampler}
     records: dict[str, dict] = {}
     for (experiment, sampler), key in zip(samplers.items(), keys[1:], strict=False):

@@ -126,6 +126,8 @@ def test_charges_are_kept_in_every_step(name):
 @pytest.mark.parametrize(("order", "points"), [(2, 1), (4, 2), (6, 1)])
 @pytest.mark.parametrize("name", AFFINE)
 def test_charges_of_every_affine_group_are_kept_in_every_step(name, order, points):
+    if name in helpers.SINGULAR_ON_ONE_POINT:
+        points = 2  # on one point there is no motion
     worst, count = charge_changes(SOLVERS[order], name, points)
     assert np.sum(count) > 10  # four starts, some of them close to a singular mass matrix
     assert np.all(worst < STEP_ROUNDING)

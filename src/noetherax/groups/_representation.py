@@ -1,6 +1,7 @@
 """Invariant tensors of a representation: the null space of its generators on a tensor product."""
 
 from collections.abc import Iterable
+from typing import final
 
 import numpy as np
 import scipy.linalg
@@ -24,6 +25,7 @@ MOST_TENSORS = 512
 """More invariant tensors of one kind than this are not listed."""
 
 
+@final
 class TooManyTensors(ValueError):
     """A representation has more invariant tensors than anyone could use as features."""
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -22,10 +22,12 @@ class Slots(NamedTuple):
     basis: np.ndarray
 
 
+@final
 class IllConditioned(ValueError):
     """Invariant tensors were found with too few correct digits."""
 
 
+@final
 class Search:
     """Invariants found so far, by the multiset of vectors they are contracted with.
 

@@ -28,8 +28,7 @@ class Group(NamedTuple):
     def arguments(self) -> st.SearchStrategy:
         """Strategy for what its laws take: `(group, q, v, coefficients)`."""
         drawn = states(self.points, self.group.space, dtype=self.dtype)
-        elements = group_elements(self.group, dtype=self.dtype)
-        return st.tuples(st.just(self.group), drawn, elements).map(_flatten)
+        return _moved((), self.group, drawn, self.dtype)
 
 
 class Features(NamedTuple):
@@ -46,9 +45,7 @@ class Features(NamedTuple):
     def arguments(self) -> st.SearchStrategy:
         """Strategy for what its laws take: `(features, group, q, v, coefficients)`."""
         drawn = states(self.points, self.group.space, dtype=self.dtype)
-        elements = group_elements(self.group, dtype=self.dtype)
-        both = st.just(self.features), st.just(self.group)
-        return st.tuples(*both, drawn, elements).map(_flatten)
+        return _moved((st.just(self.features),), self.group, drawn, self.dtype)
 
 
 class Lagrangian(NamedTuple):
@@ -67,9 +64,7 @@ class Lagrangian(NamedTuple):
         drawn = self.state_strategy
         if drawn is None:
             drawn = states(self.points, self.group.space, dtype=self.dtype)
-        elements = group_elements(self.group, dtype=self.dtype)
-        both = weights(self.lagrangian), st.just(self.group)
-        return st.tuples(*both, drawn, elements).map(_flatten)
+        return _moved((weights(self.lagrangian),), self.group, drawn, self.dtype)
 
 
 class Charge(NamedTuple):
@@ -164,10 +159,15 @@ def _once(law: Callable) -> Callable[[Any], None]:
     return run
 
 
-def _flatten(drawn: tuple) -> tuple:
-    """`(..., (q, v), coefficients)` as `(..., q, v, coefficients)`."""
-    *objects, (q, v), coefficients = drawn
-    return (*objects, q, v, coefficients)
+def _moved(objects: tuple, group: SymmetryGroup, drawn: st.SearchStrategy, dtype: Any):
+    """Strategy for `(*objects, group, q, v, coefficients)`: states, and elements that move them."""
+
+    def flatten(parts: tuple) -> tuple:
+        *first, (q, v), coefficients = parts
+        return (*first, q, v, coefficients)
+
+    elements = group_elements(group, dtype=dtype)
+    return st.tuples(*objects, st.just(group), drawn, elements).map(flatten)
 
 
 def _require_precision(dtype: Any) -> None:
