@@ -1,8 +1,8 @@
-"""What the experiments on known systems share: training, rollouts, and figures to judge a model by.
+"""What the experiments on known systems share: rollouts, and figures to judge a model by.
 
-A model is a neural Lagrangian on the features that some group leaves invariant, or an
-`AccelerationNetwork`. It is judged by its trajectory from a start of the true system, beside that of
-a twin which starts a little way off, and by its law along the true trajectory.
+A model is judged by its trajectory from a start of the true system, beside that of a twin which
+starts a little way off, and by its law along the true trajectory; and, in `_unseen`, by trajectories
+that it was not trained on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,47 +14,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from _common import print_table
+from _models import TRUE_LAW, AccelerationLaw
 
 import noetherax as nx
 
 DT = 0.01  # the paper's step
 TWIN = 1e-3  # how far away a perturbed twin starts, in every component (standard deviation)
 HORIZON = 0.01  # a prediction holds until it is wrong by this part of the orbit's size
-NEURAL_ODE, TRUE_LAW = "neural ODE", "true law"
 STATES = 64  # states of the true trajectory where the derivative of the law is compared
-
-
-class AccelerationNetwork(eqx.Module):
-    """A second-order neural ODE, a = network(features of q, v): no Lagrangian, no charge.
-
-    The type of its standardisation tells `nx.fit` not to train that.
-    """
-
-    features: nx.InvariantFeatures
-    standardisation: nx.Standardisation
-    network: eqx.nn.MLP
-
-    def __init__(self, features, q, v, *, width: int = 128, depth: int = 2, key):
-        self.features = features
-        self.standardisation = nx.Standardisation.fit(features, q, v)
-        size, inputs = q[0].size, features.num_features
-        self.network = eqx.nn.MLP(inputs, size, width, depth, jax.nn.softplus, key=key)
-
-    def __call__(self, q, v):
-        return self.network(self.standardisation(self.features(q, v))).reshape(q.shape)
-
-
-@nx.euler_lagrange_terms.register
-def _(model: AccelerationNetwork, q, v):
-    # The equation of motion 1 · a = network(q, v). With this rule nx.fit, nx.rollout and
-    # nx.acceleration take the network as they take a Lagrangian.
-    a = jnp.vectorize(model, signature="(n,d),(n,d)->(n,d)")(q, v)
-    force = a.reshape(*a.shape[:-2], -1)
-    size = force.shape[-1]
-    mass_matrix = jnp.broadcast_to(jnp.eye(size, dtype=a.dtype), (*force.shape, size))
-    return nx.EulerLagrangeTerms(mass_matrix, force)
 
 
 class Times(eqx.Module):
@@ -93,26 +61,34 @@ def pose(system, charges: Mapping[str, Charge], ts: Times, sampler, key) -> Prob
     q, v = system.initial_state()
     nudge = TWIN * jax.random.normal(twin_key, (2, *q.shape))
     start = jnp.stack([q, q + nudge[0]]), jnp.stack([v, v + nudge[1]])
-    draws = jax.jit(jax.vmap(sampler))(jax.random.split(sample_key, 64))
-    samples = tuple(x.reshape(-1, *x.shape[2:]) for x in draws)
-    return Problem(system, charges, ts, start, exact(system.lagrangian, start, ts), samples)
+    truth = exact(system.lagrangian, start, ts)
+    return Problem(system, charges, ts, start, truth, observe(sampler, sample_key))
+
+
+def observe(sampler, key) -> tuple[jax.Array, ...]:
+    """Some 8,000 noisy observations."""
+    draws = jax.jit(jax.vmap(sampler))(jax.random.split(key, 64))
+    return tuple(x.reshape(-1, *x.shape[2:]) for x in draws)
 
 
 def exact(lagrangian, start, ts: Times) -> tuple[np.ndarray, np.ndarray]:
     """The true motion from the same states, in float64 and to twelve digits."""
     with jax.enable_x64(True):
-        controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
-        options: Any = dict(solver=diffrax.Dopri8(), stepsize_controller=controller)
-        times = jnp.asarray(ts.value)
-
-        @jax.jit
-        @jax.vmap
-        def solve(q, v):
-            trajectory = nx.rollout(lagrangian, q, v, ts=times, **options)
-            return trajectory.q, trajectory.v
-
-        q, v = solve(*(jnp.asarray(x, jnp.float64) for x in start))
+        q0, v0 = (jnp.asarray(x, jnp.float64) for x in start)
+        q, v = _solve(lagrangian, q0, v0, ts)
         return np.asarray(q), np.asarray(v)
+
+
+@eqx.filter_jit
+def _solve(lagrangian, q0, v0, ts: Times):
+    controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
+    options: Any = dict(solver=diffrax.Dopri8(), stepsize_controller=controller)
+
+    def one(q, v):
+        trajectory = nx.rollout(lagrangian, q, v, ts=ts.value, **options)
+        return trajectory.q, trajectory.v
+
+    return jax.vmap(one)(q0, v0)
 
 
 @eqx.filter_jit
@@ -132,13 +108,18 @@ def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
 def distance(a, b) -> np.ndarray:
     """‖q_a − q_b‖ at each time; infinite from where a path leaves the finite numbers."""
     with np.errstate(all="ignore"):
-        apart = np.linalg.norm(np.asarray(a, float) - np.asarray(b, float), axis=(1, 2))
+        apart = np.linalg.norm(np.asarray(a, float) - np.asarray(b, float), axis=(-2, -1))
     return np.where(np.isfinite(apart), apart, np.inf)
 
 
 def worst(series) -> float:
     """Largest value of a series, infinite if any is not a number."""
     return float(np.max(np.where(np.isfinite(series), series, np.inf)))
+
+
+def size_of(path) -> float:
+    """Largest distance of a path from its mean."""
+    return float(np.max(np.linalg.norm(path - np.mean(path, axis=0), axis=(-2, -1))))
 
 
 def horizon(ts, distances, size: float) -> float:
@@ -149,14 +130,15 @@ def horizon(ts, distances, size: float) -> float:
 
 @eqx.filter_jit
 def stiffness(law, q, v):
-    """∂a/∂(q, v) at a stack of states: what the law says beside the orbit, where twins go."""
+    """∂a/∂q and ∂a/∂v at a stack of states, `(states, 2, components, points, space)`: what the law says
+    beside the orbit, where twins go."""
 
     def acceleration(state):
         mass_matrix, force = nx.euler_lagrange_terms(law, *state)
         return jnp.linalg.solve(mass_matrix, force)
 
     def derivative(q, v):
-        return jax.jacfwd(acceleration)((q, v))
+        return jnp.stack(jax.jacfwd(acceleration)((q, v)))
 
     return jax.vmap(derivative)(q, v)
 
@@ -175,7 +157,7 @@ class Record(NamedTuple):
     """What a model did: series over time, numbers without time, its orbit and twin, its training."""
 
     series: dict[str, np.ndarray]
-    numbers: dict[str, float]
+    numbers: dict[str, Any]
     orbit: nx.Trajectory
     twin: nx.Trajectory
     history: nx.History | None
@@ -186,7 +168,7 @@ def judge(law, problem: Problem, history: nx.History | None = None) -> Record:
     (q0, v0), true_law = problem.start, problem.system.lagrangian
     paths = follow(law, q0, v0, problem.ts)
     orbit, twin = pick(paths, 0), pick(paths, 1)
-    charges = {} if isinstance(law, AccelerationNetwork) else dict(problem.charges)
+    charges = {} if isinstance(law, AccelerationLaw) else dict(problem.charges)
     common = q0[0], v0[0], orbit, problem.samples
     drifts, loss = measure(law, charges, *common)
     true_drifts, true_loss = measure(true_law, dict(problem.charges), *common)
@@ -197,8 +179,10 @@ def judge(law, problem: Problem, history: nx.History | None = None) -> Record:
     index = np.linspace(0, len(problem.ts.value) - 1, STATES).astype(int)
     states = [jnp.asarray(x[0][index], q0.dtype) for x in problem.truth]
     ours, theirs = (np.asarray(stiffness(x, *states)) for x in (law, true_law))
-    numbers = {
+    size = q0[0].size
+    numbers: dict[str, Any] = {
         "jacobian_error": float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)),
+        "force_gradient": np.diag(ours[0, 0].reshape(size, size)).tolist(),
         "loss": float(loss),
         "true_loss": float(true_loss),
     }
@@ -207,61 +191,43 @@ def judge(law, problem: Problem, history: nx.History | None = None) -> Record:
     return Record(series, numbers, orbit, twin, history)
 
 
-def tabulate(record: Record, problem: Problem, last: float) -> dict[str, float]:
+def tabulate(record: Record, problem: Problem, last: float) -> dict[str, Any]:
     """The numbers of a record up to the time `last`: maxima over time, ratios, horizon."""
     ts, (path, true_twin) = problem.ts.value, problem.truth[0]
     until = ts <= last + 1e-9
-    size = float(np.max(np.linalg.norm(path - np.mean(path, axis=0), axis=(1, 2))))
-    numbers = {name.replace(" ", "_"): worst(x[until]) for name, x in record.series.items()}
+    numbers: dict[str, Any] = {
+        name.replace(" ", "_"): worst(x[until]) for name, x in record.series.items()
+    }
     numbers["true_twin"] = worst(distance(path, true_twin)[until])
     numbers["twin_ratio"] = numbers["twin"] / numbers["true_twin"]
-    numbers["horizon"] = horizon(ts[until], record.series["distance"][until], size)
+    numbers["horizon"] = horizon(ts[until], record.series["distance"][until], size_of(path))
     return numbers | record.numbers
 
 
-def train(
-    arm: str,
-    arms: Mapping[str, nx.SymmetryGroup],
-    problem: Problem,
-    sampler,
-    steps: int,
-    key,
-    optimizer: Callable[[int], optax.GradientTransformation] = nx.default_optimizer,
-):
-    """A model of one arm: the same data, number of steps, optimiser and size of network for all."""
-    weights_key, batch_key = jax.random.split(key)
-    q, v, a = problem.samples
-    if arm == NEURAL_ODE:
-        # It sees what the unconstrained Lagrangian sees.
-        features = arms["none"].invariant_features(points=q.shape[1])
-        model = AccelerationNetwork(features, q, v, key=weights_key)
-    else:
-        features = arms[arm].invariant_features(points=q.shape[1])
-        model = nx.standardise(nx.NeuralLagrangian(features, key=weights_key), q, v)
-    # Where accelerations are small, so are gradients: a norm of one would clip nothing.
-    max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
-    options: Any = dict(steps=steps, optimizer=optimizer(steps), max_norm=max_norm)
-    return nx.fit(model, sampler, key=batch_key, **options)
-
-
 def compare(
-    names: Sequence[str], tables: Mapping[str, Mapping], paper: Mapping[str, Mapping]
+    names: Sequence[str], tables: Mapping[str, Mapping], paper: Mapping[str, Mapping] | None = None
 ) -> None:
-    """A table of every arm's numbers, with the paper's above ours where it has that arm."""
+    """A table of every model's numbers, with the paper's above ours where it has that model."""
+    paper = paper or {}
     rows = []
-    for arm, numbers in tables.items():
-        if arm in paper:
-            rows.append([f"{arm}, paper", *(paper[arm].get(name) for name in names)])
-        rows.append([f"{arm}, ours", *(numbers.get(name) for name in names)])
-    print_table(["symmetry", *(name.replace("_", " ") for name in names)], rows)
+    for model, numbers in tables.items():
+        if model in paper:
+            rows.append([f"{model}, paper", *(paper[model].get(name) for name in names)])
+        rows.append([f"{model}, ours", *(numbers.get(name) for name in names)])
+    print_table(["model", *(name.replace("_", " ") for name in names)], rows)
 
 
-def losses(records: Mapping[str, Record], arms: Sequence[str], ax) -> None:
+def losses(records: Mapping[str, Record], models: Sequence[str], ax) -> None:
     """Training losses, with the true law's own on the same kind of observations."""
-    histories = {name: records[name].history for name in arms}
+    histories = {name: records[name].history for name in models}
     curves = {name: history.loss for name, history in histories.items() if history is not None}
     bound = {"true law's own": records[TRUE_LAW].numbers["loss"]}
     nx.plot.plot_loss(curves, bounds=bound, ax=ax)
+
+
+def titled(model: str) -> str:
+    """A model's name as a panel's title."""
+    return model if model.startswith("neural ODE") else f"symmetry: {model}"
 
 
 def save_figure(figure, folder: Path, name: str) -> None:
@@ -269,9 +235,3 @@ def save_figure(figure, folder: Path, name: str) -> None:
 
     figure.savefig(folder / f"{name}.png", dpi=150)
     plt.close(figure)
-
-
-def adam(steps: int) -> optax.GradientTransformation:
-    """Adam with a cosine decay, which on Kepler's problem differed least from seed to seed. Its usual
-    `eps` is the size of the gradients themselves where accelerations are about 0.01."""
-    return optax.adam(optax.cosine_decay_schedule(3e-3, steps, alpha=1e-2), b2=0.99, eps=1e-12)

@@ -4,205 +4,163 @@
 (ii) What a symmetry is for: samples of a family of orbits, all in one plane. The models then have to
      know the law beside an orbit, where perturbed twins go, and in planes that they never saw.
 
-Both models of an experiment see the same data, the same number of steps and the same optimiser.
+Beside the two Lagrangians stand networks straight to the acceleration, and the true law under the same
+integrator. All models see the same data, the same number of steps and the same optimiser: on these
+data Adam gave truer Lagrangians, and more alike over seeds, than the default in its time.
 Run as `python examples/kepler.py`; see `--help` for options.
 """
 
-import functools
 from typing import Any
 
-import equinox as eqx
+import _experiment as ex
+import _models as models
+import _unseen as un
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from _common import parse_arguments, print_table, section, write_results
-from _experiment import TWIN, Times, distance, exact, follow, pick, save_figure, worst
+from _models import INVARIANT_ODE, NEURAL_ODE, TRUE_LAW
 
 import noetherax as nx
 
 KEPLER = nx.systems.Kepler()
 FAMILY = nx.systems.KeplerFamily()
 ROTATIONS = nx.Rotations(3)
-ARMS = {"none": nx.Trivial(3), "rotations": ROTATIONS}
-TRUE_CHARGE = KEPLER.group.noether_charge(KEPLER.lagrangian)
-FINAL_TIME, SAVE_EVERY = 128.0, 0.1
-# Noise of position reaches the acceleration through ∂a/∂q: at perihelion it is 12 times that of the
-# apparatus, and the paper's plain mean of squares sees little else. The table gives the plain one.
-LOSS = functools.partial(nx.relative_acceleration_loss, floor=0.3)
-UNSEEN = 4  # orbits of the family that are not in the training data
+MODELS = {
+    "none": models.neural_lagrangian(nx.Trivial(3)),
+    "rotations": models.neural_lagrangian(ROTATIONS),
+    NEURAL_ODE: models.neural_ode(nx.Trivial(3)),
+    INVARIANT_ODE: models.invariant_ode(ROTATIONS),
+}
+QUICK = ("none", "rotations")  # compiling a model takes seconds, whatever the steps
+CHARGES = {"L": ex.Charge(ROTATIONS)}
+FINAL_TIME, QUICK_TIME, SAVE_EVERY = 128.0, 4.0, 0.1
+UNSEEN, PERIODS = 4, 3  # orbits of the family that are not in the training data; how long to follow
 
 # What the paper's published runs reach, from its stored trajectories and losses (maxima over time).
 PAPER = {
-    "none": dict(model_drift=np.inf, true_drift=np.inf, distance=np.inf, twin=np.inf, loss=3.0e-6),
-    "rotations": dict(model_drift=1.6e-6, true_drift=6e-4, distance=0.074, twin=0.043, loss=8.3e-6),
-}
+    "none": dict(
+        model_drift_L=np.inf, true_drift_L=np.inf, distance=np.inf, twin=np.inf, true_twin=3.1,
+        loss=3.0e-6, true_loss=1.72e-5,
+    ),
+    "rotations": dict(
+        model_drift_L=1.6e-6, true_drift_L=6e-4, distance=0.074, twin=0.043, true_twin=3.1,
+        loss=8.3e-6, true_loss=1.72e-5,
+    ),
+}  # fmt: skip
+COLUMNS = ("model_drift_L", "true_drift_L", "distance", "horizon", "twin", "twin_ratio")
+COLUMNS += ("jacobian_error", "loss", "true_loss", "seconds")
+FAMILY_COLUMNS = ("twin_ratio", "unseen_error", "moved_error", "moved_worst", "moved_horizon")
 
 
-def train(arm: str, sampler, steps: int, key):
-    """A neural Lagrangian of the features that the arm's group leaves invariant."""
-    weights_key, batch_key = jax.random.split(key)
-    model = nx.NeuralLagrangian(ARMS[arm].invariant_features(points=1), key=weights_key)
-    # On these data Adam gave truer models, and more alike over seeds, than the default in its time.
-    rate = optax.cosine_decay_schedule(1e-2, steps, alpha=0.01)
-    optimizer = optax.adam(rate, b2=0.99)
-    return nx.fit(model, sampler, steps=steps, optimizer=optimizer, loss=LOSS, key=batch_key)
+def orbits_never_seen(key, quick: bool) -> un.Unseen:
+    """Orbits of the family, each followed for some of its own periods, and turned to other planes."""
+    orbit_key, turn_key = jax.random.split(key)
+    q, v, _ = FAMILY.sampler(1 if quick else UNSEEN, noise=0.0)(orbit_key)
+    axis = 1 / (2 / jnp.linalg.norm(q, axis=(1, 2)) - jnp.sum(v**2, axis=(1, 2)))  # vis viva
+    last = PERIODS * 2 * np.pi * np.asarray(axis) ** 1.5  # Kepler's third law
+    last = np.full(1, QUICK_TIME) if quick else last
+    return un.pose(KEPLER, ROTATIONS, q, v, last, SAVE_EVERY, turn_key)
 
 
-# Compiled once each, for all models of the same features.
-drift, plain_loss = eqx.filter_jit(nx.drift), eqx.filter_jit(nx.acceleration_loss)
-training_loss = eqx.filter_jit(LOSS)
-
-
-@eqx.filter_jit
-def force_gradient(lagrangian, q, v):
-    """∂a/∂q of one particle, `(3, 3)`."""
-    return jax.jacfwd(lambda q: nx.acceleration(lagrangian, q, v, throw=False))(q)[0, :, 0]
-
-
-def stiffness(lagrangian) -> list[float]:
-    """∂a/∂q at perihelion, diagonal: what a twin feels. A network of one orbit need not know it."""
-    return np.diag(force_gradient(lagrangian, *KEPLER.initial_state())).tolist()
-
-
-def judge(model, sampler, start, truth, ts, key):
-    """Everything the table says of a model, and the series its figures show.
-
-    `start` holds the initial states and `truth` their true paths: the orbit, its twin, and orbits to
-    follow.
-    """
-    paths = follow(model, start[0], start[1], ts)
-    orbit, twin = pick(paths, 0), pick(paths, 1)
-    samples = jax.jit(sampler)(key)
-    series = {
-        "model drift": drift(ROTATIONS.noether_charge(model), orbit),
-        "true drift": drift(TRUE_CHARGE, orbit),
-        "distance": distance(orbit.q, truth[0]),
-        "twin": distance(orbit.q, twin.q),
-    }
-    others = [worst(distance(paths.q[i], truth[i])) for i in range(2, len(truth))]
-    numbers: dict[str, Any] = {name.replace(" ", "_"): worst(x) for name, x in series.items()}
-    numbers |= {
-        "loss": float(plain_loss(model, samples)),
-        "true_loss": float(plain_loss(KEPLER.lagrangian, samples)),
-        "true_training_loss": float(training_loss(KEPLER.lagrangian, samples)),
-        "true_twin": worst(distance(truth[0], truth[1])),
-        "stiffness": stiffness(model),
-        "others": others,
-    }
-    numbers["twin_ratio"] = numbers["twin"] / numbers["true_twin"]
-    return numbers, series, (orbit, twin)
-
-
-def initial_states(key):
-    """The orbit at perihelion, its twin, orbits never seen, and these turned to other planes."""
-    twin_key, orbit_key, turn_key = jax.random.split(key, 3)
-    q, v = KEPLER.initial_state()
-    nudge = TWIN * jax.random.normal(twin_key, (2, 1, 3))
-    unseen_q, unseen_v, _ = FAMILY.sampler(UNSEEN, noise=0.0)(orbit_key)
-    turns = jax.random.uniform(turn_key, (UNSEEN, 3), minval=-2.0, maxval=2.0)
-    tilted_q, tilted_v = jax.vmap(ROTATIONS.act)(turns, unseen_q, unseen_v)
-    size = 1 / (2 / jnp.linalg.norm(unseen_q, axis=(1, 2)) - jnp.sum(unseen_v**2, axis=(1, 2)))
-    qs = jnp.concatenate([q[None], q[None] + nudge[:1], unseen_q, tilted_q])
-    vs = jnp.concatenate([v[None], v[None] + nudge[1:], unseen_v, tilted_v])
-    return (qs, vs), np.asarray(size)  # size: semi-major axis, from the vis-viva equation
-
-
-def draw(folder, ts, truth, records):
-    """The paper's Figures 3, 4, 5 and 12, and one for the family."""
+def draw(folder, problem: ex.Problem, records, errors) -> None:
+    """The paper's Figures 3, 4, 5 and 12, and two for the family."""
     import matplotlib.pyplot as plt
 
-    times, ellipse = ts.value, records["ellipse"]
-    figure = plt.figure(figsize=(10, 5), layout="constrained")
-    for index, (arm, (_, _, (orbit, twin), _)) in enumerate(ellipse.items()):
-        ax = figure.add_subplot(1, 2, index + 1, projection="3d")
-        paths = {"neural Lagrangian": orbit, "perturbed twin": twin}
+    times, truth = problem.ts.value, problem.truth[0]
+    ellipse, family = records["ellipse"], records["family"]
+    names = [name for name in MODELS if name in ellipse]
+    figure = plt.figure(figsize=(5 * len(names), 5), layout="constrained")
+    for index, name in enumerate(names):
+        ax = figure.add_subplot(1, len(names), index + 1, projection="3d")
+        paths = {"model": ellipse[name].orbit, "perturbed twin": ellipse[name].twin}
         nx.plot.plot_orbits(paths, reference=truth[0][:160:2], axes=(0, 1, 2), limit=6.0, ax=ax)
-        ax.set(title=f"symmetry: {arm}", zlim=(-1, 1), xlim=(-6, 2), ylim=(-4, 4))
-    save_figure(figure, folder, "figure03_trajectories")
+        ax.set(title=ex.titled(name), zlim=(-1, 1), xlim=(-6, 2), ylim=(-4, 4))
+        ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
+    ex.save_figure(figure, folder, "figure03_trajectories")
 
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    for ax, (arm, (_, series, _, _)) in zip(axes, ellipse.items(), strict=True):
-        drifts = {"of the model": series["model drift"], "true": series["true drift"]}
-        nx.plot.plot_series(times, drifts, ylabel="drift of angular momentum (1)", ax=ax)
-        ax.set(title=f"symmetry: {arm}", ylim=(1e-8, 10))
-    save_figure(figure, folder, "figure04_angular_momentum")
+    figure, axes = plt.subplots(1, len(names), sharey=True, layout="constrained",
+                                figsize=(4.5 * len(names), 4))  # fmt: skip
+    for ax, name in zip(axes, names, strict=True):
+        series = ellipse[name].series
+        drifts = {"true": series["true drift L"]}
+        if "model drift L" in series:
+            drifts |= {"of the model": series["model drift L"]}
+        label = "drift of angular momentum (1)" if ax is axes[0] else ""
+        nx.plot.plot_series(times, drifts, xlabel="time (1)", ylabel=label, ax=ax)
+        ax.set(title=ex.titled(name), ylim=(1e-8, 10))
+    ex.save_figure(figure, folder, "figure04_angular_momentum")
 
-    for name, (experiment, title) in {
-        "figure05_twins": ("ellipse", "trained on one ellipse"),
-        "family_twins": ("family", "trained on a family of orbits"),
-    }.items():
-        twins = {"true system": distance(truth[0], truth[1])}
-        twins |= {f"symmetry: {arm}": r[1]["twin"] for arm, r in records[experiment].items()}
-        ax = nx.plot.plot_series(times, twins, ylabel="distance between perturbed twins (length)")
+    for file, record, title in (
+        ("figure05_twins", ellipse, "trained on one ellipse"),
+        ("family_twins", family, "trained on a family of orbits"),
+    ):
+        twins = {"true system": ex.distance(*truth)}
+        twins |= {ex.titled(name): record[name].series["twin"] for name in names if name in record}
+        ylabel = "distance between perturbed twins (length)"
+        ax = nx.plot.plot_series(times, twins, xlabel="time (1)", ylabel=ylabel)
         ax.set(title=title, ylim=(1e-4, 30))
-        save_figure(ax.figure, folder, name)
+        ex.save_figure(ax.figure, folder, file)
 
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
-    for ax, (name, record) in zip(axes, records.items(), strict=True):
-        losses = {f"symmetry: {arm}": r[3].loss for arm, r in record.items()}
-        bound = {"true law's own loss": record["rotations"][0]["true_training_loss"]}
-        nx.plot.plot_loss(losses, bounds=bound, ax=ax).set(title=f"trained on: {name}")
-    save_figure(figure, folder, "figure12_loss")
+    for ax, (title, record) in zip(axes, records.items(), strict=True):
+        ex.losses(record, [name for name in names if name in record], ax)
+        ax.set(title=f"trained on: {title}", ylabel="training loss (1)")
+    ex.save_figure(figure, folder, "figure12_loss")
+
+    orbits, unseen = errors
+    ex.save_figure(un.draw(orbits, unseen), folder, "family_unseen")
 
 
-def main():
+def main() -> None:
     options = parse_arguments(
         "Learn Kepler's problem with and without its symmetry.",
         steps=30_000,
-        quick_steps=200,
+        quick_steps=100,
         out="results/kepler",
     )
-    ts = Times(8.0 if options.quick else FINAL_TIME, SAVE_EVERY)
-    keys = jax.random.split(jax.random.key(options.seed), 4)
-    start, size = initial_states(keys[0])
+    quick = options.quick
+    ts = ex.Times(QUICK_TIME if quick else FINAL_TIME, SAVE_EVERY)
+    problem_key, family_key, unseen_key, key = jax.random.split(jax.random.key(options.seed), 4)
+    samplers = {"ellipse": KEPLER.sampler(), "family": FAMILY.sampler()}
     with section("the true motion"):
-        truth, _ = exact(KEPLER.lagrangian, start, ts)
-    samplers = {"ellipse": KEPLER.sampler, "family": FAMILY.sampler}
-    records: dict[str, dict] = {}
-    for (experiment, sampler), key in zip(samplers.items(), keys[1:], strict=False):
-        records[experiment] = {}
-        for arm in ARMS:
-            with section(f"{experiment}: symmetry {arm}"):
-                model, history = train(arm, sampler(), options.steps, key)
-                judged = judge(model, sampler(16_384), start, truth, ts, keys[3])
-            records[experiment][arm] = (*judged, history)
+        problem = ex.pose(KEPLER, CHARGES, ts, samplers["ellipse"], problem_key)
+        unseen = orbits_never_seen(unseen_key, quick)
+        problems = {"ellipse": problem}
+        family_samples = ex.observe(samplers["family"], family_key)
+        problems["family"] = problem._replace(samples=family_samples)
+        true = {name: ex.judge(KEPLER.lagrangian, problem) for name, problem in problems.items()}
+        errors = {TRUE_LAW: un.judge(KEPLER.lagrangian, unseen)}
+    records: dict[str, dict] = {name: {TRUE_LAW: record} for name, record in true.items()}
+    settings: Any = dict(steps=options.steps, key=key, loss=models.relative_loss)
+    settings["optimizer"] = models.adam(1e-2, options.steps)
+    for data, sampler in samplers.items():
+        for name in QUICK if quick else MODELS:
+            with section(f"{data}: {ex.titled(name)}"):
+                samples = problems[data].samples
+                model, history = models.train(MODELS[name], samples, sampler, **settings)
+                records[data][name] = ex.judge(model, problems[data], history)
+                if data == "family":
+                    errors[name] = un.judge(model, unseen)
 
-    print("\n(i) trained on one noisy ellipse; maxima over time, the paper's figure beside ours")
-    names = ("model_drift", "true_drift", "distance", "twin", "loss")
-    rows = []
-    for arm, (numbers, *_) in records["ellipse"].items():
-        rows.append([f"{arm}, paper", *(PAPER[arm][name] for name in names)])
-        rows.append([f"{arm}, ours", *(numbers[name] for name in names)])
-    true = records["ellipse"]["rotations"][0]
-    rows.append(["true system", 0.0, 0.0, 0.0, true["true_twin"], true["true_loss"]])
-    print_table(["symmetry", *(name.replace("_", " ") for name in names)], rows)
-
-    print("\n(ii) trained on orbits in one plane; errors of unseen orbits relative to their size")
-    rows = []
-    for arm, (numbers, *_) in records["family"].items():
-        errors = np.array(numbers.pop("others")) / np.tile(size, 2)
-        numbers["unseen_in_plane"] = float(np.median(errors[:UNSEEN]))
-        numbers["unseen_tilted"] = float(np.median(errors[UNSEEN:]))
-        names = ("twin_ratio", "distance", "unseen_in_plane", "unseen_tilted")
-        diagonal = ", ".join(f"{x:.2f}" for x in numbers["stiffness"])
-        rows.append([arm, *(numbers[name] for name in names), numbers["loss"], diagonal])
-    diagonal = ", ".join(f"{x:.2f}" for x in stiffness(KEPLER.lagrangian))
-    true = records["family"]["rotations"][0]
-    rows.append(["true system", 1.0, 0.0, 0.0, 0.0, true["true_loss"], diagonal])
-    header = ["symmetry", "twin / true twin", "distance", "unseen", "tilted", "loss", "∂a/∂q"]
-    print_table(header, rows)
-
-    draw(options.out, ts, truth, records)
     tables = {
-        experiment: {
-            arm: numbers | {"seconds": history.seconds, "skipped": history.skipped}
-            for arm, (numbers, _, _, history) in record.items()
-        }
-        for experiment, record in records.items()
+        data: {name: ex.tabulate(x, problems[data], ts.last) for name, x in record.items()}
+        for data, record in records.items()
     }
-    settings = {"steps": options.steps, "seed": options.seed, "final_time": ts.last}
-    write_results(options.out, {"settings": settings, "paper": PAPER, **tables})
+    print("\n(i) trained on one noisy ellipse; maxima over time, the paper's figure beside ours")
+    ex.compare(COLUMNS, tables["ellipse"], PAPER)
+    print(f"\n(ii) trained on orbits in one plane; errors over {PERIODS} periods of unseen orbits,")
+    print("relative to their size, in that plane and moved to others; ∂a/∂q at perihelion, which")
+    print("a twin feels and a network of one orbit need not know")
+    rows = []
+    for name, numbers in tables["family"].items():
+        numbers |= errors[name].numbers
+        diagonal = ", ".join(f"{x:.2f}" for x in numbers["force_gradient"])
+        rows.append([name, *(numbers[column] for column in FAMILY_COLUMNS), diagonal])
+    print_table(["model", *(x.replace("_", " ") for x in FAMILY_COLUMNS), "∂a/∂q"], rows)
+    draw(options.out, problem, records, (errors, unseen))
+    record = {"steps": options.steps, "seed": options.seed, "final_time": ts.last}
+    write_results(options.out, {"settings": record, "paper": {"ellipse": PAPER}, **tables})
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from _common import parse_arguments, print_table, section, write_results
-from _experiment import AccelerationNetwork
+from _models import AccelerationNetwork
 from numpy.polynomial import chebyshev
 
 import noetherax as nx

@@ -6,30 +6,41 @@ reflections as well, O(4) for SO(4), a network straight to the acceleration, and
 same integrator. (With translations as well, O(4) and SO(4) are the same: three vectors remain, the
 distance and two velocities, and a determinant in R⁴ takes four.)
 
+(i)  Samples of one trajectory, as in the paper. (ii) Samples of a family, judged on trajectories
+that are not among them and on the same ones turned and shifted.
+
 Total momentum M is zero: its change is divided by the momentum of the first particle (Eq. 36).
 All models see the same data, the same number of steps and the same optimiser. That is Muon: Adam, which
 does well with both symmetries, leaves the other models far from converged.
 Run as `python examples/two_particles.py`; see `--help` for options.
 """
 
+from typing import Any
+
 import _experiment as ex
+import _models as models
+import _unseen as un
 import jax
 import jax.numpy as jnp
 from _common import parse_arguments, section, write_results
+from _models import INVARIANT_ODE, NEURAL_ODE, TRUE_LAW
 
 import noetherax as nx
 
 SYSTEM = nx.systems.TwoParticles()
 ROTATIONS, TRANSLATIONS = nx.Rotations(4), nx.Translations(4)
-ARMS = {
-    "none": nx.Trivial(4),
-    "rotations": ROTATIONS,
-    "translations": TRANSLATIONS,
-    "both": TRANSLATIONS * ROTATIONS,
-    "O(4)": nx.Orthogonal(4),  # without the determinant that rotations leave
+MODELS = {
+    "none": models.neural_lagrangian(nx.Trivial(4)),
+    "rotations": models.neural_lagrangian(ROTATIONS),
+    "translations": models.neural_lagrangian(TRANSLATIONS),
+    "both": models.neural_lagrangian(TRANSLATIONS * ROTATIONS),
+    "O(4)": models.neural_lagrangian(nx.Orthogonal(4)),  # without the determinant of rotations
+    NEURAL_ODE: models.neural_ode(nx.Trivial(4)),
+    INVARIANT_ODE: models.invariant_ode(TRANSLATIONS * ROTATIONS),
 }
-MODELS = [*ARMS, ex.NEURAL_ODE]
-QUICK = ("none", "both", ex.NEURAL_ODE)  # compiling a model takes seconds, whatever the steps
+QUICK = ("none", "both", INVARIANT_ODE)  # compiling a model takes seconds, whatever the steps
+FAMILY = ("both",), ("none", "both")  # trained on the family: in quick runs, and else
+UNSEEN = 4  # trajectories of the family that are not in the data
 PAPER_TIME, FINAL_TIME, SAVE_EVERY = 8.0, 64.0, 0.1
 
 
@@ -69,42 +80,45 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     import matplotlib.pyplot as plt
 
     times, truth = problem.ts.value, problem.truth[0]
-    titles = {arm: f"symmetry: {arm}" if arm in ARMS else arm for arm in MODELS if arm in records}
+    names = [name for name in MODELS if name in records]
     short = times <= PAPER_TIME + 1e-9
 
-    figure, axes = plt.subplots(2, 3, figsize=(12, 8), layout="constrained")
-    for ax, arm in zip(axes.flat, titles, strict=False):
-        record = records[arm]
+    figure, axes = plt.subplots(2, 4, figsize=(16, 8), layout="constrained")
+    for ax, name in zip(axes.flat, names, strict=False):
+        record = records[name]
         paths = {"model": jax.tree.map(lambda x: x[short] if jnp.ndim(x) == 3 else x, record.orbit)}
         nx.plot.plot_orbits(paths, reference=truth[0][short][::2], limit=2.5, ax=ax)
         for point, filled in enumerate(("k", "none")):
             begin, end = truth[0][0, point], truth[0][short][-1, point]
             ax.plot(*begin[:2], "k*", markersize=10, markerfacecolor=filled)
             ax.plot(*end[:2], "ko", markersize=7, markerfacecolor=filled)
-        ax.set(title=titles[arm], xlabel="x₁ (length)", ylabel="x₂ (length)")
+        ax.set(title=ex.titled(name), xlabel="x₁ (length)", ylabel="x₂ (length)")
         ax.set(xlim=(-1.8, 1.8), ylim=(-1.7, 1.1))
     ex.save_figure(figure, folder, "figure09_trajectories")
 
-    figure, axes = plt.subplots(2, 3, figsize=(13, 8), sharey=True, layout="constrained")
-    for ax, arm in zip(axes.flat, titles, strict=False):
-        series = records[arm].series
+    figure, axes = plt.subplots(2, 4, figsize=(16, 8), sharey=True, layout="constrained")
+    for ax, name in zip(axes.flat, names, strict=False):
+        series = records[name].series
         # The true ones first: a network without charges then has the same styles for them.
         drifts = {name: x for name, x in sorted(series.items(), reverse=True) if "drift" in name}
         nx.plot.plot_series(
             times, drifts, xlabel="time (1)", ylabel="drift of momenta L, M (1)", ax=ax
         )
         ax.axvline(PAPER_TIME, color="0.5", linewidth=0.8)
-        ax.set(title=titles[arm], ylim=(1e-8, 30))
+        ax.set(title=ex.titled(name), ylim=(1e-8, 30))
         ax.legend(fontsize="small", loc="lower right", ncols=2)
     ex.save_figure(figure, folder, "figure10_momenta")
 
-    groups = (("none", "rotations", "translations", "both"), ("rotations", "O(4)", ex.NEURAL_ODE))
-    groups = [[arm for arm in group if arm in records] for group in groups]
+    groups = (
+        ("none", "rotations", "translations", "both"),
+        ("both", "O(4)", NEURAL_ODE, INVARIANT_ODE),
+    )
+    groups = [[name for name in group if name in records] for group in groups]
     figure, axes = plt.subplots(2, 2, figsize=(11, 8), layout="constrained")
-    for column, arms in enumerate(groups):
+    for column, chosen in enumerate(groups):
         twins = {"true system": ex.distance(*truth)}
-        twins |= {arm: records[arm].series["twin"] for arm in arms}
-        wrong = {arm: records[arm].series["distance"] for arm in (ex.TRUE_LAW, *arms)}
+        twins |= {name: records[name].series["twin"] for name in chosen}
+        wrong = {name: records[name].series["distance"] for name in (TRUE_LAW, *chosen)}
         panels = {"between perturbed twins": twins, "to the truth": wrong}
         for ax, (title, series) in zip(axes[:, column], panels.items(), strict=True):
             nx.plot.plot_series(times, series, xlabel="time (1)", ylabel="distance (length)", ax=ax)
@@ -115,8 +129,8 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     ex.save_figure(figure, folder, "figure11_twins")
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
-    for ax, arms in zip(axes, groups, strict=True):
-        ex.losses(records, arms, ax)
+    for ax, chosen in zip(axes, groups, strict=True):
+        ex.losses(records, chosen, ax)
         ax.set_ylabel("training loss (length²)")
     ex.save_figure(figure, folder, "figure14_loss")
 
@@ -128,30 +142,48 @@ def main() -> None:
         quick_steps=50,
         out="results/two_particles",
     )
-    ts = ex.Times(10.0 if options.quick else FINAL_TIME, SAVE_EVERY)
-    problem_key, key = jax.random.split(jax.random.key(options.seed))
-    records = {}
+    quick = options.quick
+    ts = ex.Times(10.0 if quick else FINAL_TIME, SAVE_EVERY)
+    keys = jax.random.split(jax.random.key(options.seed), 6)
+    records, errors = {}, {}
     with section("the true motion"):
-        sampler = SYSTEM.sampler(samples=200 if options.quick else 10_000)
-        problem = ex.pose(SYSTEM, CHARGES, ts, sampler, problem_key)
-        records[ex.TRUE_LAW] = ex.judge(SYSTEM.lagrangian, problem)
-    for arm in QUICK if options.quick else MODELS:
-        with section(f"symmetry: {arm}" if arm in ARMS else arm):
-            model, history = ex.train(arm, ARMS, problem, sampler, options.steps, key)
-            records[arm] = ex.judge(model, problem, history)
+        sampler = SYSTEM.sampler(samples=200 if quick else 10_000)
+        problem = ex.pose(SYSTEM, CHARGES, ts, sampler, keys[0])
+        records[TRUE_LAW] = ex.judge(SYSTEM.lagrangian, problem)
+        family = nx.systems.Family(SYSTEM, 2 if quick else 32, key=keys[1])
+        family_sampler = family.sampler(samples=100 if quick else 1000)
+        family_samples = ex.observe(family_sampler, keys[2])
+        never_seen = nx.systems.Family(SYSTEM, 1 if quick else UNSEEN, key=keys[3])
+        last = ts.last if quick else PAPER_TIME
+        q, v = never_seen.initial_states()
+        unseen = un.pose(SYSTEM, SYSTEM.group, q, v, last, SAVE_EVERY, keys[4])
+        errors[TRUE_LAW] = un.judge(SYSTEM.lagrangian, unseen)
+    settings: Any = dict(steps=options.steps, key=keys[5])
+    for name in QUICK if quick else MODELS:
+        with section(ex.titled(name)):
+            model, history = models.train(MODELS[name], problem.samples, sampler, **settings)
+            records[name] = ex.judge(model, problem, history)
+    for name in FAMILY[not quick]:
+        with section(f"family: {ex.titled(name)}"):
+            model, _ = models.train(MODELS[name], family_samples, family_sampler, **settings)
+            errors[name] = un.judge(model, unseen)
 
     tables = {}
-    for last in (PAPER_TIME, ts.last):
-        print(f"\ntrained on one noisy trajectory; maxima over time up to T = {last:g}")
-        numbers = {arm: ex.tabulate(record, problem, last) for arm, record in records.items()}
-        paper = PAPER if last == PAPER_TIME else {}
+    for end in (PAPER_TIME, ts.last):
+        print(f"\n(i) trained on one noisy trajectory; maxima over time up to T = {end:g}")
+        numbers = {name: ex.tabulate(record, problem, end) for name, record in records.items()}
+        paper = PAPER if end == PAPER_TIME else {}
         ex.compare(DRIFTS, numbers, paper)
         print()
         ex.compare(OTHERS, numbers, paper)
-        tables[f"T = {last:g}"] = numbers
+        tables[f"T = {end:g}"] = numbers
+    tables["family"] = {name: record.numbers for name, record in errors.items()}
+    print(f"\n(ii) trained on a family of trajectories; errors up to {last:g}, relative to size")
+    ex.compare(un.COLUMNS, tables["family"])
     draw(options.out, problem, records)
-    settings = {"steps": options.steps, "seed": options.seed, "final_time": ts.last}
-    write_results(options.out, {"settings": settings, "paper": {"T = 8": PAPER}, **tables})
+    ex.save_figure(un.draw(errors, unseen), options.out, "family_unseen")
+    record = {"steps": options.steps, "seed": options.seed, "final_time": ts.last}
+    write_results(options.out, {"settings": record, "paper": {"T = 8": PAPER}, **tables})
 
 
 if __name__ == "__main__":

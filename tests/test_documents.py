@@ -23,9 +23,10 @@ def code_of(text: str) -> str:
 
 
 def run(*command: str, cwd: Path) -> str:
-    """Runs a program as a user would, without the settings of the tests."""
+    """Runs a program as a user would, without the settings of the tests but the one that compiles
+    quickly."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
-    environment |= {"MPLBACKEND": "Agg"}
+    environment |= {"MPLBACKEND": "Agg", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )

@@ -82,7 +82,7 @@ def march(solver, lagrangian, q, v, h, steps, charge=None):
 
     start = (0, y, solver.init(term, zero, h, y, None), jnp.array(True), zero)
     count, y, _, okay, worst = jax.lax.while_loop(lambda c: (c[0] < steps) & c[3], body, start)
-    return y[:2], okay, worst, count
+    return y[:2], okay, worst, count - ~okay
 
 
 @pytest.mark.parametrize("order", SOLVERS)
@@ -98,16 +98,21 @@ def test_the_order_is_the_nominal_one(order):
     assert order - 0.2 < np.log2(errors[0] / errors[1]) < order + 1.5
 
 
-def charge_changes(solver, name, points, steps=100):
-    """Largest change of a charge in one of `steps` steps from four random states, random weights."""
+REGULAR_STEPS, STARTS = 100, 32
+
+
+def charge_changes(solver, name, points, steps):
+    """Largest change of a charge in a step, over Σ|p||ξ|, from random states and with random weights,
+    and how many steps that was. A start ends where the motion does: random weights lead sooner or
+    later into a singular mass matrix, groups that are not compact into infinity."""
     group = helpers.GROUPS[name]()
     lagrangian = helpers.neural(group, points)
     charge = group.noether_charge(lagrangian)
-    q, v = np.random.default_rng(1).normal(size=(2, 4, points, group.space))
+    q, v = np.random.default_rng(1).normal(size=(2, STARTS, points, group.space))
     _, _, worst, count = eqx.filter_vmap(
         lambda q, v: march(solver, lagrangian, q, v, jnp.asarray(0.01), steps, charge)
     )(jnp.asarray(q), jnp.asarray(v))
-    return np.asarray(worst), np.asarray(count)
+    return float(np.max(worst)), int(np.sum(count))
 
 
 AFFINE = [name for name in helpers.GROUPS if name != "Trivial(2)"]
@@ -116,10 +121,9 @@ A_FEW = ["Rotations(3)", "Cylindrical", "Lorentz()"]
 
 @pytest.mark.parametrize("name", A_FEW)
 def test_charges_are_kept_in_every_step(name):
-    worst, count = charge_changes(SOLVERS[2], name, points=1)
-    # Random weights may lead into a singular mass matrix, where the motion itself ends.
-    assert np.any(count == 100)
-    assert np.all(worst < STEP_ROUNDING)
+    worst, count = charge_changes(SOLVERS[2], name, points=1, steps=REGULAR_STEPS)
+    assert count > 10 * REGULAR_STEPS
+    assert worst < STEP_ROUNDING
 
 
 @pytest.mark.slow
@@ -128,9 +132,9 @@ def test_charges_are_kept_in_every_step(name):
 def test_charges_of_every_affine_group_are_kept_in_every_step(name, order, points):
     if name in helpers.SINGULAR_ON_ONE_POINT:
         points = 2  # on one point there is no motion
-    worst, count = charge_changes(SOLVERS[order], name, points)
-    assert np.sum(count) > 10  # four starts, some of them close to a singular mass matrix
-    assert np.all(worst < STEP_ROUNDING)
+    worst, count = charge_changes(SOLVERS[order], name, points, steps=REGULAR_STEPS)
+    assert count >= REGULAR_STEPS
+    assert worst < STEP_ROUNDING
 
 
 def confined(points):

@@ -25,6 +25,7 @@ from .features import (
     Standardisation,
     StateVectors,
     TensorContractions,
+    feature_names,
 )
 from .groups import (
     AffineGroup,
@@ -117,6 +118,7 @@ __all__ = [
     "drift",
     "energy",
     "euler_lagrange_terms",
+    "feature_names",
     "fit",
     "lift",
     "load",

@@ -5,6 +5,7 @@ from ._concatenation import Concatenation
 from ._contractions import TensorContractions, contract
 from ._coordinates import Coordinates
 from ._determinants import Determinants
+from ._names import feature_names
 from ._scalar_products import ScalarProducts
 from ._standardisation import Standardisation
 from ._vectors import StateVectors
@@ -19,4 +20,5 @@ __all__ = [
     "StateVectors",
     "TensorContractions",
     "contract",
+    "feature_names",
 ]

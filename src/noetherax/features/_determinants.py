@@ -32,6 +32,11 @@ class Determinants(InvariantFeatures):
     def num_features(self) -> int:
         return math.comb(self.vectors.num_vectors, self.vectors.dim)
 
+    @property
+    def subsets(self) -> list[tuple[int, ...]]:
+        """The vectors of each determinant, in the order of the features."""
+        return list(itertools.combinations(range(self.vectors.num_vectors), self.vectors.dim))
+
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
         count, dim = x.shape

@@ -59,7 +59,7 @@ class StateVectors(eqx.Module):
         return len(self.axes) + self.homogeneous
 
     def labels(self) -> tuple[str, ...]:
-        """Names of the vectors, `q1`, `q1-q2`, `v1`, …, for tables and diagrams."""
+        """Names of the vectors, `q1`, `(q1-q2)`, `v1`, …, with their axes if those are not all."""
         n = self.points
         names = [f"q{i}" for i in range(1, n + 1)] if not self.relative else []
         if self.relative:
@@ -69,6 +69,8 @@ class StateVectors(eqx.Module):
             names += [f"q{n}"]
         if n == 1:
             names = [name.replace("1", "") for name in names]
+        if self.axes != tuple(range(self.space)):
+            names = [f"{name}[{', '.join(map(str, self.axes))}]" for name in names]
         return tuple(names)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "vectors dim"]:

@@ -1,7 +1,7 @@
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -110,15 +110,15 @@ def fit(
     setup_key, run_key = jax.random.split(key)
     if callable(observations):
         draw, data = observations, None
-        sample = jax.jit(jax.vmap(observations))(jax.random.split(setup_key, 1))
-        batch = jax.tree.map(lambda x: x[0], sample)
+        drawn = _first_batches(observations, setup_key)
+        batch = jax.tree.map(lambda x: x[0], drawn)
         check_observations(batch) if loss is acceleration_loss else check_batch(batch)
     else:
         data = check_observations(observations)
-        draw = None
+        draw, drawn = None, tuple(x[None] for x in data)
         batch = jax.tree.map(lambda x: x[:batch_size], data)
     if standardise and needs_standardisation(lagrangian):
-        lagrangian = standardise_model(lagrangian, *_states(data, draw, batch, setup_key))
+        lagrangian = standardise_model(lagrangian, *_states(drawn))
     mask = trainable_leaves(lagrangian)
     if trainable is not None:
         mask = jax.tree.map(
@@ -129,9 +129,9 @@ def fit(
     parameters, constants = eqx.partition(lagrangian, mask)
     check_model(lagrangian, parameters, loss, batch)
 
-    optimizer = default_optimizer(steps) if optimizer is None else optimizer
+    optimizer = _default(steps) if optimizer is None else optimizer
     if max_norm is not None:
-        optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
+        optimizer = _clipped(optimizer, max_norm)
     promotion = jax.config.values["jax_numpy_dtype_promotion"]
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
         moments = optimizer.init(parameters)
@@ -167,6 +167,15 @@ def fit(
         raise RuntimeError(_diagnosis(lagrangian, batch, done))
     history = np.concatenate(losses) if losses else np.zeros(0)
     return trained, History(history, skipped, seconds, compile_seconds, interrupted)
+
+
+# One object for equal arguments: another fit of the same kind of model then compiles nothing.
+_default = lru_cache(default_optimizer)
+
+
+@lru_cache
+def _clipped(optimizer, max_norm: float):
+    return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
 
 
 @eqx.filter_jit
@@ -206,20 +215,29 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, promotion, state: _State, l
     return jax.lax.fori_loop(0, length, step, (state, losses))
 
 
-def _states(data, draw, batch, key):
-    """The states that set the standardisation: all the data, or a few thousand fresh samples."""
-    if data is not None:
-        return data[0], data[1]
-    first = batch[:2] if isinstance(batch, tuple | list) else ()
-    if len(first) != 2 or any(np.ndim(x) != 3 for x in first):
+def _first_batches(draw, key):
+    """Enough fresh batches for the standardisation, stacked."""
+    shapes = jax.tree.leaves(jax.eval_shape(draw, key))
+    size = shapes[0].shape[0] if shapes and shapes[0].shape else 1
+    return _draw(draw, jax.random.split(key, max(1, STANDARDISATION_SAMPLES // max(1, size))))
+
+
+@eqx.filter_jit
+def _draw(draw, keys):
+    return jax.vmap(draw)(keys)
+
+
+def _states(drawn):
+    """The states that set the standardisation, from stacked batches."""
+    states = drawn[:2] if isinstance(drawn, tuple | list) else ()
+    if len(states) != 2 or any(np.ndim(x) != 4 for x in states):
+        batch = jax.tree.map(lambda x: x[0], drawn)
         raise TypeError(
             "To standardise the features, fit takes q and v, each of shape (samples, points, space), "
             f"as the first two members of a batch, but the batch is {eqx.tree_pformat(batch)}. Pass "
             "standardise=False, and call noetherax.standardise(lagrangian, q, v) before."
         )
-    draws = max(1, STANDARDISATION_SAMPLES // max(1, len(first[0])))
-    batches = jax.jit(jax.vmap(draw))(jax.random.split(key, draws))
-    return tuple(x.reshape(-1, *x.shape[2:]) for x in batches[:2])
+    return tuple(x.reshape(-1, *x.shape[2:]) for x in states)
 
 
 def _recent(losses: list[np.ndarray]) -> float:
