@@ -3,7 +3,7 @@
 Kepler's orbit learned with rotations declared, and two particles with rotations and translations, both
 trained in float32 and then taken to float64. Rollouts to a long time with RK4, Tsit5, Dopri8 and the
 variational solvers: drift of the model's charges and of its energy, and the time it took as a ratio to
-RK4's. Beside it: random weights, steps, float32, and states in between steps.
+RK4's. Beside it: random weights, several steps, float32, and states in between steps.
 
     python benchmarks/exact_where.py --out results/benchmarks
 """
@@ -71,6 +71,43 @@ def measure(model, system, solver, dt, final_time, scale=None, every=10.0) -> di
     }
 
 
+def rate_of_change(group, points: int, states: int = 256) -> float:
+    """|dI/dt| along its own motion over Σ|p||v|, a median over states, of a network with random
+    weights whose features are invariant under `group`: of its angular momentum."""
+    features = group.invariant_features(points)
+    model = nx.NeuralLagrangian(features, key=jax.random.key(1), dtype=jnp.float64)
+    charge = nx.Rotations(group.space).noether_charge(model)
+
+    @jax.jit
+    @jax.vmap
+    def rate(q, v):
+        a = nx.acceleration(model, q, v, throw=False)
+        _, change = jax.jvp(charge, (q, v), (v, a))
+        return jnp.linalg.norm(change) / jnp.sum(jnp.abs(nx.momentum(model, q, v)) * jnp.abs(v))
+
+    return float(np.median(rate(*np.random.default_rng(0).normal(size=(2, states, points, 3)))))
+
+
+def between_steps(model, system) -> dict[str, float]:
+    """Drift of the charge at the steps of a solver, and at times in between."""
+    q, v = system.initial_state()
+    state = (q, nx.momentum(model, q, v))
+    drifts = {}
+    for name, ts in (("steps", np.linspace(0, 64, 65)), ("between", np.linspace(0.05, 63.95, 64))):
+        solution = diffrax.diffeqsolve(
+            nx.LagrangianTerm(model), nx.VariationalGauss6(), 0.0, 64.0, 0.1, state,
+            saveat=diffrax.SaveAt(ts=jnp.asarray(ts)),
+        )  # fmt: skip
+        assert solution.ys is not None
+        charge = nx.Rotations(q.shape[1]).noether_charge(model)
+        assert isinstance(charge, nx.MomentumMap)  # of affine groups: a function of (q, p)
+        values = jax.vmap(charge.at_momentum)(*solution.ys, jnp.asarray(ts))
+        start = charge.at_momentum(*state, 0.0)
+        change = jnp.linalg.norm(values - start, axis=-1)
+        drifts[name] = float(jnp.max(change) / jnp.linalg.norm(start))
+    return drifts
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
@@ -101,7 +138,15 @@ def main():
         row = measure(single, system, nx.RK4(), 0.01, 128.0, every=1.0)
         rows["float32, RK4 to 128"] = row
         print(f"  to t = 128, RK4, h = 0.01, float32: charge {row['charge']:.1e}", flush=True)
+        rows["between steps"] = between_steps(model, system)
+        print(f"  at and between steps of VariationalGauss6: {rows['between steps']}", flush=True)
         results[name] = rows
+    results["random weights"] = {
+        "features of rotations": rate_of_change(nx.Rotations(3), 2),
+        "plain network": rate_of_change(nx.Trivial(3), 2),
+    }
+    print(f"\nrandom weights, |dI/dt| over its scale: {results['random weights']}")
+    results["device"], results["jax"] = str(jax.devices()[0]), jax.__version__
     path = options.out / "exact_where.json"
     path.write_text(json.dumps(results, indent=2) + "\n")
     print(f"written to {path}")

@@ -1,5 +1,6 @@
-"""MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site, and
-`{{ derived table }}` the table of what is derived for every group.
+"""MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site;
+`{{ derived table }}` the table of what is derived for every group; `{{ exact where table }}`,
+`{{ solvers table }}` and `{{ exact where: NAME / NAME }}` what the benchmarks measured.
 
 The README's links start at the repository's root. On the site those into `docs/` lose that
 prefix; those to any other file of the repository have no page and become plain text.
@@ -10,6 +11,7 @@ import sys
 from pathlib import Path
 
 _README = Path(__file__).parent.parent / "README.md"
+_MEASURED = re.compile(r"\{\{ exact where: ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -26,9 +28,14 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     """Put README and table where a page asks for them."""
     if "{{ README }}" in markdown:
         markdown = markdown.replace("{{ README }}", _LINK.sub(_relink, _README.read_text("utf-8")))
+    sys.path.insert(0, str(Path(__file__).parent))
     if "{{ derived table }}" in markdown:
-        sys.path.insert(0, str(Path(__file__).parent))
         from _derived import derived_table
 
         markdown = markdown.replace("{{ derived table }}", derived_table())
-    return markdown
+    from _measured import exact_where, exact_where_table, solvers_table
+
+    for name, table in {"exact where": exact_where_table, "solvers": solvers_table}.items():
+        if f"{{{{ {name} table }}}}" in markdown:
+            markdown = markdown.replace(f"{{{{ {name} table }}}}", table())
+    return _MEASURED.sub(lambda match: exact_where(*match[1].split(" / ")), markdown)

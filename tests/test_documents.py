@@ -61,6 +61,8 @@ EXAMPLES = {
     "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_twins.png"],
     "mercury.py": ["mercury.png"],
     "schwarzschild.py": ["figure06_trajectories.png", "figure08_twins.png", "figure13_loss.png"],
+    "invariant_layers.py": ["figure01_model.png", "figure02_layers.png"],
+    "noise_and_data.py": ["noise_and_data.png"],
     "two_particles.py": ["figure09_trajectories.png", "figure11_twins.png", "figure14_loss.png"],
     "positions_only.py": ["positions_only.png"],
 }
@@ -89,13 +91,14 @@ def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
     for seed, distance in enumerate([0.25, None, 0.125]):  # null: not finite
         folder = tmp_path / "kepler" / f"seed{seed}"
         folder.mkdir(parents=True)
-        results = {"settings": {"steps": 1}, "paper": {"rotations": {"distance": 0.074}}}
+        paper = {"ellipse": {"rotations": {"distance": 0.074}}}
+        results = {"settings": {"steps": 1}, "paper": paper}
         results["ellipse"] = {"rotations": numbers | {"distance": distance}}
         (folder / "results.json").write_text(json.dumps(results))
     command = [sys.executable, script, "--quick", "--out", str(tmp_path), "--only", "kepler"]
     output = run(*command, "--seeds", "0", "1", "2", cwd=tmp_path)
     assert output.count("finished before") == 3
-    page = (tmp_path / "results.md").read_text()
+    page = (tmp_path / "index.md").read_text()
     assert "| distance | 0.25 (0.125 – diverges) |" in page
     assert "*0.074*" in page
     assert json.loads((tmp_path / "results.json").read_text())["seconds"] == {}

@@ -1,0 +1,47 @@
+"""Tables of measurements, from the files that the benchmarks wrote: `docs/results/benchmarks/*.json`."""
+
+import json
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "results" / "benchmarks"
+
+
+def exact_where_table() -> str:
+    """Drifts of learned networks over a long time, by system and solver."""
+    results = _read("exact_where")
+    time = f"{results['final_time']:g}"
+    lines = [
+        f"| learned network, to t = {time} | solver | drift of L | drift of the energy | time / RK4 |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for system in ("Kepler", "two particles"):
+        for solver, row in results[system].items():
+            if "ratio" in row:
+                cells = f"{row['charge']:.1e} | {row['energy']:.1e} | {row['ratio']:.2f}"
+                lines.append(f"| {system} | {solver} | {cells} |")
+    return "\n".join(lines)
+
+
+def exact_where(*path: str) -> str:
+    """One number of that file."""
+    value = _read("exact_where")
+    for name in path:
+        value = value[name]
+    return f"{value:.1e}"
+
+
+def solvers_table() -> str:
+    """What equal accuracy and an equal drift cost, as ratios to RK4 at the paper's step."""
+    results = _read("solvers")
+    lines = [
+        "| solver | setting | error | drift of L | time |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for row in results["rows"]:
+        cells = f"{row['setting']:g} | {row['error']:.1e} | {row['drift']:.1e} | {row['time']:.2f}"
+        lines.append(f"| {row['method']} | {cells} |")
+    return "\n".join(lines)
+
+
+def _read(name: str) -> dict:
+    return json.loads((FOLDER / f"{name}.json").read_text())
