@@ -101,7 +101,7 @@ def between_steps(model, system) -> dict[str, float]:
         assert solution.ys is not None
         charge = nx.Rotations(q.shape[1]).noether_charge(model)
         assert isinstance(charge, nx.MomentumMap)  # of affine groups: a function of (q, p)
-        values = jax.vmap(charge.at_momentum)(*solution.ys, jnp.asarray(ts))
+        values = jax.vmap(charge.at_momentum)(solution.ys[0], solution.ys[1], jnp.asarray(ts))
         start = charge.at_momentum(*state, 0.0)
         change = jnp.linalg.norm(values - start, axis=-1)
         drifts[name] = float(jnp.max(change) / jnp.linalg.norm(start))

@@ -1,4 +1,4 @@
-"""Tables of measurements, from the files that the benchmarks wrote: `docs/results/benchmarks/*.json`."""
+"""Tables of what the benchmarks measured, from `docs/results/benchmarks/*.json`."""
 
 import json
 from pathlib import Path

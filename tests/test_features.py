@@ -55,6 +55,48 @@ def test_feature_laws(name, points):
     testing.check_features(features_of(name, points), group, points=points)
 
 
+@pytest.mark.parametrize(
+    ("name", "points", "some"),
+    [
+        ("Rotations(3)", 1, {"q·v"}),
+        ("Rotations(4)", 2, {"q1·v2", "det(q1, q2, v1, v2)"}),
+        ("Translations(4) * Rotations(4)", 2, {"(q1-q2)·v1"}),
+        ("spatial rotations * time translation", 1, {"q[0, 1, 2]·v[0, 1, 2]", "v[3]"}),
+        ("Rotations(4, axes=(3, 1))", 1, {"q[0]", "v[2]"}),
+        ("Translations(3)", 2, {"(q1-q2)[2]", "v2[0]"}),
+    ],
+)
+def test_names_say_what_the_values_are(name, points, some):
+    """Every name, read as a formula, has the value of its feature."""
+    group = helpers.GROUPS[name]()
+    features = group.invariant_features(points)
+    names = nx.feature_names(features)
+    assert some <= set(names)
+    assert len(names) == len(set(names)) == features.num_features
+
+    class Vector(np.ndarray):  # `q1[0, 2]` are components
+        def __getitem__(self, axes):
+            return np.asarray(self)[list(axes) if isinstance(axes, tuple) else axes]
+
+    q, v = np.random.default_rng(0).normal(size=(2, points, group.space))
+    numbers = range(1, points + 1) if points > 1 else [""]
+    vectors = {f"q{i}": x.view(Vector) for i, x in zip(numbers, q, strict=True)}
+    vectors |= {f"v{i}": x.view(Vector) for i, x in zip(numbers, v, strict=True)}
+    vectors["det"] = lambda *columns: np.linalg.det(np.array(columns))
+    values = [eval(each.replace("·", "@"), vectors) for each in names]
+    assert np.allclose(features(q, v), values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("points", [1, 2])
+@pytest.mark.parametrize(
+    "name", ["Lorentz()", "oblique translation", "binary cubics", "Poincare(3)"]
+)
+def test_other_features_have_as_many_names(name, points):
+    features = features_of(name, points)
+    names = nx.feature_names(features)
+    assert len(set(names)) == features.num_features
+
+
 def test_one_particle_has_the_papers_features_in_order():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
     expected = [np.sum(q * q), np.sum(q * v), np.sum(v * v)]

@@ -1,4 +1,5 @@
 import diffrax
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -44,3 +45,19 @@ def test_orbits_in_space_and_losses():
     ax = nx.plot.plot_loss({"model": np.ones(1000)}, bounds={"true law": 2e-6})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["model", "true law (2e-06)"]
+
+
+def test_layers_are_those_of_the_model():
+    features = nx.Rotations(3).invariant_features(1)
+    model = nx.NeuralLagrangian(features, width=7, depth=2, key=jax.random.key(0))
+    ax = nx.plot.plot_layers(model, title="rotations")
+    texts = [text.get_text() for text in ax.texts]
+    assert "q·q\nq·v\nv·v" in texts
+    assert {"3 → 7\nwith bias\nsoftplus", "7 → 7\nwith bias\nsoftplus", "7 → 1\nno bias"} <= set(
+        texts
+    )
+    many = nx.NeuralLagrangian(nx.Trivial(4).invariant_features(4), key=jax.random.key(0))
+    (listed,) = (text for text in map(lambda x: x.get_text(), nx.plot.plot_layers(many).texts)
+                 if text.startswith("q1[0]"))  # fmt: skip
+    assert listed.count("\n") == 15
+    assert listed.endswith("⋮\nv4[3]")

@@ -34,6 +34,23 @@ def test_training_from_arrays_lowers_the_error():
     assert not history.interrupted
 
 
+def test_the_same_settings_compile_once():
+    compiled = []
+    observe = jax.monitoring.register_event_duration_secs_listener
+    observe(lambda event, *_, **__: compiled.append(event) if "backend_compile" in event else None)
+    try:
+        for steps, seed, again in ((20, 0, False), (20, 1, True), (30, 1, False)):
+            compiled.clear()
+            fresh = nx.NeuralLagrangian(
+                nx.Rotations(3).invariant_features(1), width=16, dtype=jnp.float64,
+                key=jax.random.key(seed),
+            )  # fmt: skip
+            nx.fit(fresh, observations(seed=seed), steps=steps, progress=False, key=KEY)
+            assert (len(compiled) == 0) == again  # the schedule depends on the number of steps
+    finally:
+        jax.monitoring.clear_event_listeners()
+
+
 def test_training_from_a_sampler():
     sampler = nx.systems.Kepler().sampler(batch_size=64)
     _, history = nx.fit(model(), sampler, steps=300, **SMALL)
