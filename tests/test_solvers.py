@@ -82,7 +82,7 @@ def march(solver, lagrangian, q, v, h, steps, charge=None):
 
     start = (0, y, solver.init(term, zero, h, y, None), jnp.array(True), zero)
     count, y, _, okay, worst = jax.lax.while_loop(lambda c: (c[0] < steps) & c[3], body, start)
-    return y[:2], okay, worst, count - ~okay
+    return y[:2], okay, worst, jnp.where(okay, count, count - 1)
 
 
 @pytest.mark.parametrize("order", SOLVERS)
