@@ -48,6 +48,7 @@ from .groups import (
 from .lagrangians import AveragedLagrangian, Lagrangian, LagrangianSum, NeuralLagrangian
 from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
+    Checkpoints,
     History,
     Observations,
     Windows,
@@ -74,6 +75,7 @@ __all__ = [
     "AffineProduct",
     "AveragedLagrangian",
     "AxialRotations",
+    "Checkpoints",
     "Concatenation",
     "Coordinates",
     "Determinants",

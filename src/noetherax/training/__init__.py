@@ -1,5 +1,6 @@
 """Learning a Lagrangian from data: losses, the training loop, and files."""
 
+from ._checkpoints import Checkpoints
 from ._discrete_loss import discrete_euler_lagrange_loss
 from ._files import load, load_metadata, save
 from ._fit import History, fit
@@ -10,6 +11,7 @@ from ._trajectory_loss import trajectory_loss
 from ._windows import Windows
 
 __all__ = [
+    "Checkpoints",
     "History",
     "Observations",
     "Windows",

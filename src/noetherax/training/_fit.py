@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
 from ..dynamics import euler_lagrange_terms
+from ._checkpoints import Checkpoints, fingerprint, record, restore
 from ._checks import check_batch, check_count, check_model, check_observations
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
@@ -33,7 +34,8 @@ class History(NamedTuple):
     - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
         not of the average that is returned.
     - `skipped`: number of updates left out because they were not finite.
-    - `seconds`: wall time, of which `compile_seconds` before the first step.
+    - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
+        earlier parts of the run included.
     - `interrupted`: whether the run was stopped by Ctrl-C.
     """
 
@@ -65,6 +67,7 @@ def fit(
     averaging: float = 0.1,
     standardise: bool = True,
     trainable: PyTree | None = None,
+    checkpoints: Checkpoints | None = None,
     progress: bool = True,
 ) -> tuple[PyTree, History]:
     """Trains a Lagrangian on observations.
@@ -91,17 +94,20 @@ def fit(
         [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given.
+    - `checkpoints`: [`noetherax.Checkpoints`][], to save the state of the run now and then, and to go
+        on from what is saved there.
     - `progress`: show a progress bar.
 
     **Returns:**
 
     The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early and returns
-    what has been learned so far.
+    what has been learned so far; with checkpoints, it is saved, and the next run goes on from there.
 
     **Raises:**
 
     Before training starts, `ValueError` or `TypeError` if the data are empty, not finite, or of a
-    shape or precision that does not fit the model. `RuntimeError` if no update at all was finite.
+    shape or precision that does not fit the model, or the checkpoints are those of another run;
+    `OSError` if none can be written. `RuntimeError` if no update at all was finite.
     """
     check_count("steps", steps)
     check_count("batch_size", batch_size)
@@ -139,34 +145,45 @@ def fit(
         start = time.perf_counter()
         fixed = (data, constants, run_key, jnp.array(averaging, jnp.float32))
         chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size, promotion)
-        losses: list[np.ndarray] = []
+        losses = np.full(steps, np.nan, jnp.result_type(*jax.tree.leaves(parameters)))
+        run, before = {}, 0.0
+        if checkpoints is not None:
+            run = _describe(steps, batch_size, max_norm, averaging, key)
+            run |= {"model": fingerprint(lagrangian), "data": fingerprint(data)}
+            (state, losses), before = restore(checkpoints, (state, losses), run)
+        done, length = int(state.step), 1
         compile_seconds, interrupted = 0.0, False
-        done, length = 0, 1
-        bar = tqdm(total=steps, unit="step", disable=not progress, smoothing=0.05)
+        bar = tqdm(total=steps, initial=done, unit="step", disable=not progress, smoothing=0.05)
         try:
             with bar:
                 while done < steps:
                     began = time.perf_counter()
                     length = min(length, steps - done)
+                    if checkpoints is not None:
+                        length = min(length, checkpoints.every - done % checkpoints.every)
                     state, values = chunk(state, jnp.array(length))
-                    losses.append(np.asarray(values)[:length])
+                    recent = losses[done : done + length] = np.asarray(values)[:length]
                     done += length
                     seconds = time.perf_counter() - began
                     bar.update(length)
-                    bar.set_postfix(loss=f"{_recent(losses):.3g}", refresh=False)
-                    if done == 1:
+                    bar.set_postfix(loss=f"{_mean(recent):.3g}", refresh=False)
+                    if checkpoints is not None and done % checkpoints.every == 0:
+                        elapsed = before + time.perf_counter() - start
+                        record(checkpoints, (state, losses), done, run, elapsed)
+                    if not compile_seconds:
                         compile_seconds, length = seconds, 20
                     else:
                         length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
         except KeyboardInterrupt:
             interrupted = True
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=2)
-        skipped, seconds = int(state.skipped), time.perf_counter() - start
+        skipped, seconds = int(state.skipped), before + time.perf_counter() - start
+        if interrupted and checkpoints is not None:
+            record(checkpoints, (state, losses), int(state.step), run, seconds)
     trained = eqx.combine(state.average if averaging else state.parameters, constants)
     if done and skipped >= done:
         raise RuntimeError(_diagnosis(lagrangian, batch, done))
-    history = np.concatenate(losses) if losses else np.zeros(0)
-    return trained, History(history, skipped, seconds, compile_seconds, interrupted)
+    return trained, History(losses[:done], skipped, seconds, compile_seconds, interrupted)
 
 
 # One object for equal arguments: another fit of the same kind of model then compiles nothing.
@@ -240,9 +257,20 @@ def _states(drawn):
     return tuple(x.reshape(-1, *x.shape[2:]) for x in states)
 
 
-def _recent(losses: list[np.ndarray]) -> float:
-    recent = losses[-1]
-    finite = recent[np.isfinite(recent)]
+def _describe(steps, batch_size, max_norm, averaging, key) -> dict[str, Any]:
+    """What must be equal for a run to go on from a checkpoint."""
+    words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "max_norm": max_norm,
+        "averaging": averaging,
+        "key": np.asarray(words).tolist(),
+    }
+
+
+def _mean(losses: np.ndarray) -> float:
+    finite = losses[np.isfinite(losses)]
     return float(np.mean(finite)) if len(finite) else float("nan")
 
 

@@ -1,0 +1,176 @@
+"""Runs survive their process: interrupted, killed, with damaged files or a full disk."""
+
+import errno
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import noetherax as nx
+from noetherax.training import _checkpoints, _fit
+
+KEY = jax.random.key(0)
+STEPS, EVERY = 60, 20
+OPTIMIZER = optax.adam(1e-3)  # one object: the tests share one compiled program
+
+
+class Spring(nx.Lagrangian):
+    stiffness: jax.Array
+
+    def __call__(self, q, v):
+        return 0.5 * jnp.sum(v**2) - 0.5 * jnp.sum(self.stiffness * q**2)
+
+
+def observations():
+    q, v = np.random.default_rng(0).normal(size=(2, 256, 1, 3))
+    return q, v, -2 * q
+
+
+def run(folder=None, steps=STEPS, key=KEY, data=None, **options):
+    if folder is not None:
+        options["checkpoints"] = nx.Checkpoints(folder, every=EVERY)
+    start = Spring(jnp.array([1.0, 2.0, 3.0]))
+    options = dict(optimizer=OPTIMIZER, progress=False) | options
+    return nx.fit(start, data or observations(), steps=steps, key=key, **options)
+
+
+def equal(a, b) -> bool:
+    return bool(eqx.tree_equal(a, b))
+
+
+def files(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def interrupt(monkeypatch, step: int) -> None:
+    """Stops runs, as Ctrl-C does, at the first look after some steps."""
+
+    class Bar(_fit.tqdm):
+        def __init__(self, *arguments, initial=0, **options):
+            super().__init__(*arguments, initial=initial, **options)
+            self.seen = initial
+
+        def update(self, n=1):
+            self.seen += n
+            if self.seen >= step:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(_fit, "tqdm", Bar)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+    whole, history = run()
+    for step in (5, 30):
+        with monkeypatch.context() as patch:
+            interrupt(patch, step)
+            with pytest.warns(UserWarning, match="interrupted"):
+                early, _ = run(tmp_path)
+        assert not equal(early, whole)
+    again, resumed = run(tmp_path)
+    assert equal(again, whole)
+    assert np.array_equal(resumed.loss, history.loss)
+    assert files(tmp_path) == ["step_000000000040.nx", "step_000000000060.nx"]
+    # A finished run is there at once.
+    assert equal(run(tmp_path)[0], whole)
+
+
+def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):
+    whole, _ = run(tmp_path)
+    newest = tmp_path / "step_000000000060.nx"
+    for damage in (newest.read_bytes()[:-10], b"something else", b""):
+        newest.write_bytes(damage)
+        with pytest.warns(UserWarning, match="Left out a checkpoint: .*step_000000000060"):
+            again, _ = run(tmp_path)
+        assert equal(again, whole)
+
+
+def test_another_run_in_the_folder_is_an_error(tmp_path):
+    run(tmp_path)
+    before = files(tmp_path)
+    with pytest.raises(ValueError, match=r"another run: steps was 60 and is 80"):
+        run(tmp_path, steps=80)
+    with pytest.raises(ValueError, match=r"another run: key was"):
+        run(tmp_path, key=jax.random.key(1))
+    q, v, a = observations()
+    with pytest.raises(ValueError, match=r"another run: data was"):
+        run(tmp_path, data=(q, v, 2 * a))
+    with pytest.raises(ValueError, match="another structure"):
+        run(tmp_path, optimizer=optax.sgd(1e-3, momentum=0.9))
+    assert files(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        run(tmp_path / "file" / "run")
+
+
+def test_a_full_disk_costs_no_training(tmp_path, monkeypatch):
+    save = _checkpoints.save
+
+    def full(path, *arguments, **options):
+        if path.name > "step_000000000020.nx":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        save(path, *arguments, **options)
+
+    monkeypatch.setattr(_checkpoints, "save", full)
+    with pytest.warns(
+        UserWarning, match="checkpoint of step (40|60) was not written: .*No space left"
+    ):
+        trained, _ = run(tmp_path)
+    assert equal(trained, run()[0])
+    assert files(tmp_path) == ["step_000000000000.nx", "step_000000000020.nx"]
+
+
+def test_options_are_checked(tmp_path):
+    with pytest.raises(ValueError, match="every"):
+        nx.Checkpoints(tmp_path, every=0)
+    with pytest.raises(ValueError, match="keep"):
+        nx.Checkpoints(tmp_path, keep=0)
+
+
+SCRIPT = """
+import sys
+import jax
+import noetherax as nx
+
+model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), width=16, key=jax.random.key(0))
+sampler = nx.systems.Kepler().sampler(batch_size=32)
+folder, result = sys.argv[1:]
+model, _ = nx.fit(
+    model, sampler, steps=4000, key=jax.random.key(1), progress=False,
+    checkpoints=nx.Checkpoints(folder, every=100),
+)
+nx.save(result, model)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
+    """SIGKILL, which no program can catch, at moments from before the first step to the last ones."""
+    command = [sys.executable, "-c", SCRIPT]
+    subprocess.run([*command, str(tmp_path / "whole"), str(tmp_path / "whole.nx")], check=True)
+    random, result = np.random.default_rng(), tmp_path / "killed.nx"
+    kills = 0
+    while not result.exists():
+        process = subprocess.Popen([*command, str(tmp_path / "killed"), str(result)])
+        deadline = time.monotonic() + random.uniform(3, 12)
+        while process.poll() is None and time.monotonic() < deadline and kills < 6:
+            time.sleep(0.01)
+        if process.poll() is None and kills < 6:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 2
+    assert result.read_bytes() == (tmp_path / "whole.nx").read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list((tmp_path / "killed").glob("*.nx"))) == 2
