@@ -70,6 +70,7 @@ def draw(folder, problem: ex.Problem, records, errors) -> None:
     times, truth = problem.ts.value, problem.truth[0]
     ellipse, family = records["ellipse"], records["family"]
     names = [name for name in MODELS if name in ellipse]
+    room: Any = dict(zoom=0.8)  # for the label of the third axis
     figure = plt.figure(figsize=(5 * len(names), 5), layout="constrained")
     for index, name in enumerate(names):
         ax = figure.add_subplot(1, len(names), index + 1, projection="3d")
@@ -77,6 +78,7 @@ def draw(folder, problem: ex.Problem, records, errors) -> None:
         nx.plot.plot_orbits(paths, reference=truth[0][:160:2], axes=(0, 1, 2), limit=6.0, ax=ax)
         ax.set(title=ex.titled(name), zlim=(-1, 1), xlim=(-6, 2), ylim=(-4, 4))
         ax.set(xlabel="x₁ (length)", ylabel="x₂ (length)", zlabel="x₃ (length)")
+        ax.set_box_aspect((1, 1, 0.6), **room)
     ex.save_figure(figure, folder, "figure03_trajectories")
 
     figure, axes = plt.subplots(1, len(names), sharey=True, layout="constrained",

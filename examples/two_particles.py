@@ -75,6 +75,12 @@ DRIFTS = ("model_drift_L", "model_drift_M", "true_drift_L", "true_drift_M", "dis
 OTHERS = ("twin", "twin_ratio", "jacobian_error", "loss", "true_loss", "seconds")
 
 
+def hide(axes) -> None:
+    """Panels that no model fills."""
+    for ax in axes:
+        ax.axis("off")
+
+
 def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
     """The paper's Figures 9, 10, 11 and 14."""
     import matplotlib.pyplot as plt
@@ -94,6 +100,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
             ax.plot(*end[:2], "ko", markersize=7, markerfacecolor=filled)
         ax.set(title=ex.titled(name), xlabel="x₁ (length)", ylabel="x₂ (length)")
         ax.set(xlim=(-1.8, 1.8), ylim=(-1.7, 1.1))
+    hide(axes.flat[len(names) :])
     ex.save_figure(figure, folder, "figure09_trajectories")
 
     figure, axes = plt.subplots(2, 4, figsize=(16, 8), sharey=True, layout="constrained")
@@ -107,6 +114,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
         ax.axvline(PAPER_TIME, color="0.5", linewidth=0.8)
         ax.set(title=ex.titled(name), ylim=(1e-8, 30))
         ax.legend(fontsize="small", loc="lower right", ncols=2)
+    hide(axes.flat[len(names) :])
     ex.save_figure(figure, folder, "figure10_momenta")
 
     groups = (
