@@ -78,8 +78,8 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     assert equal(again, whole)
     assert np.array_equal(resumed.loss, history.loss)
     assert files(tmp_path) == ["step_000000000040.nx", "step_000000000060.nx"]
-    # A finished run is there at once.
-    assert equal(run(tmp_path)[0], whole)
+    # A finished run is there at once, also by the name of its folder alone.
+    assert equal(run(checkpoints=str(tmp_path))[0], whole)
 
 
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):

@@ -61,3 +61,5 @@ def test_layers_are_those_of_the_model():
                  if text.startswith("q1[0]"))  # fmt: skip
     assert listed.count("\n") == 15
     assert listed.endswith("⋮\nv4[3]")
+    with pytest.raises(Exception, match="KeplerLagrangian"):  # beartype is first in the tests
+        nx.plot.plot_layers(nx.systems.Kepler().lagrangian)

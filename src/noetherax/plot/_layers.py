@@ -25,7 +25,13 @@ def plot_layers(lagrangian: NeuralLagrangian, *, title: str = "", ax: Axes | Non
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `TypeError` for a Lagrangian that has no layers.
     """
+    if not isinstance(lagrangian, NeuralLagrangian):
+        raise TypeError(f"Only a NeuralLagrangian has layers, but got {type(lagrangian).__name__}.")
     if ax is None:
         ax = plt.figure(figsize=(11, 3.5), layout="constrained").add_subplot()
     boxes = _boxes(lagrangian)

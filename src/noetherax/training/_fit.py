@@ -1,3 +1,4 @@
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -67,7 +68,7 @@ def fit(
     averaging: float = 0.1,
     standardise: bool = True,
     trainable: PyTree | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | str | os.PathLike | None = None,
     progress: bool = True,
 ) -> tuple[PyTree, History]:
     """Trains a Lagrangian on observations.
@@ -94,8 +95,8 @@ def fit(
         [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given.
-    - `checkpoints`: [`noetherax.Checkpoints`][], to save the state of the run now and then, and to go
-        on from what is saved there.
+    - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
+        and then, and to go on from what is saved there.
     - `progress`: show a progress bar.
 
     **Returns:**
@@ -113,6 +114,8 @@ def fit(
     check_count("batch_size", batch_size)
     if not 0 <= averaging <= 1:
         raise ValueError(f"averaging must be a fraction from 0 to 1, but it is {averaging!r}.")
+    if isinstance(checkpoints, str | os.PathLike):
+        checkpoints = Checkpoints(checkpoints)
     setup_key, run_key = jax.random.split(key)
     if callable(observations):
         draw, data = observations, None
