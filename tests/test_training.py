@@ -222,6 +222,17 @@ def test_a_weak_symmetry_of_the_data_shows_in_unseen_orientations():
     assert nx.acceleration_loss(plain, tilted) > 3 * nx.acceleration_loss(plain, (q, v, a))
 
 
+def test_a_hopeless_run_gives_up_and_keeps_its_weights():
+    """From some update on none is finite: a count that is not advanced stays where it is."""
+    broken = optax.sgd(lambda count: jnp.where(count < 30, 1e-3, jnp.nan))
+    options = dict(batch_size=8, averaging=0.0, max_norm=None, **SMALL)
+    with pytest.warns(UserWarning, match=r"gave up at step \d+ of 5000: .*condition number"):
+        trained, history = nx.fit(model(), observations(), steps=5000, optimizer=broken, **options)
+    assert 1000 <= history.skipped == len(history.loss) - 30 < 4000
+    whole, _ = nx.fit(model(), observations(), steps=30, optimizer=optax.sgd(1e-3), **options)
+    assert eqx.tree_equal(trained, whole)
+
+
 def test_the_average_of_the_weights_is_steadier_than_the_last_ones():
     """At a constant rate the weights keep moving with the noise of the batches; their mean does not."""
     q, v, _ = observations(512)

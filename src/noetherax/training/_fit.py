@@ -29,6 +29,10 @@ STANDARDISATION_SAMPLES = 4096
 """Samples drawn from a sampler to set the standardisation."""
 
 
+PATIENCE = 1000
+"""Updates that may be left out one after the other before the run gives up."""
+
+
 class History(NamedTuple):
     """What happened during a [`noetherax.fit`][].
 
@@ -74,8 +78,9 @@ def fit(
     """Trains a Lagrangian on observations.
 
     Every step draws a batch, clips the gradient (it explodes where ∂²L/∂v² is near singular), and
-    leaves out an update that is not finite. The loop runs compiled, a second or so at a time. The
-    same key gives the same weights, whatever the machine's speed.
+    leaves out an update that is not finite; after a thousand of them in a row the run gives up. The
+    loop runs compiled, a second or so at a time. The same key gives the same weights, whatever the
+    machine's speed.
 
     **Arguments:**
 
@@ -155,7 +160,7 @@ def fit(
             run |= {"model": fingerprint(lagrangian), "data": fingerprint(data)}
             (state, losses), before = restore(checkpoints, (state, losses), run)
         done, length = int(state.step), 1
-        compile_seconds, interrupted = 0.0, False
+        compile_seconds, interrupted, hopeless = 0.0, False, 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=not progress, smoothing=0.05)
         try:
             with bar:
@@ -164,6 +169,7 @@ def fit(
                     length = min(length, steps - done)
                     if checkpoints is not None:
                         length = min(length, checkpoints.every - done % checkpoints.every)
+                    left_out = int(state.skipped)
                     state, values = chunk(state, jnp.array(length))
                     recent = losses[done : done + length] = np.asarray(values)[:length]
                     done += length
@@ -173,6 +179,10 @@ def fit(
                     if checkpoints is not None and done % checkpoints.every == 0:
                         elapsed = before + time.perf_counter() - start
                         record(checkpoints, (state, losses), done, run, elapsed)
+                    left_out = int(state.skipped) - left_out
+                    hopeless = hopeless + length if left_out == length else 0
+                    if hopeless >= PATIENCE:
+                        break
                     if not compile_seconds:
                         compile_seconds, length = seconds, 20
                     else:
@@ -185,7 +195,14 @@ def fit(
             record(checkpoints, (state, losses), int(state.step), run, seconds)
     trained = eqx.combine(state.average if averaging else state.parameters, constants)
     if done and skipped >= done:
-        raise RuntimeError(_diagnosis(lagrangian, batch, done))
+        start = f"None of the first {done} updates was finite, so nothing was learned."
+        raise RuntimeError(_diagnosis(start, lagrangian, batch))
+    if hopeless >= PATIENCE:
+        start = (
+            f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite."
+        )
+        start += " These are the weights before them."
+        warnings.warn(_diagnosis(start, trained, batch), stacklevel=2)
     return trained, History(losses[:done], skipped, seconds, compile_seconds, interrupted)
 
 
@@ -277,8 +294,7 @@ def _mean(losses: np.ndarray) -> float:
     return float(np.mean(finite)) if len(finite) else float("nan")
 
 
-def _diagnosis(lagrangian, batch, steps: int) -> str:
-    message = f"None of the first {steps} updates was finite, so nothing was learned."
+def _diagnosis(message: str, lagrangian, batch) -> str:
     try:
         q, v, *_ = batch
         mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
