@@ -58,7 +58,7 @@ def test_api_pages_name_everything_public():
 
 
 EXAMPLES = {
-    "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_twins.png"],
+    "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_unseen.png"],
     "mercury.py": ["mercury.png"],
     "schwarzschild.py": ["figure06_trajectories.png", "figure08_twins.png", "figure13_loss.png"],
     "invariant_layers.py": ["figure01_model.png", "figure02_layers.png"],

@@ -6,6 +6,7 @@ from typing import Any, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
@@ -105,6 +106,18 @@ def write(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: floa
     save(checkpoints.folder / f"step_{step:012d}.nx", state, metadata=metadata)
     for path in sorted(checkpoints.folder.glob(PATTERN))[: -checkpoints.keep]:
         path.unlink(missing_ok=True)
+
+
+def describe(steps, batch_size, max_norm, averaging, key) -> dict[str, Any]:
+    """What must be equal for a run to go on from a checkpoint."""
+    words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
+    return {
+        "steps": steps,
+        "batch_size": batch_size,
+        "max_norm": max_norm,
+        "averaging": averaging,
+        "key": np.asarray(words).tolist(),
+    }
 
 
 def fingerprint(tree: PyTree) -> str:

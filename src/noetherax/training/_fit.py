@@ -13,9 +13,10 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
-from ..dynamics import euler_lagrange_terms
-from ._checkpoints import Checkpoints, fingerprint, record, restore
+from ._batches import first_batches, states_of
+from ._checkpoints import Checkpoints, describe, fingerprint, record, restore
 from ._checks import check_batch, check_count, check_model, check_observations
+from ._diagnosis import diagnosis
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
 from ._trainable import needs_standardisation
@@ -24,9 +25,6 @@ from ._trainable import trainable as trainable_leaves
 
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
-
-STANDARDISATION_SAMPLES = 4096
-"""Samples drawn from a sampler to set the standardisation."""
 
 
 PATIENCE = 1000
@@ -124,7 +122,7 @@ def fit(
     setup_key, run_key = jax.random.split(key)
     if callable(observations):
         draw, data = observations, None
-        drawn = _first_batches(observations, setup_key)
+        drawn = first_batches(observations, setup_key)
         batch = jax.tree.map(lambda x: x[0], drawn)
         check_observations(batch) if loss is acceleration_loss else check_batch(batch)
     else:
@@ -132,7 +130,7 @@ def fit(
         draw, drawn = None, tuple(x[None] for x in data)
         batch = jax.tree.map(lambda x: x[:batch_size], data)
     if standardise and needs_standardisation(lagrangian):
-        lagrangian = standardise_model(lagrangian, *_states(drawn))
+        lagrangian = standardise_model(lagrangian, *states_of(drawn))
     mask = trainable_leaves(lagrangian)
     if trainable is not None:
         mask = jax.tree.map(
@@ -156,7 +154,7 @@ def fit(
         losses = np.full(steps, np.nan, jnp.result_type(*jax.tree.leaves(parameters)))
         run, before = {}, 0.0
         if checkpoints is not None:
-            run = _describe(steps, batch_size, max_norm, averaging, key)
+            run = describe(steps, batch_size, max_norm, averaging, key)
             run |= {"model": fingerprint(lagrangian), "data": fingerprint(data)}
             (state, losses), before = restore(checkpoints, (state, losses), run)
         done, length = int(state.step), 1
@@ -196,13 +194,13 @@ def fit(
     trained = eqx.combine(state.average if averaging else state.parameters, constants)
     if done and skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
-        raise RuntimeError(_diagnosis(start, lagrangian, batch))
+        raise RuntimeError(diagnosis(start, lagrangian, batch))
     if hopeless >= PATIENCE:
         start = (
             f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite."
         )
         start += " These are the weights before them."
-        warnings.warn(_diagnosis(start, trained, batch), stacklevel=2)
+        warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
     return trained, History(losses[:done], skipped, seconds, compile_seconds, interrupted)
 
 
@@ -252,60 +250,6 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, promotion, state: _State, l
     return jax.lax.fori_loop(0, length, step, (state, losses))
 
 
-def _first_batches(draw, key):
-    """Enough fresh batches for the standardisation, stacked."""
-    shapes = jax.tree.leaves(jax.eval_shape(draw, key))
-    size = shapes[0].shape[0] if shapes and shapes[0].shape else 1
-    return _draw(draw, jax.random.split(key, max(1, STANDARDISATION_SAMPLES // max(1, size))))
-
-
-@eqx.filter_jit
-def _draw(draw, keys):
-    return jax.vmap(draw)(keys)
-
-
-def _states(drawn):
-    """The states that set the standardisation, from stacked batches."""
-    states = drawn[:2] if isinstance(drawn, tuple | list) else ()
-    if len(states) != 2 or any(np.ndim(x) != 4 for x in states):
-        batch = jax.tree.map(lambda x: x[0], drawn)
-        raise TypeError(
-            "To standardise the features, fit takes q and v, each of shape (samples, points, space), "
-            f"as the first two members of a batch, but the batch is {eqx.tree_pformat(batch)}. Pass "
-            "standardise=False, and call noetherax.standardise(lagrangian, q, v) before."
-        )
-    return tuple(x.reshape(-1, *x.shape[2:]) for x in states)
-
-
-def _describe(steps, batch_size, max_norm, averaging, key) -> dict[str, Any]:
-    """What must be equal for a run to go on from a checkpoint."""
-    words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-    return {
-        "steps": steps,
-        "batch_size": batch_size,
-        "max_norm": max_norm,
-        "averaging": averaging,
-        "key": np.asarray(words).tolist(),
-    }
-
-
 def _mean(losses: np.ndarray) -> float:
     finite = losses[np.isfinite(losses)]
     return float(np.mean(finite)) if len(finite) else float("nan")
-
-
-def _diagnosis(message: str, lagrangian, batch) -> str:
-    try:
-        q, v, *_ = batch
-        mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
-        condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
-        message += " The loss or its gradient is not finite."
-        message += (
-            f" The condition number of ∂²L/∂v² on the first batch is {np.median(condition):.2g} in "
-            f"the median and {np.max(condition):.2g} at most; above {1 / np.finfo(q.dtype).eps:.1g} "
-            "the Lagrangian does not determine the acceleration: do its features depend on every "
-            "velocity with curvature? Below, look for a square root or a norm at zero."
-        )
-    except (TypeError, ValueError):
-        message += " Is the loss finite on this batch?"
-    return message
