@@ -97,7 +97,6 @@ METHODS = {
     "VariationalMidpoint": (nx.VariationalMidpoint(), [0.1, 0.02, 0.01, 0.005], None),
     "VariationalGauss4": (nx.VariationalGauss4(), [0.2, 0.1, 0.05, 0.025], None),
     "VariationalGauss6": (nx.VariationalGauss6(), [0.4, 0.2, 0.1, 0.05], None),
-    "VariationalGauss6, chosen steps": (nx.VariationalGauss6(), [1e-3, 1e-5, 1e-7, 1e-9], None),
     "Suzuki 4": (Composition(tuple(SUZUKI)), [0.2, 0.1, 0.05, 0.025], None),
     "Kahan-Li 6": (Composition(tuple(KAHAN_LI)), [0.4, 0.2, 0.1, 0.05], None),
     "VariationalGauss6, Optimistix Newton": (
@@ -109,7 +108,7 @@ METHODS = {
 }  # fmt: skip
 
 
-ADAPTIVE = ("Dopri8", "Kvaerno5", "VariationalGauss6, chosen steps")
+ADAPTIVE = ("Dopri8", "Kvaerno5")
 
 
 def compiled(lagrangian, name: str, solver, setting, finder):

@@ -22,8 +22,8 @@ import noetherax as nx
 
 NOISES = (1e-4, 1e-3, 1e-2)
 SAMPLES = (100, 1_000, 10_000, 100_000)
-USUAL = 1e-3, 10_000  # noise and samples where the other of the two varies
-QUICK = ((1e-3, 1_000), (1e-2, 1_000))
+USUAL = {"noise": 1e-3, "samples": 10_000}  # of the two, the one that does not vary
+QUICK = ((1e-3, 10_000), (1e-2, 10_000))
 CLEAN = 4096  # states that the error is measured at
 SKY, CLOCK = nx.Rotations(4, axes=(0, 1, 2)), nx.Translations(4, axes=(3,))
 
@@ -96,7 +96,7 @@ def move(group, observations, key):
 
 def settings(quick: bool) -> list[tuple[float, int]]:
     """Pairs of noise and number of samples."""
-    noise, samples = USUAL
+    noise, samples = USUAL["noise"], USUAL["samples"]
     pairs = [(x, samples) for x in NOISES] + [(noise, x) for x in SAMPLES]
     return list(QUICK) if quick else list(dict.fromkeys(pairs))
 
@@ -117,7 +117,7 @@ def draw(folder, tables) -> None:
                 points = [
                     (row[varied], row["error"])
                     for row in rows.values()
-                    if row["symmetry"] == arm and row[fixed] in (*USUAL, QUICK[0][1])
+                    if row["symmetry"] == arm and row[fixed] == USUAL[fixed]
                 ]
                 ax.loglog(*zip(*sorted(points), strict=True), marker="o", label=arm,
                           **nx.plot.STYLES[index])  # fmt: skip
