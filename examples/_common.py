@@ -13,13 +13,22 @@ from typing import Any
 import jax
 
 
-def parse_arguments(description: str, *, steps: int, quick_steps: int, out: str):
-    """The options of every example; `--quick` only replaces the default number of steps."""
+def parse_arguments(
+    description: str,
+    *,
+    steps: int,
+    quick_steps: int,
+    out: str,
+    flags: Mapping[str, str] | None = None,
+):
+    """The options of every example, and `flags` of its own with their help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a short run, for tests")
     parser.add_argument("--steps", type=int, help=f"optimiser steps per model (default {steps})")
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--out", type=Path, default=Path(out), help=f"output folder ({out})")
+    for flag, meaning in (flags or {}).items():
+        parser.add_argument(f"--{flag}", action="store_true", help=meaning)
     arguments = parser.parse_args()
     if arguments.steps is None:
         arguments.steps = quick_steps if arguments.quick else steps

@@ -35,6 +35,7 @@ EXPERIMENTS = {
     "noise_and_data": "Noise and data",
     "invariant_layers": "The invariant layers",
 }
+OPTIONS = {"kepler": ["--baselines"]}  # what the example leaves out by default, to be quick
 ONCE = {"invariant_layers"}  # nothing in it is random
 COLOURS = 64  # of published figures, which are to be small
 NOTES = {  # what a reader of a row must know; the rest is in the scripts
@@ -80,6 +81,7 @@ def run(name: str, seed: int, folder: Path, options: Sequence[str]) -> bool:
     """Runs one part, its output in `log.txt`; whether it succeeded."""
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, str(HERE / f"{name}.py"), "--seed", str(seed)]
+    command += OPTIONS.get(name, []) if "--quick" not in options else []
     with open(folder / "log.txt", "w") as log:
         done = subprocess.run(
             [*command, "--out", str(folder), *options], stdout=log, stderr=log, check=False
