@@ -67,16 +67,16 @@ def march(solver, lagrangian, q, v, h, steps, charge=None):
         if charge is None:
             return jnp.zeros(1), jnp.ones(1)
         generators = charge.generators(y[0], 0.0)
-        terms = generators * y[1]
-        return jnp.sum(terms, (1, 2)), jnp.sum(jnp.abs(terms), (1, 2)) + 1e-3
+        sizes = jnp.linalg.norm(generators, axis=-1) * jnp.linalg.norm(y[1], axis=-1)
+        return jnp.sum(generators * y[1], (1, 2)), jnp.sum(sizes, axis=1) + 1e-3
 
     def body(carry):
         count, y, memory, okay, worst = carry
         new, _, _, memory, result = solver.step(term, zero, h, y, None, memory, False)
         solved = result == diffrax.RESULTS.successful
         before, size = values(y)
-        after, _ = values(new)
-        change = jnp.max(jnp.abs(after - before) / size)
+        after, new_size = values(new)
+        change = jnp.max(jnp.abs(after - before) / jnp.maximum(size, new_size))
         worst = jnp.where(solved, jnp.maximum(worst, change), worst)
         return count + 1, new, memory, okay & solved, worst
 
