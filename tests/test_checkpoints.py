@@ -146,7 +146,7 @@ model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), width=16, key
 sampler = nx.systems.Kepler().sampler(batch_size=32)
 folder, result = sys.argv[1:]
 model, _ = nx.fit(
-    model, sampler, steps=4000, key=jax.random.key(1), progress=False,
+    model, sampler, steps=20_000, key=jax.random.key(1), progress=False,
     checkpoints=nx.Checkpoints(folder, every=100),
 )
 nx.save(result, model)
@@ -162,7 +162,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_weights(tmp_path):
     kills = 0
     while not result.exists():
         process = subprocess.Popen([*command, str(tmp_path / "killed"), str(result)])
-        deadline = time.monotonic() + random.uniform(3, 12)
+        deadline = time.monotonic() + random.uniform(3, 8)
         while process.poll() is None and time.monotonic() < deadline and kills < 6:
             time.sleep(0.01)
         if process.poll() is None and kills < 6:
