@@ -6,8 +6,8 @@ model is told τ itself, or it would have to extrapolate. Beside the unconstrain
 of rotations stand a network straight to the acceleration, and the true law under the same integrator.
 
 Accelerations are about 0.01 and their noise is 0.001, so the number of observations limits what can be
-known. In trials (another seed) 20,000 steps of 512 observations left a true drift of 4.5e-4, 40,000
-steps of 128 one of 6e-4 to 1.1e-3.
+known. In trials with another seed 20,000 steps of 512 observations left a true drift of 4.5e-4, and
+40,000 steps of 256 at a higher rate one of 8.0e-4.
 
 (i)  Samples of one orbit, as in the paper. (ii) Samples of a family of orbits in one plane, judged on
 orbits that are not among them and on the same ones turned to other planes and begun later.
