@@ -54,24 +54,62 @@ def test_momentum_and_energy():
     assert np.isclose(nx.energy(lagrangian, q, v), 0.5 * np.sum(v**2) + np.sum(q**2))
 
 
-@pytest.mark.parametrize("points", [1, 2])
-def test_weight_gradients_of_the_closed_form_equal_autodiff(points):
-    """The terms are what training differentiates, so their derivatives must agree as well."""
-    group = nx.Translations(3) * nx.Rotations(3) if points == 2 else nx.Trivial(3)
-    lagrangian = helpers.neural(group, points)
-    q, v = np.random.default_rng(0).normal(size=(2, 4, points, 3))
-    weights = np.random.default_rng(1).normal(size=(4, 3 * points))
+def check_closed_form(lagrangian, q, v):
+    """Terms and their derivatives in the weights, which are what training follows, equal autodiff."""
+    weights = np.random.default_rng(1).normal(size=(len(q), q[0].size))
 
     def objective(rule, lagrangian):
-        mass, force = rule(lagrangian, q, v)
-        return jnp.sum(weights * force) + jnp.sum(jnp.sin(mass))
+        terms = rule(lagrangian, q, v)
+        return jnp.sum(weights * terms.force) + jnp.sum(jnp.sin(terms.mass_matrix)), terms
 
-    import equinox as eqx
+    def terms_and_gradient(rule):
+        gradient = eqx.filter_grad(lambda model: objective(rule, model), has_aux=True)
+        return eqx.filter_jit(gradient)(lagrangian)
 
-    closed = eqx.filter_grad(lambda net: objective(nx.euler_lagrange_terms, net))(lagrangian)
-    generic = eqx.filter_grad(lambda net: objective(autodiff_terms, net))(lagrangian)
-    for a, b in zip(*map(jax.tree.leaves, (closed.network, generic.network)), strict=True):
+    closed, terms = terms_and_gradient(nx.euler_lagrange_terms)
+    generic, expected = terms_and_gradient(autodiff_terms)
+    pairs = zip(*map(jax.tree.leaves, (closed.network, generic.network)), strict=True)
+    for a, b in [*pairs, *zip(terms, expected, strict=True)]:
         assert np.allclose(a, b, rtol=1e-9, atol=1e-11 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("points", [1, 2])
+def test_weight_gradients_of_the_closed_form_equal_autodiff(points):
+    group = nx.Translations(3) * nx.Rotations(3) if points == 2 else nx.Trivial(3)
+    check_closed_form(
+        helpers.neural(group, points), *np.random.default_rng(0).normal(size=(2, 4, points, 3))
+    )
+
+
+SMOOTH = ("gelu", "log_sigmoid", "mish", "sigmoid", "silu", "softplus", "squareplus", "tanh")
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_the_closed_form_takes_every_smooth_activation(name):
+    lagrangian = helpers.neural(nx.Rotations(3), 1, activation=getattr(jax.nn, name))
+    check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+@pytest.mark.parametrize("group", [nx.Rotations(3), nx.Trivial(3)], ids=["few", "many"])
+def test_the_closed_form_takes_any_depth(depth, group):
+    lagrangian = helpers.neural(group, 1, depth=depth)
+    check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
+
+
+def test_the_closed_form_takes_bent_features():
+    q, v, _ = nx.systems.KeplerFamily().sampler(500, noise=0.0)(jax.random.key(0))
+    features = nx.Rotations(3).invariant_features(1)
+    lagrangian = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
+    lagrangian = nx.standardise(lagrangian, q, v)
+    assert np.isfinite(lagrangian.standardisation.knee[0])
+    check_closed_form(lagrangian, q[:4], v[:4])
+    closed, plain = (
+        jax.jacfwd(rule, argnums=(1, 2))(lagrangian, q[0], v[0])
+        for rule in (lagrangian_gradient, lagrangian_gradient.dispatch(object))
+    )
+    for a, b in zip(*map(jax.tree.leaves, (closed, plain)), strict=True):
+        assert np.allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
 def test_leading_axes_are_batches():

@@ -348,3 +348,42 @@ def test_standardised_features_have_zero_median_and_normal_quartiles():
     lower, middle, upper = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     assert np.allclose(middle, 0, atol=1e-12)
     assert np.allclose(upper - lower, 1.349, rtol=1e-12)
+
+
+def wide_orbits(count: int = 2000):
+    """Kepler orbits up to an eccentricity of 0.9: distances from 0.3 to 10."""
+    q, v, _ = nx.systems.KeplerFamily().sampler(count, noise=0.0)(jax.random.key(0))
+    return q, v
+
+
+def test_positive_features_of_position_are_bent_where_they_span_much():
+    q, v = wide_orbits()
+    features = nx.Rotations(3).invariant_features(1)
+    standardisation = nx.Standardisation.fit(features, q, v)
+    values = jax.vmap(features)(q, v)
+    # v·v spans as much as q·q, but ∂²L/∂v² needs it as it is; q·v has both signs.
+    assert np.quantile(values[:, 2], 0.95) > 20 * np.quantile(values[:, 2], 0.05)
+    assert np.isclose(standardisation.knee[0], np.quantile(values[:, 0], 0.05))
+    assert np.all(np.isinf(standardisation.knee[1:]))
+    # Equal ratios of the distance are equal parts of the network's input, far above the knee.
+    near, middle, far = (standardisation(jnp.array([x, 0, 1.0]))[0] for x in (1e3, 1e4, 1e5))
+    assert np.isclose(far - middle, middle - near, rtol=1e-4)
+    assert np.all(np.isfinite(standardisation(jnp.zeros(3))))  # a collision
+
+
+def test_features_that_span_little_or_change_sign_are_not_bent():
+    q, v = wide_orbits()
+    narrow = q / jnp.linalg.norm(q, axis=(1, 2), keepdims=True)
+    rotations = nx.Rotations(3).invariant_features(1)
+    coordinates = nx.Trivial(3).invariant_features(1)
+    for features, q in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
+        assert np.all(np.isinf(nx.Standardisation.fit(features, q, v).knee))
+
+
+def test_the_slope_of_a_standardisation_is_its_derivative():
+    q, v = wide_orbits()
+    features = nx.Rotations(3).invariant_features(1)
+    standardisation = nx.Standardisation.fit(features, q, v)
+    for values in jax.vmap(features)(q[:5], v[:5]):
+        slope = np.diag(jax.jacfwd(standardisation)(values))
+        assert np.allclose(standardisation.slope(values), slope, rtol=1e-14)

@@ -22,15 +22,17 @@ from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 def _(lagrangian: NeuralLagrangian, q, v):
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
-    features, unit = lagrangian.features, lagrangian.standardisation.unit
+    features, standardisation = lagrangian.features, lagrangian.standardisation
     size = v.shape[-2] * v.shape[-1]
 
     values, slope, velocity_slope, rate = over_batch(
         lambda q, v: _first_derivatives(features, q, v), q
     )(q, v)
-    # In standardised features x = (S − centre)/unit every derivative is divided by the unit.
-    slope, velocity_slope, rate = slope / unit[:, None], velocity_slope / unit[:, None], rate / unit
-    x = lagrangian.standardisation(values)
+    # Standardised features x(S): every first derivative is multiplied by x'. Features that depend on
+    # velocities have x'' = 0, and no second derivative below concerns the others.
+    x, scale = standardisation(values), standardisation.slope(values)
+    slope, velocity_slope = slope * scale[..., None], velocity_slope * scale[..., None]
+    rate = rate * scale
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
@@ -46,7 +48,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
     curvature, drag = over_batch(
         lambda q, v, weights: _second_derivatives(features, q, v, weights), q
-    )(q, v, gradient / unit)
+    )(q, v, gradient * scale)
     force = jnp.einsum("...mn,...m->...n", slope, gradient) - transport - drag
     return EulerLagrangeTerms(mass_matrix + curvature, force)
 

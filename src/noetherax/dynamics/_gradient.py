@@ -46,7 +46,8 @@ def _(lagrangian: NeuralLagrangian, q, v):
         return jax.grad(lagrangian, argnums=(0, 1))(q, v)
     values, pull_back = jax.vjp(lagrangian.features, q, v)
     standardisation = lagrangian.standardisation
-    return pull_back(_slope(lagrangian.network, standardisation(values)) / standardisation.unit)
+    slope = _slope(lagrangian.network, standardisation(values))
+    return pull_back(slope * standardisation.slope(values))
 
 
 @eqx.filter_custom_jvp

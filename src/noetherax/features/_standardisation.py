@@ -15,13 +15,23 @@ FLOOR = 0.1
 VISIBLE = 1e-4
 """Least slope of features, relative to the largest, in a direction that they see."""
 
+SPAN = 20.0
+"""Ratio of the upper to the lower 5 % quantile from which on a feature of position is bent."""
+
 NORMAL_QUARTILES = 1.349
 """Distance between the quartiles of the standard normal distribution."""
 
 
 @final
 class Standardisation(eqx.Module):
-    """x → (x − centre) / unit, feature by feature: part of a model, fitted once, never trained.
+    """x → (b(x) − centre) / unit, feature by feature: part of a model, fitted once, never trained.
+
+    The bend b is the identity, b(x) = x, but for positive features of position alone that span more than
+    a factor of 20 (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit. There
+    b(x) = k asinh(x/k) with the knee k at the 5 % quantile, a logarithm that stays smooth at zero: a force
+    like 1/r², which a network of q·q can hardly follow where r is small, has equal parts of the
+    logarithm for equal ratios. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature
+    of the bend, and training from random weights then rarely finds a regular one.
 
     Centre and unit are the median and the interquartile range over the data (scaled to be the
     deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of
@@ -36,6 +46,7 @@ class Standardisation(eqx.Module):
     or a drifting centre of mass, would blow the scale up.
     """
 
+    knee: Float[Array, " features"]
     centre: Float[Array, " features"]
     unit: Float[Array, " features"]
     fitted: Bool[Array, ""]
@@ -44,6 +55,7 @@ class Standardisation(eqx.Module):
     def identity(cls, num_features: int, dtype) -> "Standardisation":
         """The standardisation that changes nothing, and is still to be fitted."""
         return cls(
+            knee=jnp.full(num_features, jnp.inf, dtype),
             centre=jnp.zeros(num_features, dtype),
             unit=jnp.ones(num_features, dtype),
             fitted=jnp.array(False),
@@ -58,14 +70,36 @@ class Standardisation(eqx.Module):
     ) -> "Standardisation":
         """Centre and floored unit of `features` over the samples `(q, v)`."""
         values = jax.vmap(features)(q, v)
-        reference = jax.vmap(features)(*_isotropic(features, jnp.asarray(q), jnp.asarray(v)))
+        states = _isotropic(features, jnp.asarray(q), jnp.asarray(v))
+        reference = jax.vmap(features)(*states)
+        knee = _knee(features, values, reference, states)
+        values, reference = _bend(values, knee), _bend(reference, knee)
         unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
         # A feature that is constant everywhere carries nothing; leave its scale alone.
         unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
-        return cls(centre=jnp.median(values, axis=0), unit=unit, fitted=jnp.array(True))
+        centre = jnp.median(values, axis=0)
+        return cls(knee=knee, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
-        return (x - self.centre) / self.unit
+        return (_bend(x, self.knee) - self.centre) / self.unit
+
+    def slope(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
+        """The derivative of each standardised feature with respect to the feature."""
+        return 1 / (jnp.sqrt(1 + jnp.square(x / self.knee)) * self.unit)
+
+
+def _knee(features, values, reference, states):
+    """The knee k of every feature, infinite for those that are not bent."""
+    velocity_slope = jax.vmap(jax.jacfwd(features, argnums=1))(*states)
+    positive = jnp.all(values > 0, axis=0) & jnp.all(reference >= 0, axis=0)
+    low, high = jnp.quantile(values, jnp.array([0.05, 0.95], values.dtype), axis=0)
+    bends = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & (high > SPAN * low)
+    return jnp.where(bends, low, jnp.inf)
+
+
+def _bend(x, knee):
+    finite = jnp.where(jnp.isinf(knee), 1, knee)
+    return jnp.where(jnp.isinf(knee), x, finite * jnp.arcsinh(x / finite))
 
 
 def _spread(values):
