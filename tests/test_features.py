@@ -376,8 +376,8 @@ def test_features_that_span_little_or_change_sign_are_not_bent():
     narrow = q / jnp.linalg.norm(q, axis=(1, 2), keepdims=True)
     rotations = nx.Rotations(3).invariant_features(1)
     coordinates = nx.Trivial(3).invariant_features(1)
-    for features, q in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
-        assert np.all(np.isinf(nx.Standardisation.fit(features, q, v).knee))
+    for features, positions in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
+        assert np.all(np.isinf(nx.Standardisation.fit(features, positions, v).knee))
 
 
 def test_the_slope_of_a_standardisation_is_its_derivative():

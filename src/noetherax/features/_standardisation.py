@@ -26,12 +26,12 @@ NORMAL_QUARTILES = 1.349
 class Standardisation(eqx.Module):
     """x → (b(x) − centre) / unit, feature by feature: part of a model, fitted once, never trained.
 
-    The bend b is the identity, b(x) = x, but for positive features of position alone that span more than
-    a factor of 20 (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit. There
-    b(x) = k asinh(x/k) with the knee k at the 5 % quantile, a logarithm that stays smooth at zero: a force
-    like 1/r², which a network of q·q can hardly follow where r is small, has equal parts of the
-    logarithm for equal ratios. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature
-    of the bend, and training from random weights then rarely finds a regular one.
+    The bend b is the identity, b(x) = x, but for positive features of position alone that span more
+    than a factor of 20 (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit.
+    There b(x) = k asinh(x/k) with the knee k at the 5 % quantile: a logarithm that stays smooth at
+    zero. A network of q·q can hardly follow a force like 1/r² where r is small; in the logarithm equal
+    ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
+    bend, and training from random weights then rarely finds a regular one.
 
     Centre and unit are the median and the interquartile range over the data (scaled to be the
     deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of
