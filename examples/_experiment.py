@@ -66,7 +66,7 @@ def pose(system, charges: Mapping[str, Charge], ts: Times, sampler, key) -> Prob
 
 
 def observe(sampler, key) -> tuple[jax.Array, ...]:
-    """Some 8,000 noisy observations."""
+    """64 batches of noisy observations."""
     draws = jax.jit(jax.vmap(sampler))(jax.random.split(key, 64))
     return tuple(x.reshape(-1, *x.shape[2:]) for x in draws)
 

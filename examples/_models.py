@@ -1,7 +1,8 @@
 """The models that experiments compare: neural Lagrangians, and networks straight to the acceleration.
 
-A builder makes a model of one kind for a group, `builder(group)(q, v, key=key)`, standardised on the
-states given. Everything else is the same for all: width, depth, data, steps and optimiser.
+A builder makes a model of one kind for a group, `builder(group)(q, v, width=width, bend=bend,
+key=key)`, standardised on the states given. Everything else is the same for all: width, depth, data
+and steps.
 """
 
 import abc
@@ -53,9 +54,9 @@ class AccelerationNetwork(AccelerationLaw):
     standardisation: nx.Standardisation
     network: eqx.nn.MLP
 
-    def __init__(self, features, q, v, *, width: int = 128, depth: int = 2, key):
+    def __init__(self, features, q, v, *, width=128, depth=2, bend=True, key):
         self.features = features
-        self.standardisation = nx.Standardisation.fit(features, q, v)
+        self.standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
         inputs, size = features.num_features, q[0].size
         self.network = eqx.nn.MLP(inputs, size, width, depth, jax.nn.softplus, key=key)
 
@@ -73,9 +74,9 @@ class EquivariantNetwork(AccelerationLaw):
     standardisation: nx.Standardisation
     network: eqx.nn.MLP
 
-    def __init__(self, features, q, v, *, width: int = 128, depth: int = 2, key):
+    def __init__(self, features, q, v, *, width=128, depth=2, bend=True, key):
         self.features = features
-        self.standardisation = nx.Standardisation.fit(features, q, v)
+        self.standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
         count = features.num_features
         self.network = eqx.nn.MLP(count, 2 * count, width, depth, jax.nn.softplus, key=key)
 
@@ -88,9 +89,9 @@ class EquivariantNetwork(AccelerationLaw):
 def neural_lagrangian(group: nx.SymmetryGroup) -> Builder:
     """L = f ∘ S with the features S that the group leaves invariant."""
 
-    def build(q, v, *, key):
+    def build(q, v, *, width, bend, key):
         features = group.invariant_features(points=q.shape[1])
-        return nx.standardise(nx.NeuralLagrangian(features, key=key), q, v)
+        return nx.standardise(nx.NeuralLagrangian(features, width, key=key), q, v, bend=bend)
 
     return build
 
@@ -98,8 +99,8 @@ def neural_lagrangian(group: nx.SymmetryGroup) -> Builder:
 def neural_ode(group: nx.SymmetryGroup) -> Builder:
     """A network from the group's features to the acceleration."""
 
-    def build(q, v, *, key):
-        return AccelerationNetwork(group.invariant_features(points=q.shape[1]), q, v, key=key)
+    def build(q, v, **options):
+        return AccelerationNetwork(group.invariant_features(points=q.shape[1]), q, v, **options)
 
     return build
 
@@ -107,8 +108,8 @@ def neural_ode(group: nx.SymmetryGroup) -> Builder:
 def invariant_ode(group: nx.SymmetryGroup) -> Builder:
     """A network from the group's features to an equivariant acceleration."""
 
-    def build(q, v, *, key):
-        return EquivariantNetwork(group.invariant_features(points=q.shape[1]), q, v, key=key)
+    def build(q, v, **options):
+        return EquivariantNetwork(group.invariant_features(points=q.shape[1]), q, v, **options)
 
     return build
 
@@ -121,11 +122,13 @@ def train(
     key,
     optimizer: optax.GradientTransformation | None = None,
     loss: Callable = nx.acceleration_loss,
+    width: int = 128,
+    bend: bool = True,
 ):
     """A model, standardised on `samples` and trained on `observations`, and its history."""
     weights_key, batch_key = jax.random.split(key)
     q, v, a = samples
-    model = build(q, v, key=weights_key)
+    model = build(q, v, width=width, bend=bend, key=weights_key)
     # Where accelerations are small, so are gradients: a norm of one would clip nothing.
     max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
     options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)

@@ -369,6 +369,7 @@ def test_positive_features_of_position_are_bent_where_they_span_much():
     near, middle, far = (standardisation(jnp.array([x, 0, 1.0]))[0] for x in (1e3, 1e4, 1e5))
     assert np.isclose(far - middle, middle - near, rtol=1e-4)
     assert np.all(np.isfinite(standardisation(jnp.zeros(3))))  # a collision
+    assert np.all(np.isinf(nx.Standardisation.fit(features, q, v, bend=False).knee))
 
 
 def test_features_that_span_little_or_change_sign_are_not_bent():

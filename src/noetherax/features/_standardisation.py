@@ -33,6 +33,9 @@ class Standardisation(eqx.Module):
     ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
     bend, and training from random weights then rarely finds a regular one.
 
+    On a family of orbits bends make a law learned in the same time some 40 times better. A model of one
+    orbit alone is a little better without them.
+
     Centre and unit are the median and the interquartile range over the data (scaled to be the
     deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of
     eccentricity up to 0.9 a few samples near aphelion make the deviation of q·q five times its
@@ -67,12 +70,15 @@ class Standardisation(eqx.Module):
         features: InvariantFeatures,
         q: Float[FloatArray, "samples points space"],
         v: Float[FloatArray, "samples points space"],
+        *,
+        bend: bool = True,
     ) -> "Standardisation":
-        """Centre and floored unit of `features` over the samples `(q, v)`."""
+        """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
         values = jax.vmap(features)(q, v)
         states = _isotropic(features, jnp.asarray(q), jnp.asarray(v))
         reference = jax.vmap(features)(*states)
         knee = _knee(features, values, reference, states)
+        knee = knee if bend else jnp.full_like(knee, jnp.inf)
         values, reference = _bend(values, knee), _bend(reference, knee)
         unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
         # A feature that is constant everywhere carries nothing; leave its scale alone.

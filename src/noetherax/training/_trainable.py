@@ -34,16 +34,18 @@ def trainable(model: PyTree) -> PyTree:
     return jax.tree.map(mark, model, is_leaf=lambda node: isinstance(node, CONSTANT_TYPES))
 
 
-def standardise(model: PyTree, q, v) -> PyTree:
+def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
     """Sets the standardisation of every neural Lagrangian in `model` from data, where it is not set.
 
     [`noetherax.fit`][] does this once. It replaces the identity by median and spread of the features
-    over the samples; a standardisation that has been fitted is left alone.
+    over the samples, and bends those of position that span much into a logarithm, see
+    [`noetherax.Standardisation`][]; a standardisation that has been fitted is left alone.
 
     **Arguments:**
 
     - `model`: a [`noetherax.Lagrangian`][], or any PyTree that contains neural ones.
     - `q`, `v`: states, shape `(samples, points, space)`.
+    - `bend`: whether features may be bent.
 
     **Returns:**
 
@@ -69,7 +71,8 @@ def standardise(model: PyTree, q, v) -> PyTree:
         if not _unfitted(node):
             return node
         dtype = node.standardisation.unit.dtype
-        fitted = Standardisation.fit(node.features, jnp.asarray(q, dtype), jnp.asarray(v, dtype))
+        states = jnp.asarray(q, dtype), jnp.asarray(v, dtype)
+        fitted = Standardisation.fit(node.features, *states, bend=bend)
         return eqx.tree_at(lambda neural: neural.standardisation, node, fitted)
 
     return jax.tree.map(
