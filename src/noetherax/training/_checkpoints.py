@@ -101,7 +101,9 @@ def record(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: flo
 
 
 def write(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: float) -> None:
-    """Writes a checkpoint, and deletes those that are no longer kept."""
+    """Writes a checkpoint, and deletes those that are no longer kept; one process for all."""
+    if jax.process_index() > 0:
+        return
     metadata = {"run": run, "seconds": seconds}
     save(checkpoints.folder / f"step_{step:012d}.nx", state, metadata=metadata)
     for path in sorted(checkpoints.folder.glob(PATTERN))[: -checkpoints.keep]:

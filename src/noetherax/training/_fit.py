@@ -19,6 +19,7 @@ from ._checks import check_batch, check_count, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
+from ._sharding import batch_sharding, divided, gathered, replicated
 from ._trainable import needs_standardisation
 from ._trainable import standardise as standardise_model
 from ._trainable import trainable as trainable_leaves
@@ -26,6 +27,8 @@ from ._trainable import trainable as trainable_leaves
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
 
+COMMON_CHUNK = 100
+"""Steps between two looks if several processes train together: all must take the same number."""
 
 PATIENCE = 1000
 """Updates that may be left out one after the other before the run gives up."""
@@ -71,6 +74,7 @@ def fit(
     standardise: bool = True,
     trainable: PyTree | None = None,
     checkpoints: Checkpoints | str | os.PathLike | None = None,
+    sharding: jax.sharding.Mesh | jax.sharding.NamedSharding | None = None,
     progress: bool = True,
 ) -> tuple[PyTree, History]:
     """Trains a Lagrangian on observations.
@@ -100,6 +104,11 @@ def fit(
         [`noetherax.trainable`][]`(lagrangian)` if not given.
     - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
         and then, and to go on from what is saved there.
+    - `sharding`: devices to train on in parallel: a `jax.sharding.Mesh`, over all of whose axes every
+        batch is split, or a `NamedSharding` that says how its leading axis is. Weights are kept on
+        every device. The result differs from that of one device by rounding. With several processes
+        (`jax.distributed`), call `fit` in each of them with the same arguments; the first one shows
+        progress and writes checkpoints, in a folder that all must see.
     - `progress`: show a progress bar.
 
     **Returns:**
@@ -140,6 +149,7 @@ def fit(
         )
     parameters, constants = eqx.partition(lagrangian, mask)
     check_model(lagrangian, parameters, loss, batch)
+    split = batch_sharding(sharding, batch)
 
     optimizer = _default(steps) if optimizer is None else optimizer
     if max_norm is not None:
@@ -150,16 +160,20 @@ def fit(
         state = _State(parameters, parameters, moments, jnp.array(0), jnp.array(0))
         start = time.perf_counter()
         fixed = (data, constants, run_key, jnp.array(averaging, jnp.float32))
-        chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size, promotion)
+        fixed = replicated(split, fixed)
+        chunk = partial(_chunk, fixed, optimizer, loss, draw, batch_size, split, promotion)
         losses = np.full(steps, np.nan, jnp.result_type(*jax.tree.leaves(parameters)))
         run, before = {}, 0.0
         if checkpoints is not None:
             run = describe(steps, batch_size, max_norm, averaging, key)
             run |= {"model": fingerprint(lagrangian), "data": fingerprint(data)}
             (state, losses), before = restore(checkpoints, (state, losses), run)
+        state = replicated(split, state)
+        several = jax.process_count() > 1
         done, length = int(state.step), 1
         compile_seconds, interrupted, hopeless = 0.0, False, 0
-        bar = tqdm(total=steps, initial=done, unit="step", disable=not progress, smoothing=0.05)
+        hidden = not progress or jax.process_index() > 0
+        bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
         try:
             with bar:
                 while done < steps:
@@ -183,6 +197,8 @@ def fit(
                         break
                     if not compile_seconds:
                         compile_seconds, length = seconds, 20
+                    elif several:
+                        length = COMMON_CHUNK
                     else:
                         length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
         except KeyboardInterrupt:
@@ -191,7 +207,8 @@ def fit(
         skipped, seconds = int(state.skipped), before + time.perf_counter() - start
         if interrupted and checkpoints is not None:
             record(checkpoints, (state, losses), int(state.step), run, seconds)
-    trained = eqx.combine(state.average if averaging else state.parameters, constants)
+    learned = gathered(split, state.average if averaging else state.parameters)
+    trained = eqx.combine(learned, constants)
     if done and skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
         raise RuntimeError(diagnosis(start, lagrangian, batch))
@@ -214,7 +231,7 @@ def _clipped(optimizer, max_norm: float):
 
 
 @eqx.filter_jit
-def _chunk(fixed, optimizer, loss, draw, batch_size, promotion, state: _State, length):
+def _chunk(fixed, optimizer, loss, draw, batch_size, split, promotion, state: _State, length):
     """`length` steps of training; returns the new state and a buffer of losses."""
     data, constants, run_key, averaging = fixed
 
@@ -230,6 +247,7 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, promotion, state: _State, l
             batch = jax.tree.map(lambda x: x[chosen], data)
         else:
             batch = draw(key)
+        batch = divided(split, batch)
         value, gradient = jax.value_and_grad(objective)(state.parameters, batch)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.parameters)
         finite = jnp.isfinite(optax.tree.norm(updates)) & jnp.isfinite(value)

@@ -1,0 +1,65 @@
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+import noetherax as nx
+from noetherax.training._sharding import batch_sharding
+
+PROGRAM = Path(__file__).parent / "parallel_fit.py"
+ROUNDING = 1e-6
+"""Sums of a batch in another order differ by rounding, 1e-16; 150 steps made that 1e-9 at most."""
+
+
+def start(devices: int, *arguments: str) -> subprocess.Popen:
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(PROGRAM), *arguments]
+    pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.Popen(command, env=environment, text=True, **pipes)
+
+
+def finish(process: subprocess.Popen, devices: int) -> np.ndarray:
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    lines = re.findall(rf"^{devices} (.*)$", output, re.MULTILINE)
+    assert len(lines) == 2, output
+    return np.array([line.split() for line in lines], float)
+
+
+def test_several_devices_learn_what_one_does():
+    alone, together = (finish(start(count), count) for count in (1, 4))
+    assert np.allclose(together, alone, rtol=ROUNDING)
+    assert not np.array_equal(together, alone)  # it really was another program
+
+
+def test_several_processes_learn_what_one_does():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    processes = [start(2, address, "2", str(index)) for index in range(2)]
+    first, second = (finish(process, 4) for process in processes)
+    assert np.array_equal(first, second)
+    assert np.allclose(first, finish(start(1), 1), rtol=ROUNDING)
+
+
+def test_batches_that_do_not_divide_are_named():
+    mesh = jax.sharding.AbstractMesh((3,), ("batch",))
+    features = nx.Rotations(3).invariant_features(1)
+    model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
+    sampler = nx.systems.Kepler().sampler(batch_size=32)
+    options = dict(steps=1, key=jax.random.key(1), progress=False)
+    with pytest.raises(ValueError, match=r"between 3 devices, but one has shape \(32, 1, 3\)"):
+        nx.fit(model, sampler, sharding=NamedSharding(mesh, PartitionSpec("batch")), **options)
+    sideways = NamedSharding(mesh, PartitionSpec(None, "batch"))
+    with pytest.raises(ValueError, match="leading axis of batches only"):
+        nx.fit(model, sampler, sharding=sideways, **options)
+    with pytest.raises(TypeError, match="Mesh or NamedSharding, but it is of type int"):
+        batch_sharding(4, sampler(jax.random.key(0)))
