@@ -33,8 +33,9 @@ class Standardisation(eqx.Module):
     ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
     bend, and training from random weights then rarely finds a regular one.
 
-    On a family of orbits bends make a law learned in the same time some 40 times better. A model of one
-    orbit alone is a little better without them.
+    On a family of Kepler orbits, bends took the error of unseen ones from tens of per cent to a few. A
+    model of one orbit alone is better without: `noetherax.standardise(lagrangian, q, v, bend=False)`
+    before the fit.
 
     Centre and unit are the median and the interquartile range over the data (scaled to be the
     deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of

@@ -19,7 +19,7 @@ from ._checks import check_batch, check_count, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
-from ._sharding import batch_sharding, divided, gathered, replicated
+from ._sharding import batch_sharding, divided, gathered, kept, replicated
 from ._trainable import needs_standardisation
 from ._trainable import standardise as standardise_model
 from ._trainable import trainable as trainable_leaves
@@ -261,7 +261,7 @@ def _chunk(fixed, optimizer, loss, draw, batch_size, split, promotion, state: _S
         weight = 1 / (1 + averaging * state.step)
         average = optax.incremental_update(parameters, state.average, weight)
         state = _State(parameters, average, optimizer_state, state.step + 1, skipped)
-        return state, losses.at[index].set(value)
+        return kept(split, (state, losses.at[index].set(value)))
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
     losses = jnp.zeros(LONGEST_CHUNK, dtype)

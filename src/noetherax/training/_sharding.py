@@ -72,6 +72,14 @@ def gathered(split: NamedSharding | None, tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), tree)
 
 
+def kept(split: NamedSharding | None, tree: PyTree) -> PyTree:
+    """A replicated tree that stays so, inside a compiled function."""
+    if split is None:
+        return tree
+    whole = NamedSharding(split.mesh, PartitionSpec())
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, whole), tree)
+
+
 def divided(split: NamedSharding | None, batch: PyTree) -> PyTree:
     """A batch with the leading axis of its arrays split, inside a compiled function."""
     if split is None:
