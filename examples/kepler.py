@@ -3,7 +3,7 @@
 (i)  The paper's experiment: samples of one ellipse (Müller 2023, section 3.1.1; Figures 3, 4, 5, 12).
 (ii) What a symmetry is for: samples of a family of orbits, all in one plane. The models then have to
      know the law beside an orbit, where perturbed twins go, and in planes that they never saw. Here
-     q·q enters as a logarithm, see `nx.Standardisation`: without it, errors are 20 times as large.
+     q·q enters as a logarithm, see `nx.Standardisation`: without it, errors are far larger.
      (On one ellipse, where q·q alone tells the place on the orbit, models were better without.)
 
 Beside the two Lagrangians stands the true law under the same integrator, and with `--baselines`
