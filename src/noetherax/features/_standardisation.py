@@ -50,7 +50,7 @@ class Standardisation(eqx.Module):
     or a drifting centre of mass, would blow the scale up.
     """
 
-    knee: Float[Array, " features"]
+    bends: Float[Array, " features"]  # 1/k, zero where b(x) = x
     centre: Float[Array, " features"]
     unit: Float[Array, " features"]
     fitted: Bool[Array, ""]
@@ -59,7 +59,7 @@ class Standardisation(eqx.Module):
     def identity(cls, num_features: int, dtype) -> "Standardisation":
         """The standardisation that changes nothing, and is still to be fitted."""
         return cls(
-            knee=jnp.full(num_features, jnp.inf, dtype),
+            bends=jnp.zeros(num_features, dtype),
             centre=jnp.zeros(num_features, dtype),
             unit=jnp.ones(num_features, dtype),
             fitted=jnp.array(False),
@@ -78,35 +78,36 @@ class Standardisation(eqx.Module):
         values = jax.vmap(features)(q, v)
         states = _isotropic(features, jnp.asarray(q), jnp.asarray(v))
         reference = jax.vmap(features)(*states)
-        knee = _knee(features, values, reference, states)
-        knee = knee if bend else jnp.full_like(knee, jnp.inf)
-        values, reference = _bend(values, knee), _bend(reference, knee)
+        bends = _bends(features, values, reference, states)
+        bends = bends if bend else jnp.zeros_like(bends)
+        values, reference = _bend(values, bends), _bend(reference, bends)
         unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
         # A feature that is constant everywhere carries nothing; leave its scale alone.
         unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
         centre = jnp.median(values, axis=0)
-        return cls(knee=knee, centre=centre, unit=unit, fitted=jnp.array(True))
+        return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
-        return (_bend(x, self.knee) - self.centre) / self.unit
+        return (_bend(x, self.bends) - self.centre) / self.unit
 
     def slope(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
         """The derivative of each standardised feature with respect to the feature."""
-        return 1 / (jnp.sqrt(1 + jnp.square(x / self.knee)) * self.unit)
+        return 1 / (jnp.sqrt(1 + jnp.square(x * self.bends)) * self.unit)
 
 
-def _knee(features, values, reference, states):
-    """The knee k of every feature, infinite for those that are not bent."""
+def _bends(features, values, reference, states):
+    """1/k of the knee k of every feature, zero for those that are not bent."""
     velocity_slope = jax.vmap(jax.jacfwd(features, argnums=1))(*states)
     positive = jnp.all(values > 0, axis=0) & jnp.all(reference >= 0, axis=0)
     low, high = jnp.quantile(values, jnp.array([0.05, 0.95], values.dtype), axis=0)
-    bends = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & (high > SPAN * low)
-    return jnp.where(bends, low, jnp.inf)
+    chosen = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & (high > SPAN * low)
+    return jnp.where(chosen, 1 / jnp.where(chosen, low, 1), 0)
 
 
-def _bend(x, knee):
-    finite = jnp.where(jnp.isinf(knee), 1, knee)
-    return jnp.where(jnp.isinf(knee), x, finite * jnp.arcsinh(x / finite))
+def _bend(x, bends):
+    bent = bends > 0
+    inverse = jnp.where(bent, bends, 1)
+    return jnp.where(bent, jnp.arcsinh(x * inverse) / inverse, x)
 
 
 def _spread(values):
