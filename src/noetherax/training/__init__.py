@@ -4,8 +4,15 @@ from ._checkpoints import Checkpoints
 from ._discrete_loss import discrete_euler_lagrange_loss
 from ._files import load, load_metadata, save
 from ._fit import History, fit
-from ._losses import Observations, acceleration_loss, relative_acceleration_loss
+from ._losses import (
+    Observations,
+    acceleration_loss,
+    acceleration_residual,
+    relative_acceleration_loss,
+    relative_acceleration_residual,
+)
 from ._optimizer import default_optimizer
+from ._polish import polish
 from ._trainable import standardise, trainable
 from ._trajectory_loss import trajectory_loss
 from ._windows import Windows
@@ -16,12 +23,15 @@ __all__ = [
     "Observations",
     "Windows",
     "acceleration_loss",
+    "acceleration_residual",
     "default_optimizer",
     "discrete_euler_lagrange_loss",
     "fit",
     "load",
     "load_metadata",
+    "polish",
     "relative_acceleration_loss",
+    "relative_acceleration_residual",
     "save",
     "standardise",
     "trainable",

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -19,6 +20,38 @@ class Observations(NamedTuple):
     a: Float[FloatArray, "samples points space"]
 
 
+def acceleration_residual(
+    lagrangian: Callable, batch: tuple
+) -> Float[Array, "samples components"]:
+    """Errors of the acceleration, (a_model − a) / √n in each of its n components, so that the mean over
+    samples of their sum of squares is the [`noetherax.acceleration_loss`][].
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `batch`: `(q, v, a)`, each of shape `(samples, points, space)`.
+
+    **Returns:**
+
+    An array of shape `(samples, points × space)`; not finite where ∂²L/∂v² is singular.
+    """
+    q, v, a = batch
+    mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
+    # Not Lineax here: the derivative of its solve raises where a matrix is singular, while training
+    # goes on without that update.
+    predicted = jnp.linalg.solve(mass_matrix, force[..., None])[..., 0]
+    return (predicted - a.reshape(predicted.shape)) / math.sqrt(force.shape[-1])
+
+
+def relative_acceleration_residual(
+    lagrangian: Callable, batch: tuple, *, floor: float
+) -> Float[Array, "samples components"]:
+    """[`noetherax.acceleration_residual`][] over √(floor² + ‖a‖²), which belongs to
+    [`noetherax.relative_acceleration_loss`][]; arguments as there."""
+    size = jnp.sum(jnp.square(batch[2]), axis=(1, 2))
+    return acceleration_residual(lagrangian, batch) / jnp.sqrt(floor**2 + size)[:, None]
+
+
 def acceleration_loss(lagrangian: Callable, batch: tuple) -> Float[Array, ""]:
     """Mean squared error of the acceleration, over samples and components (Müller 2023, Eq. 12).
 
@@ -34,7 +67,7 @@ def acceleration_loss(lagrangian: Callable, batch: tuple) -> Float[Array, ""]:
 
     A scalar, in squared units of acceleration; not finite where ∂²L/∂v² is singular.
     """
-    return jnp.mean(jnp.square(_residual(lagrangian, batch)))
+    return _mean_square(acceleration_residual(lagrangian, batch))
 
 
 def relative_acceleration_loss(
@@ -59,15 +92,8 @@ def relative_acceleration_loss(
 
     A scalar without unit; not finite where ∂²L/∂v² is singular.
     """
-    size = jnp.sum(jnp.square(batch[2]), axis=(1, 2))
-    error = jnp.mean(jnp.square(_residual(lagrangian, batch)), axis=(1, 2))
-    return jnp.mean(error / (floor**2 + size))
+    return _mean_square(relative_acceleration_residual(lagrangian, batch, floor=floor))
 
 
-def _residual(lagrangian, batch):
-    q, v, a = batch
-    mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
-    # Not Lineax here: the derivative of its solve raises where a matrix is singular, while training
-    # goes on without that update.
-    predicted = jnp.linalg.solve(mass_matrix, force[..., None])[..., 0]
-    return predicted.reshape(a.shape) - a
+def _mean_square(residual):
+    return jnp.mean(jnp.sum(jnp.square(residual), axis=-1))
