@@ -20,9 +20,7 @@ class Observations(NamedTuple):
     a: Float[FloatArray, "samples points space"]
 
 
-def acceleration_residual(
-    lagrangian: Callable, batch: tuple
-) -> Float[Array, "samples components"]:
+def acceleration_residual(lagrangian: Callable, batch: tuple) -> Float[Array, "samples components"]:
     """Errors of the acceleration, (a_model − a) / √n in each of its n components, so that the mean over
     samples of their sum of squares is the [`noetherax.acceleration_loss`][].
 

@@ -1,0 +1,169 @@
+"""Gauss–Newton polish: its loss, its derivatives, its data and what it refuses."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import noetherax as nx
+from noetherax.training import _polish
+
+KEY = jax.random.key(0)
+QUIET = dict(progress=False)
+
+
+def observations(samples=300, dtype=np.float64):
+    """An anharmonic oscillator in R³, without noise."""
+    q, v = 0.5 * np.random.default_rng(0).normal(size=(2, samples, 1, 3))
+    a = -q * (1 + np.sum(q**2, axis=(1, 2), keepdims=True))
+    return tuple(x.astype(dtype) for x in (q, v, a))
+
+
+@functools.cache
+def fitted(dtype="float64"):
+    features = nx.Rotations(3).invariant_features(1)
+    model = nx.NeuralLagrangian(features, width=16, dtype=jnp.dtype(dtype), key=KEY)
+    data = observations(dtype=dtype)
+    return nx.fit(model, data, steps=1000, optimizer=optax.adam(1e-2), key=KEY, **QUIET)[0]
+
+
+def test_polish_lowers_the_loss_far_below_that_of_the_fit():
+    data = observations()
+    polished, history = nx.polish(fitted(), data, iterations=30, **QUIET)
+    before, after = (nx.acceleration_loss(model, data) for model in (fitted(), polished))
+    np.testing.assert_allclose(history.loss[[0, -1]], [before, after], rtol=1e-10)  # rounding
+    assert after < 0.03 * before
+    assert np.all(np.diff(history.loss) < 0)
+    assert history.seconds > history.compile_seconds > 0
+
+
+def test_constants_and_the_given_model_stay():
+    given = jax.tree.map(lambda x: x, fitted())
+    polished, _ = nx.polish(given, observations(), iterations=2, **QUIET)
+    assert eqx.tree_equal(given, fitted())
+    assert eqx.tree_equal(polished.standardisation, given.standardisation)
+    assert not eqx.tree_equal(polished.network, given.network)
+
+
+def test_normal_equations_are_those_of_the_jacobian():
+    data, model = observations(samples=7), fitted()  # a chunk is mostly repetitions
+    parameters, constants = eqx.partition(model, nx.trainable(model))
+    weights, unravel = jax.flatten_util.ravel_pytree(parameters)
+
+    def residual(weights):
+        return nx.acceleration_residual(eqx.combine(unravel(weights), constants), data).reshape(-1)
+
+    jacobian, error = jax.jacfwd(residual)(weights), residual(weights)
+    chunks = _polish._chunked(data, 7)
+    common = nx.acceleration_residual, parameters, constants, chunks
+    matrix, slope = _polish._normal_equations(*common)
+    np.testing.assert_allclose(matrix, jacobian.T @ jacobian, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(slope, jacobian.T @ error, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(_polish._cost(*common), error @ error, rtol=1e-12)
+    # Undamped, the step solves the linear problem: no other one does.
+    step = (
+        weights
+        - jax.flatten_util.ravel_pytree(_polish._step(parameters, matrix, slope, jnp.array(1e-3)))[
+            0
+        ]
+    )
+    damping = 1e-3 * jnp.max(jnp.diagonal(matrix))
+    np.testing.assert_allclose(matrix @ step + damping * step, slope, atol=1e-9)
+
+
+def test_more_samples_than_a_chunk_all_count():
+    data = observations(samples=_polish.CHUNK + 44)
+    loss = nx.polish(fitted(), data, iterations=1, **QUIET)[1].loss[0]
+    np.testing.assert_allclose(loss, nx.acceleration_loss(fitted(), data), rtol=1e-12)
+    part = tuple(x[: _polish.CHUNK] for x in data)
+    assert abs(nx.acceleration_loss(fitted(), part) / loss - 1) > 1e-6  # the control
+
+
+def test_float32_weights_return_as_float32_and_x64_stays_off():
+    with jax.enable_x64(False):
+        data = observations(dtype=np.float32)
+        polished, history = nx.polish(fitted("float32"), data, iterations=20, **QUIET)
+        assert {x.dtype for x in jax.tree.leaves(eqx.filter(polished, nx.trainable(polished)))} == {
+            jnp.dtype("float32")
+        }
+        after = nx.acceleration_loss(polished, data)
+        assert after.dtype == jnp.float32
+        assert after < 0.1 * history.loss[0]
+
+
+def test_a_sampler_is_drawn_until_there_are_enough():
+    kepler = nx.systems.Kepler()
+    features = nx.Rotations(3).invariant_features(1)
+    model = nx.NeuralLagrangian(features, width=8, key=KEY)
+    sampler = kepler.sampler(batch_size=32)
+    model, _ = nx.fit(model, sampler, steps=100, key=KEY, **QUIET)
+    seen = []
+
+    def residual(lagrangian, batch):
+        seen.append(batch[0].shape)
+        return nx.relative_acceleration_residual(lagrangian, batch, floor=0.3)
+
+    options = dict(samples=600, iterations=3, residual=residual, **QUIET)
+    _, history = nx.polish(model, sampler, key=KEY, **options)
+    assert history.loss[-1] < history.loss[0]
+    assert (600, 1, 3) in seen
+    with pytest.raises(TypeError, match="needs a random key"):
+        nx.polish(model, sampler, **QUIET)
+
+
+@pytest.mark.parametrize("options", [{}, {"floor": 0.3}])
+def test_residuals_belong_to_the_losses(options):
+    data = observations(samples=20)
+    if options:
+        residual = nx.relative_acceleration_residual(fitted(), data, **options)
+        loss = nx.relative_acceleration_loss(fitted(), data, **options)
+        sizes = np.sum(data[2] ** 2, axis=(1, 2)) + 0.3**2
+    else:
+        residual, loss = (
+            nx.acceleration_residual(fitted(), data),
+            nx.acceleration_loss(fitted(), data),
+        )
+        sizes = np.ones(20)
+    error = nx.acceleration(fitted(), *data[:2]) - data[2]
+    expected = np.mean(np.mean(np.square(error), axis=(1, 2)) / sizes)
+    np.testing.assert_allclose(loss, expected, rtol=1e-12)
+    np.testing.assert_allclose(
+        jnp.mean(jnp.sum(jnp.square(residual), axis=1)), expected, rtol=1e-12
+    )
+
+
+def test_what_cannot_start_is_named():
+    raw = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), width=8, key=KEY)
+    with pytest.raises(ValueError, match="not standardised yet"):
+        nx.polish(raw, observations(), **QUIET)
+    flat = jax.tree.map(lambda x: 0 * x if eqx.is_inexact_array(x) else x, fitted().network)
+    flat = eqx.tree_at(lambda model: model.network, fitted(), flat)  # ∂²L/∂v² = 0
+    with pytest.raises(ValueError, match="condition number"):
+        nx.polish(flat, observations(), **QUIET)
+    with pytest.raises(ValueError, match="iterations must be a positive integer"):
+        nx.polish(fitted(), observations(), iterations=0, **QUIET)
+    q, v, a = observations()
+    with pytest.raises(ValueError, match="not finite"):
+        nx.polish(fitted(), (q, v, a * np.nan), **QUIET)
+
+
+def test_interruption_keeps_the_best(monkeypatch):
+    step, steps = _polish._step, []
+
+    def interrupted(*arguments):
+        steps.append(arguments)
+        if len(steps) == 12:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(_polish, "_step", interrupted)
+    with pytest.warns(UserWarning, match="interrupted after"):
+        polished, history = nx.polish(fitted(), observations(), **QUIET)
+    assert history.interrupted
+    best = nx.acceleration_loss(polished, observations())
+    np.testing.assert_allclose(best, history.loss[-1], rtol=1e-12)
+    assert history.loss[-1] < history.loss[0]
