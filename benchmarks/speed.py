@@ -1,0 +1,231 @@
+"""Cost of a training step and of a rollout step, as ratios to a peer and to a bound in the same run;
+how it scales; memory, compilation, and what `import noetherax` takes.
+
+Peer: the same model with the Euler–Lagrange terms by automatic differentiation, and any program that
+`--peer` names. Bound: the matrix products that the closed form cannot avoid, alone. Compiled first,
+median of several repeats. Nothing else should run meanwhile.
+
+    python benchmarks/speed.py                       # results/benchmarks/speed.json and speed.md
+    python benchmarks/speed.py --check docs/results/benchmarks/speed.json    # slower than it was?
+    python benchmarks/speed.py --peer PROGRAM.py     # prints one JSON object {model: ms per step}
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import noetherax as nx
+from noetherax.dynamics import autodiff_terms
+
+BATCH, WIDTH, REPEATS, LOOPS, FIT_STEPS = 128, 128, 7, 50, 1000
+KEY = jax.random.key(4)
+SLOWER = 1.5
+"""A ratio that has grown by more than this factor since `--check`'s file fails the check."""
+PEER_SECONDS = 600
+AUTODIFF, BOUND = "autodiff / closed form", "closed form / matrix products"
+NEEDED = "import jax, equinox, diffrax, optax"
+
+MODELS = {
+    "Kepler, none": (nx.Trivial(3), 1),
+    "Kepler, rotations": (nx.Rotations(3), 1),
+    "Schwarzschild, rotations": (
+        nx.Rotations(4, axes=(0, 1, 2)) * nx.Translations(4, axes=(3,)),
+        1,
+    ),
+    "two particles, none": (nx.Trivial(4), 2),
+    "two particles, rotations": (nx.Rotations(4), 2),
+    "two particles, translations": (nx.Translations(4), 2),
+    "two particles, both": (nx.Translations(4) * nx.Rotations(4), 2),
+}
+
+
+def milliseconds(function, *arguments) -> float:
+    """Median time of one call, after compilation, with the result ready."""
+    jax.block_until_ready(function(*arguments))
+    times = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        jax.block_until_ready(function(*arguments))
+        times.append(time.perf_counter() - start)
+    return 1e3 * statistics.median(times) / LOOPS
+
+
+def gradient_loop(rule):
+    """Many loss gradients in one compiled loop, each depending on the last."""
+
+    def loss(lagrangian, q, v, a):
+        mass, force = rule(lagrangian, q, v)
+        predicted = jnp.linalg.solve(mass, force[..., None])[..., 0]
+        return jnp.mean(jnp.square(predicted.reshape(a.shape) - a))
+
+    @eqx.filter_jit
+    def loop(lagrangian, q, v, a):
+        parameters, constants = eqx.partition(lagrangian, nx.trainable(lagrangian))
+
+        def step(parameters, _):
+            gradient = jax.grad(lambda p: loss(eqx.combine(p, constants), q, v, a))(parameters)
+            return jax.tree.map(lambda p, g: p - 1e-12 * g, parameters, gradient), None
+
+        return jax.lax.scan(step, parameters, None, length=LOOPS)[0]
+
+    return loop
+
+
+@jax.jit
+def matrix_products(stack, weight):
+    """Forward product of all carried columns, and the two products of its derivative."""
+
+    def step(carry, _):
+        stack, weight = carry
+        forward = stack @ weight
+        return (forward @ weight.T * 1e-3, weight + 1e-9 * (stack.T @ forward)), None
+
+    return jax.lax.scan(step, (stack, weight), None, length=LOOPS)[0]
+
+
+def measure(group, points, width=WIDTH, batch=BATCH):
+    """Milliseconds of every part for one model, and the ratios."""
+    features = group.invariant_features(points)
+    lagrangian = nx.NeuralLagrangian(features, width=width, key=jax.random.key(0))
+    q, v, a = jax.random.normal(jax.random.key(1), (3, batch, points, group.space))
+    lagrangian = nx.standardise(lagrangian, q, v)
+    columns = 1 + min(features.num_features, points * group.space + 1)
+    stack = jax.random.normal(jax.random.key(2), (batch * columns, width)) / width
+    weight = jax.random.normal(jax.random.key(3), (width, width)) / width
+
+    ts = np.linspace(0.0, LOOPS * 1e-4, LOOPS + 1)
+
+    def steps(lagrangian, q, v):
+        return nx.rollout(lagrangian, q, v, ts=ts, solver=nx.RK4(), throw=False).q
+
+    closed: Any = gradient_loop(nx.euler_lagrange_terms)
+    times = {
+        "closed form": milliseconds(closed, lagrangian, q, v, a),
+        "autodiff": milliseconds(gradient_loop(autodiff_terms), lagrangian, q, v, a),
+        "matrix products": milliseconds(matrix_products, stack, weight),
+        "rollout step": milliseconds(steps, lagrangian, q[0], v[0]),
+    }
+    history = nx.fit(
+        lagrangian, (q, v, a), batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False
+    )[1]
+    memory = closed.lower(lagrangian, q, v, a).compile().compiled.memory_analysis()
+    return times | {
+        "features": features.num_features,
+        "fit step": 1e3 * (history.seconds - history.compile_seconds) / (FIT_STEPS - 1),
+        "compilation, s": history.compile_seconds,
+        "memory, MiB": memory.temp_size_in_bytes / 2**20,
+        AUTODIFF: times["autodiff"] / times["closed form"],
+        BOUND: times["closed form"] / times["matrix products"],
+    }
+
+
+def scaling() -> dict:
+    """The same numbers as one thing grows: points, features, width, batch."""
+    both, rotations = nx.Translations(4) * nx.Rotations(4), nx.Rotations(3)
+    return {
+        "points, translations and rotations in R³": {
+            n: measure(nx.Translations(3) * nx.Rotations(3), n) for n in (2, 3, 4)
+        },
+        "features, one point in R^n without a symmetry": {
+            2 * n: measure(nx.Trivial(n), 1) for n in (2, 4, 8)
+        },
+        "width, Kepler, rotations": {n: measure(rotations, 1, width=n) for n in (32, 64, 128, 256)},
+        "batch, two particles, both": {n: measure(both, 2, batch=n) for n in (32, 128, 512, 2048)},
+    }
+
+
+def import_times() -> dict:
+    """Seconds of importing what the package needs anyway, of the package, and their ratio."""
+
+    def seconds(code: str) -> float:
+        times = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            times.append(time.perf_counter() - start)
+        return statistics.median(times)
+
+    nothing, needed, package = seconds(""), seconds(NEEDED), seconds("import noetherax")
+    needed, package = needed - nothing, package - nothing
+    return {NEEDED: needed, "import noetherax": package, "ratio": package / needed}
+
+
+def of_peer(program: Path) -> dict:
+    """What a peer's program prints, `{model: ms per training step}`; empty if it does not run."""
+    try:
+        command = [sys.executable, str(program)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PEER_SECONDS)
+        lines = done.stdout.strip().splitlines()
+        if done.returncode or not lines:
+            raise ValueError(done.stderr.strip()[-300:] or "it printed nothing")
+        return {str(name): float(x) for name, x in json.loads(lines[-1]).items()}
+    except (OSError, ValueError, AttributeError, TypeError, subprocess.TimeoutExpired) as error:
+        print(f"peer {program} skipped: {error}", file=sys.stderr)
+        return {}
+
+
+def slower(models: dict, before: dict) -> list[str]:
+    """Which models have lost speed, by ratios that each run measures for itself."""
+    return [
+        f"{name}: {BOUND} was {before[name][BOUND]:.2f}, is {row[BOUND]:.2f}"
+        for name, row in models.items()
+        if name in before and row[BOUND] > SLOWER * before[name][BOUND]
+    ]
+
+
+COLUMNS = ("features", "fit step", "closed form", "autodiff", "matrix products", "rollout step")
+COLUMNS += (AUTODIFF, BOUND, "compilation, s", "memory, MiB")
+
+
+def table(title: str, rows: dict) -> list[str]:
+    """A Markdown table."""
+    lines = [f"| {title} | {' | '.join(COLUMNS)} |", f"| --- |{' ---: |' * len(COLUMNS)}"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {' | '.join(f'{row[column]:.3g}' for column in COLUMNS)} |")
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Cost of a training step and of a rollout step.")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    parser.add_argument("--peer", type=Path, action="append", default=[], help="see above")
+    parser.add_argument("--check", type=Path, help="speed.json of another run to compare with")
+    options = parser.parse_args()
+    before = json.loads(options.check.read_text())["models"] if options.check else {}
+    models, lines = {}, []
+    for name, (group, points) in MODELS.items():
+        models[name] = measure(group, points)
+        print("\n".join(table("", {name: models[name]})[-1 if lines else 0 :]), flush=True)
+        lines = table(f"ms, batch {BATCH}, width {WIDTH}, float32", models)
+    results = {"models": models, "scaling": scaling(), "import": import_times()}
+    for title, rows in results["scaling"].items():
+        lines += ["", *table(title, rows)]
+    lines += ["", *(f"{name}: {x:.3g}" for name, x in results["import"].items())]
+    results["peers"] = {str(program): of_peer(program) for program in options.peer}
+    for program, numbers in results["peers"].items():
+        for name, x in numbers.items():
+            ours = f", {x / models[name]['fit step']:.3g} times ours" if name in models else ""
+            lines.append(f"peer {program}, {name}: {x:.3g} ms{ours}")
+    results |= {"device": str(jax.devices()[0]), "machine": platform.platform()}
+    results |= {"jax": jax.__version__}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "speed.json").write_text(json.dumps(results, indent=2) + "\n")
+    (options.out / "speed.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+    if lost := slower(models, before):
+        sys.exit("Slower than before:\n" + "\n".join(lost))
+
+
+if __name__ == "__main__":
+    main()
