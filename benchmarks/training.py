@@ -1,0 +1,156 @@
+"""What a few thousand steps of training reach, by optimiser, over many seeds; and whether any diverge.
+
+Each system's model with its whole symmetry, on fresh noisy observations of the one trajectory of the
+paper. A run diverges if the loss at its end is not finite or above that of a model without a force.
+Models are judged by the distance to the true motion, under the paper's integrator, and by the drift of
+the true charge; the loss is there as a ratio to the true law's own.
+
+    python benchmarks/training.py                                # 20 seeds of 5,000 steps
+    python benchmarks/training.py --seeds 3 --steps 20000 --only Kepler
+"""
+
+import argparse
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import noetherax as nx
+
+SKY, CLOCK = nx.Rotations(4, axes=(0, 1, 2)), nx.Translations(4, axes=(3,))
+DT, SAVES, BATCH, LAST = 0.01, 200, 128, 200
+
+
+class Task(NamedTuple):
+    """A system, its symmetry, the charge that is watched, and the time models are followed for."""
+
+    system: Any
+    group: nx.SymmetryGroup
+    watched: nx.SymmetryGroup
+    final_time: float
+    loss: Callable = nx.acceleration_loss
+    points: int = 1
+    bend: bool = True
+
+
+RELATIVE = functools.partial(nx.relative_acceleration_loss, floor=0.3)
+TASKS = {
+    "Kepler": Task(
+        nx.systems.Kepler(), nx.Rotations(3), nx.Rotations(3), 16.0, RELATIVE, bend=False
+    ),
+    "Schwarzschild": Task(nx.systems.Schwarzschild(), SKY * CLOCK, SKY, 100.0),
+    "two particles": Task(
+        nx.systems.TwoParticles(),
+        nx.Translations(4) * nx.Rotations(4),
+        nx.Rotations(4),
+        8.0,
+        points=2,
+    ),
+}
+
+
+def adam(steps: int, rate: float = 1e-2) -> optax.GradientTransformation:
+    schedule = optax.cosine_decay_schedule(rate, steps, alpha=1e-2)
+    return optax.adam(schedule, b2=0.99, eps=1e-12)
+
+
+OPTIMIZERS = {
+    "default (Muon)": nx.default_optimizer,
+    "Adam, 1e-2": adam,
+    "Adam, 3e-3": functools.partial(adam, rate=3e-3),
+}
+
+
+@eqx.filter_jit
+def follow(law, q, v, final_time: str):  # a string is static
+    ts = np.linspace(0.0, float(final_time), SAVES + 1)
+    return nx.rollout(law, q, v, ts=ts, dt=DT, solver=nx.RK4(), throw=False)
+
+
+def truth(task: Task) -> np.ndarray:
+    ts = np.linspace(0.0, task.final_time, SAVES + 1)
+    control = diffrax.PIDController(rtol=1e-12, atol=1e-12)
+    with jax.enable_x64(True):
+        q, v = jax.tree.map(lambda x: x.astype(jnp.float64), task.system.initial_state())
+        options: Any = dict(solver=diffrax.Dopri8(), stepsize_controller=control)
+        return np.asarray(nx.rollout(task.system.lagrangian, q, v, ts=ts, **options).q)
+
+
+def judge(task: Task, model, path) -> dict[str, float]:
+    q, v = task.system.initial_state()
+    orbit = follow(model, q, v, str(task.final_time))
+    drift = nx.drift(task.watched.noether_charge(task.system.lagrangian), orbit)
+    apart = np.linalg.norm(np.asarray(orbit.q, float) - path, axis=(1, 2))
+    whole = bool(np.all(np.isfinite(apart)))
+    return {
+        "distance": float(np.max(apart)) if whole else float("inf"),
+        "true drift": float(np.max(np.asarray(drift))) if whole else float("inf"),
+    }
+
+
+def measure(task: Task, optimizer, steps: int, seeds: int) -> dict[str, Any]:
+    path, sampler = truth(task), task.system.sampler(BATCH)
+    features = task.group.invariant_features(task.points)
+    draws = jax.vmap(sampler)(jax.random.split(jax.random.key(10**6), 64))
+    many = tuple(x.reshape(-1, *x.shape[2:]) for x in draws)
+    force_free = float(jnp.mean(jnp.square(many[2])))
+    own = float(task.loss(task.system.lagrangian, many))
+    no_force = float(task.loss(lambda q, v: jnp.sum(v**2) / 2, many))
+    rows, diverged, seconds, skipped = [], 0, [], 0
+    for seed in range(seeds):
+        key, fit_key = jax.random.split(jax.random.key(seed))
+        model = nx.NeuralLagrangian(features, key=key)
+        model = nx.standardise(model, *many[:2], bend=task.bend)
+        model, history = nx.fit(
+            model, sampler, steps=steps, optimizer=optimizer, loss=task.loss, key=fit_key,
+            max_norm=min(1.0, force_free), progress=False,
+        )  # fmt: skip
+        diverged += not np.mean(history.loss[-LAST:]) < no_force
+        skipped += history.skipped
+        seconds.append(history.seconds)
+        excess = float(task.loss(model, many)) / own
+        rows.append({"loss / true loss": excess} | judge(task, model, path))
+    numbers: dict[str, Any] = {"diverged": diverged, "left out": skipped}
+    for name in rows[0]:
+        values = [row[name] for row in rows]
+        numbers[name] = float(np.median(values))
+        numbers[f"worst {name}"] = float(np.max(values))
+    return numbers | {"seconds": float(np.median(seconds))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Training by optimiser, over many seeds.")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--only", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
+    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "training.json"
+    results = json.loads(path.read_text()) if path.exists() else {}  # parts may run one by one
+    for system in options.only:
+        for name in options.optimizers:
+            chosen = OPTIMIZERS[name](options.steps)  # one object: every seed runs the same program
+            numbers = measure(TASKS[system], chosen, options.steps, options.seeds)
+            settings = {
+                "seeds": options.seeds,
+                "steps": options.steps,
+                "until": TASKS[system].final_time,
+            }
+            results[f"{system}, {name}"] = settings | numbers
+            cells = "  ".join(f"{key} {x:.3g}" for key, x in numbers.items())
+            print(f"{system}, {name}: {cells}", flush=True)
+            path.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
