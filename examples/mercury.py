@@ -55,7 +55,7 @@ GOAL = 1e-3 * AXIS
 
 SAMPLE_DAYS, SAVE_DAYS = 0.5, 2.0
 WIDTH, DEPTH, BATCH = 32, 2, 64
-POLISH, POLISH_SAMPLES = 30, 14_600  # Gauss–Newton steps; states, one in two days
+POLISH, POLISH_SAMPLES = 100, 7_500  # Gauss–Newton steps; states, one in four days
 EPHEMERIS, TWO_BODY = "ephemeris itself", "two-body (GM known)"
 ROTATIONS, UNCONSTRAINED, ODE = "declared rotations", "unconstrained", "neural ODE"
 
@@ -94,7 +94,7 @@ def learn(name: str, observations, steps: int, polish: int, key):
     with jax.enable_x64(True):
         stride = -(-len(observations[0]) // POLISH_SAMPLES)
         chosen = [jnp.asarray(x[::stride]) for x in observations]
-        model, polished = nx.polish(in_double(model), chosen, iterations=polish)
+        model, polished = nx.polish(in_double(model), chosen, iterations=polish, tolerance=0)
     return model, history, polished
 
 
