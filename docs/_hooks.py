@@ -1,6 +1,6 @@
 """MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site;
-`{{ derived table }}` the table of what is derived for every group; `{{ exact where table }}`,
-`{{ solvers table }}` and `{{ exact where: NAME / NAME }}` what the benchmarks measured.
+`{{ derived table }}` the table of what is derived for every group; `{{ exact where table }}` and its
+like, and `{{ exact where: NAME / NAME }}` and `{{ speed: NAME }}`, what the benchmarks measured.
 
 The README's links start at the repository's root. On the site those into `docs/` lose that
 prefix; those to any other file of the repository have no page and become plain text.
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 _README = Path(__file__).parent.parent / "README.md"
-_MEASURED = re.compile(r"\{\{ exact where: ([^}]+) \}\}")
+_MEASURED = re.compile(r"\{\{ (exact where|speed): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -33,9 +33,17 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         from _derived import derived_table
 
         markdown = markdown.replace("{{ derived table }}", derived_table())
-    from _measured import exact_where, exact_where_table, solvers_table
+    import _measured
 
-    for name, table in {"exact where": exact_where_table, "solvers": solvers_table}.items():
+    tables = {
+        "exact where": _measured.exact_where_table,
+        "solvers": _measured.solvers_table,
+        "speed": _measured.speed_table,
+        "scaling": _measured.scaling_tables,
+        "training": _measured.training_table,
+    }
+    for name, table in tables.items():
         if f"{{{{ {name} table }}}}" in markdown:
             markdown = markdown.replace(f"{{{{ {name} table }}}}", table())
-    return _MEASURED.sub(lambda match: exact_where(*match[1].split(" / ")), markdown)
+    numbers = {"exact where": _measured.exact_where, "speed": _measured.speed}
+    return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)

@@ -43,5 +43,43 @@ def solvers_table() -> str:
     return "\n".join(lines)
 
 
+def speed_table() -> str:
+    """A training step and a rollout step of every model, and the ratios to peer and bound."""
+    results = _read("speed")
+    columns = ["fit step", "closed form", "autodiff", "matrix products", "rollout step"]
+    columns += ["autodiff / closed form", "closed form / matrix products", "compilation, s"]
+    return _table("float32, milliseconds", columns, results["models"])
+
+
+def scaling_tables() -> str:
+    """The same as one thing grows."""
+    columns = ["closed form", "autodiff / closed form", "closed form / matrix products"]
+    columns += ["memory, MiB"]
+    tables = _read("speed")["scaling"].items()
+    return "\n\n".join(_table(title, columns, rows) for title, rows in tables)
+
+
+def training_table() -> str:
+    """What 5,000 steps reach, by system and optimiser, over twenty seeds."""
+    columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]
+    columns += ["worst true drift", "seconds"]
+    return _table("system, optimiser", columns, _read("training"))
+
+
+def speed(*path: str) -> str:
+    """One number or word of the benchmark of speed."""
+    value = _read("speed")
+    for name in path:
+        value = value[name]
+    return value if isinstance(value, str) else f"{value:.2f}"
+
+
+def _table(title: str, columns: list[str], rows: dict) -> str:
+    lines = [f"| {title} | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {' | '.join(f'{row[column]:.2g}' for column in columns)} |")
+    return "\n".join(lines)
+
+
 def _read(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text())

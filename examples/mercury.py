@@ -18,7 +18,7 @@ What the planets and relativity do on average, a law of (q, v) can know: the per
 about 575 arcseconds a century. It is the slope of the longitude of perihelion, by the
 Laplace–Runge–Lenz vector: of models over all predicted decades, of the ephemeris over 1900–2050.
 
-    python examples/mercury.py            # two minutes on two cores
+    python examples/mercury.py            # some ten minutes on two cores
     python examples/mercury.py --quick    # every line of it in half a minute, learning next to nothing
 
 Needs `pip install 'noetherax[plot,data]'`; nothing is downloaded when it runs.
@@ -55,7 +55,8 @@ GOAL = 1e-3 * AXIS
 
 SAMPLE_DAYS, SAVE_DAYS = 0.5, 2.0
 WIDTH, DEPTH, BATCH = 32, 2, 64
-POLISH, POLISH_SAMPLES = 100, 7_500  # Gauss–Newton steps; states, one in four days
+POLISH = 60, 7_500  # Gauss–Newton steps; on how many states, one in four days
+QUICK_POLISH = 1, 256
 EPHEMERIS, TWO_BODY = "ephemeris itself", "two-body (GM known)"
 ROTATIONS, UNCONSTRAINED, ODE = "declared rotations", "unconstrained", "neural ODE"
 
@@ -88,13 +89,14 @@ def derivatives(segment, days: np.ndarray) -> np.ndarray:
     return np.stack([chebyshev.chebval(x, c, tensor=False).T for c in orders])
 
 
-def learn(name: str, observations, steps: int, polish: int, key):
+def learn(name: str, observations, steps: int, polish: tuple[int, int], key):
     """One of the three models in float64, and the histories of its fit and of its polish."""
     model, history = fit(name, [jnp.asarray(x, jnp.float32) for x in observations], steps, key)
     with jax.enable_x64(True):
-        stride = -(-len(observations[0]) // POLISH_SAMPLES)
+        iterations, samples = polish
+        stride = -(-len(observations[0]) // samples)
         chosen = [jnp.asarray(x[::stride]) for x in observations]
-        model, polished = nx.polish(in_double(model), chosen, iterations=polish, tolerance=0)
+        model, polished = nx.polish(in_double(model), chosen, iterations=iterations, tolerance=0)
     return model, history, polished
 
 
@@ -238,7 +240,7 @@ def main() -> None:
     arguments = parse_arguments(about, steps=80_000, quick_steps=200, out="results/mercury")
     began = time.perf_counter()
     years, last, max_steps = (1, 1990, 300) if arguments.quick else (10, 2040, 6000)
-    iterations = 1 if arguments.quick else POLISH
+    polish = QUICK_POLISH if arguments.quick else POLISH
 
     epochs = np.array([julian_day(f"{year}-01-01") for year in range(1980, last + 1, 10)])
     days = np.arange(0, years * YEAR, SAVE_DAYS)
@@ -264,7 +266,7 @@ def main() -> None:
     for name in (ROTATIONS, UNCONSTRAINED, ODE):
         with section(f"{name}: {arguments.steps} steps on {len(sampled[0])} states"):
             key = jax.random.key(arguments.seed)
-            model, history, polished = learn(name, observations, arguments.steps, iterations, key)
+            model, history, polished = learn(name, observations, arguments.steps, polish, key)
             q, v = predict(model, *start, days, max_steps)
             losses: Any = dict(loss=float(np.mean(history.loss[-500:])))
             losses |= dict(polished_from=polished.loss[0], polished_to=polished.loss[-1])
