@@ -53,6 +53,16 @@ def test_constants_and_the_given_model_stay():
     assert not eqx.tree_equal(polished.network, given.network)
 
 
+def test_only_chosen_arrays_train():
+    last = jax.tree.map(lambda _: False, fitted())
+    last = eqx.tree_at(lambda model: model.network.layers[-1], last, True)  # a prefix, as for fit
+    polished, history = nx.polish(fitted(), observations(), iterations=2, trainable=last, **QUIET)
+    given, layers = fitted().network.layers, polished.network.layers
+    assert eqx.tree_equal(layers[:-1], given[:-1])
+    assert not eqx.tree_equal(layers[-1], given[-1])
+    assert history.loss[-1] < history.loss[0]
+
+
 def test_normal_equations_are_those_of_the_jacobian():
     data, model = observations(), fitted()
     parameters, constants = eqx.partition(model, nx.trainable(model))

@@ -20,9 +20,8 @@ from ._diagnosis import diagnosis
 from ._losses import acceleration_loss
 from ._optimizer import default_optimizer
 from ._sharding import batch_sharding, divided, gathered, kept, replicated
-from ._trainable import needs_standardisation
+from ._trainable import chosen_leaves, needs_standardisation
 from ._trainable import standardise as standardise_model
-from ._trainable import trainable as trainable_leaves
 
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
@@ -140,14 +139,7 @@ def fit(
         batch = jax.tree.map(lambda x: x[:batch_size], data)
     if standardise and needs_standardisation(lagrangian):
         lagrangian = standardise_model(lagrangian, *states_of(drawn))
-    mask = trainable_leaves(lagrangian)
-    if trainable is not None:
-        mask = jax.tree.map(
-            lambda chosen, part: jax.tree.map(lambda x: chosen and eqx.is_inexact_array(x), part),
-            trainable,
-            lagrangian,
-        )
-    parameters, constants = eqx.partition(lagrangian, mask)
+    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
     split = batch_sharding(sharding, batch)
 

@@ -16,13 +16,12 @@ from ._checks import check_batch, check_count, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._fit import History
 from ._losses import acceleration_residual
-from ._trainable import needs_standardisation
-from ._trainable import trainable as trainable_leaves
+from ._trainable import chosen_leaves, needs_standardisation
 
 CHUNK = 256
 """Samples whose Jacobian is held at a time."""
 
-TRIALS = 12
+TRIALS = 30
 """Steps tried, each more damped than the last, before the loss is taken to be at its least."""
 
 STRAIGHT = 0.375
@@ -99,8 +98,7 @@ def polish(
             "Call noetherax.fit first."
         )
     batch = _collected(observations, samples, key)
-    mask = trainable_leaves(lagrangian) if trainable is None else trainable
-    parameters, constants = eqx.partition(lagrangian, mask)
+    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     count = len(jax.tree.leaves(batch)[0])
 

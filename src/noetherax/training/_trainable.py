@@ -34,6 +34,17 @@ def trainable(model: PyTree) -> PyTree:
     return jax.tree.map(mark, model, is_leaf=lambda node: isinstance(node, CONSTANT_TYPES))
 
 
+def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
+    """The leaves to train: those of `chosen`, booleans or a prefix of them; `trainable` if `None`."""
+    if chosen is None:
+        return trainable(model)
+    return jax.tree.map(
+        lambda wanted, part: jax.tree.map(lambda x: wanted and eqx.is_inexact_array(x), part),
+        chosen,
+        model,
+    )
+
+
 def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
     """Sets the standardisation of every neural Lagrangian in `model` from data, where it is not set.
 
