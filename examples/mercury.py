@@ -185,8 +185,8 @@ def determine_and_follow(model, truth, ts, known: int, max_steps: int):
         return optx.least_squares(misses, solver, (q[0], v[0]), **options).value
 
     def solve(q, v):
-        start = determined(q, v) if known > 1 else (q[0], v[0])
-        return follow(model, *start, ts, max_steps)
+        q0, v0 = determined(q, v) if known > 1 else (q[0], v[0])
+        return follow(model, q0, v0, ts, max_steps)
 
     return jax.vmap(solve)(*truth)
 
