@@ -177,7 +177,8 @@ def determine_and_follow(model, truth, ts, known: int, max_steps: int):
     def determined(q, v):
         def misses(start, _):
             forward = diffrax.ForwardMode()
-            path, _ = follow(model, *start, ts[:known], max_steps, adjoint=forward)
+            q0, v0 = start
+            path, _ = follow(model, q0, v0, ts[:known], max_steps, adjoint=forward)
             return path - q[:known]
 
         solver = optx.LevenbergMarquardt(rtol=1e-6, atol=1e-8)
