@@ -15,7 +15,7 @@ import optax
 import pytest
 
 import noetherax as nx
-from noetherax.training import _checkpoints, _fit
+from noetherax.training import _checkpoints, _loop
 
 KEY = jax.random.key(0)
 STEPS, EVERY = 60, 20
@@ -53,7 +53,7 @@ def files(folder) -> list[str]:
 def interrupt(monkeypatch, step: int) -> None:
     """Stops runs, as Ctrl-C does, at the first look after some steps."""
 
-    class Bar(_fit.tqdm):
+    class Bar(_loop.tqdm):
         def __init__(self, *arguments, initial=0, **options):
             super().__init__(*arguments, initial=initial, **options)
             self.seen = initial
@@ -63,7 +63,7 @@ def interrupt(monkeypatch, step: int) -> None:
             if self.seen >= step:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(_fit, "tqdm", Bar)
+    monkeypatch.setattr(_loop, "tqdm", Bar)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):

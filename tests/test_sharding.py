@@ -11,7 +11,7 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 import noetherax as nx
-from noetherax.training._sharding import batch_sharding
+from noetherax.training._sharding import split_sharding
 
 PROGRAM = Path(__file__).parent / "parallel_fit.py"
 ROUNDING = 1e-6
@@ -62,4 +62,4 @@ def test_batches_that_do_not_divide_are_named():
     with pytest.raises(ValueError, match="leading axis of batches only"):
         nx.fit(model, sampler, sharding=sideways, **options)
     with pytest.raises(TypeError, match="Mesh or NamedSharding, but it is of type int"):
-        batch_sharding(4, sampler(jax.random.key(0)))
+        split_sharding(4, sampler(jax.random.key(0)))

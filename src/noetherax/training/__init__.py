@@ -3,7 +3,8 @@
 from ._checkpoints import Checkpoints
 from ._discrete_loss import discrete_euler_lagrange_loss
 from ._files import load, load_metadata, save
-from ._fit import History, fit
+from ._fit import fit
+from ._loop import History
 from ._losses import (
     Observations,
     acceleration_loss,

@@ -1,9 +1,56 @@
+from collections.abc import Callable
+from typing import Any, final
+
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 STANDARDISATION_SAMPLES = 4096
 """Samples drawn from a sampler to set the standardisation."""
+
+
+@final
+class Resampled(eqx.Module):
+    """Batches of arrays, drawn at random with replacement. A module and not a closure, since two equal
+    ones then share a compiled program."""
+
+    size: int = eqx.field(static=True)
+
+    def __call__(self, data, key):
+        chosen = jax.random.randint(key, (self.size,), 0, len(data[0]))
+        return jax.tree.map(lambda x: x[chosen], data)
+
+
+@final
+class Sampled(eqx.Module):
+    """Batches of a sampler `key -> batch`."""
+
+    sampler: Callable
+
+    def __call__(self, data, key):
+        return self.sampler(key)
+
+
+@final
+class OfEachMember(eqx.Module):
+    """Batches of every member of an ensemble by its own rule from its own data, stacked."""
+
+    rules: list[Any]
+
+    def __call__(self, data, keys):
+        batches = [rule(x, key) for rule, x, key in zip(self.rules, data, keys, strict=True)]
+        return jax.tree.map(lambda *parts: jnp.stack(parts), *batches)
+
+
+@final
+class OfAllMembers(eqx.Module):
+    """Batches of every member of an ensemble by the same rule from the same data, stacked."""
+
+    rule: Any
+
+    def __call__(self, data, keys):
+        return jax.vmap(self.rule, (None, 0))(data, keys)
 
 
 def first_batches(draw, key):

@@ -17,6 +17,11 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
 
 
+def check_fraction(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be a fraction from 0 to 1, but it is {value!r}.")
+
+
 def check_observations(observations: Any) -> tuple[Array, Array, Array]:
     """Observations `(q, v, a)` as JAX arrays; errors that name the array and the sample otherwise."""
     if not isinstance(observations, tuple | list) or len(observations) != 3:

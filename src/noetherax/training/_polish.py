@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from ._checks import check_batch, check_count, check_model, check_observations
 from ._diagnosis import diagnosis
-from ._fit import History
+from ._loop import History
 from ._losses import acceleration_residual
 from ._trainable import chosen_leaves, needs_standardisation
 

@@ -1,4 +1,5 @@
-"""Data-parallel training: weights on every device, batches split between them."""
+"""Training on several devices: batches split between them and weights on each, or the members of an
+ensemble split between them."""
 
 from typing import Any
 
@@ -9,7 +10,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 
-def batch_sharding(sharding: Any, batch: PyTree) -> NamedSharding | None:
+def split_sharding(sharding: Any, batch: PyTree) -> NamedSharding | None:
     """How the leading axis of batches is split: over all devices of a mesh, or as one says.
 
     Raises `TypeError` for anything else, and `ValueError` if a batch does not divide evenly.
@@ -47,41 +48,44 @@ def _automatic(mesh):
     return Mesh(mesh.devices, mesh.axis_names, axis_types=(AxisType.Auto,) * len(mesh.axis_names))
 
 
-def replicated(split: NamedSharding | None, tree: PyTree) -> PyTree:
-    """A tree with its arrays on every device of the mesh, whichever process that belongs to."""
-    if split is None:
-        return tree
-    whole = NamedSharding(split.mesh, PartitionSpec())
+def whole(sharding: NamedSharding | None) -> NamedSharding | None:
+    """Everything on every device of the same mesh."""
+    return None if sharding is None else NamedSharding(sharding.mesh, PartitionSpec())
 
-    def spread(x):
+
+def placed(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
+    """A tree with its arrays on the devices of a sharding, whichever process those belong to."""
+    if sharding is None:
+        return tree
+
+    def place(x):
         if not isinstance(x, jax.Array):
             return x
         if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
-            words = spread(jax.random.key_data(x))
+            words = place(jax.random.key_data(x))
             return jax.random.wrap_key_data(words, impl=jax.random.key_impl(x))
         value = np.asarray(x)
-        return jax.make_array_from_callback(value.shape, whole, lambda index: value[index])
+        return jax.make_array_from_callback(value.shape, sharding, lambda index: value[index])
 
-    return jax.tree.map(spread, tree)
+    return jax.tree.map(place, tree)
 
 
-def gathered(split: NamedSharding | None, tree: PyTree) -> PyTree:
-    """A replicated tree with its arrays on this process' own device."""
-    if split is None:
+def constrained(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
+    """A tree that is distributed so, inside a compiled function."""
+    if sharding is None:
         return tree
-    return jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), tree)
+    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), tree)
 
 
-def kept(split: NamedSharding | None, tree: PyTree) -> PyTree:
-    """A replicated tree that stays so, inside a compiled function."""
-    if split is None:
+def gathered(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
+    """A tree with its arrays, all of them, on this process' own device."""
+    if sharding is None:
         return tree
-    whole = NamedSharding(split.mesh, PartitionSpec())
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, whole), tree)
+    collect = jax.jit(lambda x: x, out_shardings=whole(sharding))
 
+    def gather(x):
+        if not (x.is_fully_addressable or x.is_fully_replicated):
+            x = collect(x)  # parts of it are in other processes
+        return jnp.asarray(np.asarray(x))
 
-def divided(split: NamedSharding | None, batch: PyTree) -> PyTree:
-    """A batch with the leading axis of its arrays split, inside a compiled function."""
-    if split is None:
-        return batch
-    return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, split), batch)
+    return jax.tree.map(gather, tree)

@@ -1,0 +1,233 @@
+"""The training loop, of one model or of an ensemble: compiled, checkpointed, interruptible."""
+
+import time
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import NamedSharding
+from jaxtyping import Array, Int, PyTree
+from tqdm.auto import tqdm
+
+from ._checkpoints import Checkpoints, record, restore
+from ._optimizer import default_optimizer
+from ._sharding import constrained, gathered, placed, whole
+
+LONGEST_CHUNK = 1000
+"""Most steps between two looks at the run; a chunk aims at a second."""
+
+COMMON_CHUNK = 100
+"""Steps between two looks if several processes train together: all must take the same number."""
+
+PATIENCE = 1000
+"""Updates that may be left out one after the other before the run gives up."""
+
+
+class History(NamedTuple):
+    """What happened during a [`noetherax.fit`][], a [`noetherax.polish`][], or, with a leading axis of
+    members, a [`noetherax.fit_ensemble`][].
+
+    - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
+        not of the average that is returned.
+    - `skipped`: number of updates left out because they were not finite.
+    - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
+        earlier parts of the run included.
+    - `interrupted`: whether the run was stopped by Ctrl-C.
+    """
+
+    loss: np.ndarray
+    skipped: int | np.ndarray
+    seconds: float
+    compile_seconds: float
+    interrupted: bool
+
+
+class Problem(NamedTuple):
+    """What a run trains, on what. Of an ensemble, arrays have a leading axis of members, but for those
+    of `draw`."""
+
+    parameters: PyTree
+    constants: PyTree  # the rest of the model
+    keys: Array
+    draw: Callable  # (data, keys) -> batch
+    data: PyTree
+    loss: Callable
+    ensemble: bool
+
+
+class Placement(NamedTuple):
+    """Where arrays live; `None` on the default device."""
+
+    batch: NamedSharding | None
+    weights: NamedSharding | None
+
+
+class Outcome(NamedTuple):
+    """What a run gives back."""
+
+    learned: PyTree
+    history: History
+    hopeless: int  # updates left out in a row at the end, by every member
+
+
+class _State(NamedTuple):
+    parameters: PyTree
+    average: PyTree
+    optimizer: PyTree
+    step: Int[Array, ""]
+    skipped: Int[Array, "..."]
+
+
+def run(
+    problem: Problem,
+    placement: Placement,
+    *,
+    steps: int,
+    optimizer: optax.GradientTransformation | None,
+    max_norm: float | None,
+    averaging: float,
+    checkpoints: Checkpoints | None,
+    description: dict[str, Any],
+    progress: bool,
+) -> Outcome:
+    """Takes the steps, a second or so at a time."""
+    optimizer = _default(steps) if optimizer is None else optimizer
+    if max_norm is not None:
+        optimizer = _clipped(optimizer, max_norm)
+    members = problem.keys.shape if problem.ensemble else ()
+    promotion = jax.config.values["jax_numpy_dtype_promotion"]
+    with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
+        moments = _lift(problem.ensemble, optimizer.init)(problem.parameters)
+        nothing = jnp.zeros(members, int)
+        state = _State(problem.parameters, problem.parameters, moments, jnp.array(0), nothing)
+        start = time.perf_counter()
+        everywhere = whole(placement.batch)
+        rest = placed(placement.weights, (problem.constants, problem.keys))
+        data = placed(everywhere, (problem.data, jnp.array(averaging, jnp.float32)))
+        static = optimizer, problem.loss, problem.draw, placement, problem.ensemble, promotion
+        dtype = jnp.result_type(*jax.tree.leaves(problem.parameters))
+        losses = np.full((*members, steps), np.nan, dtype)
+        before = 0.0
+        if checkpoints is not None:
+            (state, losses), before = restore(checkpoints, (state, losses), description)
+        done, length = int(state.step), 1
+        state = _placed(placement, state)
+        several = jax.process_count() > 1
+        compile_seconds, interrupted, hopeless = 0.0, False, 0
+        hidden = not progress or jax.process_index() > 0
+        bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
+
+        def write():
+            elapsed = before + time.perf_counter() - start
+            kept = gathered(placement.weights, state), losses
+            record(checkpoints, kept, done, description, elapsed)
+
+        try:
+            with bar:
+                while done < steps:
+                    began = time.perf_counter()
+                    length = min(length, steps - done)
+                    if checkpoints is not None:
+                        length = min(length, checkpoints.every - done % checkpoints.every)
+                    left_out = np.asarray(state.skipped)
+                    state, values = _chunk(static, rest, data, state, jnp.array(length))
+                    recent = np.asarray(values)[..., :length]
+                    losses[..., done : done + length] = recent
+                    done += length
+                    seconds = time.perf_counter() - began
+                    bar.update(length)
+                    bar.set_postfix(loss=f"{_mean(recent):.3g}", refresh=False)
+                    if checkpoints is not None and done % checkpoints.every == 0:
+                        write()
+                    left_out = np.asarray(state.skipped) - left_out
+                    hopeless = hopeless + length if np.all(left_out == length) else 0
+                    if hopeless >= PATIENCE:
+                        break
+                    if not compile_seconds:
+                        compile_seconds, length = seconds, 20
+                    elif several:
+                        length = COMMON_CHUNK
+                    else:
+                        length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
+        except KeyboardInterrupt:
+            interrupted = True
+            warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
+        state = gathered(placement.weights, state)
+        seconds = before + time.perf_counter() - start
+        if interrupted and checkpoints is not None:
+            done = int(state.step)
+            write()
+    skipped = np.asarray(state.skipped) if problem.ensemble else int(state.skipped)
+    history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
+    return Outcome(state.average if averaging else state.parameters, history, hopeless)
+
+
+# One object for equal arguments: another fit of the same kind of model then compiles nothing.
+_default = lru_cache(default_optimizer)
+
+
+@lru_cache
+def _clipped(optimizer, max_norm: float):
+    return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
+
+
+def _lift(ensemble: bool, function: Callable, in_axes: Any = 0) -> Callable:
+    return jax.vmap(function, in_axes) if ensemble else function
+
+
+def _placed(placement: Placement, state: _State, place: Callable = placed) -> _State:
+    """A state with its weights where they belong, and what the loop looks at on every device."""
+    looked_at = place(whole(placement.batch), (state.step, state.skipped))
+    return _State(*place(placement.weights, state[:3]), *looked_at)
+
+
+@eqx.filter_jit
+def _chunk(static, rest, data, state: _State, length):
+    """`length` steps of training; returns the new state and a buffer of losses."""
+    optimizer, loss, draw, placement, ensemble, promotion = static
+    (constants, keys), (data, averaging) = rest, data
+    arrays, structure = eqx.partition(constants, eqx.is_array)
+
+    def update(arrays, parameters, average, moments, batch, weight):
+        def objective(parameters):
+            with jax.numpy_dtype_promotion(promotion):  # as the caller has it
+                return loss(eqx.combine(parameters, arrays, structure), batch)
+
+        value, gradient = jax.value_and_grad(objective)(parameters)
+        updates, after = optimizer.update(gradient, moments, parameters)
+        finite = jnp.isfinite(optax.tree.norm(updates)) & jnp.isfinite(value)
+        parameters, moments = jax.tree.map(
+            lambda new, old: jnp.where(finite, new, old),
+            (optax.apply_updates(parameters, updates), after),
+            (parameters, moments),
+        )
+        average = optax.incremental_update(parameters, average, weight)
+        return parameters, average, moments, ~finite, value
+
+    def step(index, carry):
+        state, losses = carry
+        now = _lift(ensemble, jax.random.fold_in, (0, None))(keys, state.step)
+        batch = constrained(placement.batch, draw(data, now))
+        # The average remembers a fixed fraction of the steps so far.
+        weight = 1 / (1 + averaging * state.step)
+        *trained, left_out, value = _lift(ensemble, update, (0, 0, 0, 0, 0, None))(
+            arrays, *state[:3], batch, weight
+        )
+        state = _State(*trained, state.step + 1, state.skipped + left_out)
+        losses = constrained(whole(placement.batch), losses.at[..., index].set(value))
+        return _placed(placement, state, constrained), losses
+
+    dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
+    losses = jnp.zeros((*state.skipped.shape, LONGEST_CHUNK), dtype)
+    return jax.lax.fori_loop(0, length, step, (state, losses))
+
+
+def _mean(losses: np.ndarray) -> float:
+    finite = losses[np.isfinite(losses)]
+    return float(np.mean(finite)) if len(finite) else float("nan")
