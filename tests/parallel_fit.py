@@ -12,19 +12,26 @@ import noetherax as nx
 def main() -> None:
     jax.config.update("jax_enable_x64", True)
     if len(sys.argv) > 1:
-        address, count, index = sys.argv[1:]
+        address, count, index = sys.argv[1:4]
         jax.distributed.initialize(address, int(count), int(index))
     mesh = jax.make_mesh((jax.device_count(),), ("batch",))
     features = nx.Rotations(3).invariant_features(1)
     model = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
     sampler = nx.systems.Kepler().sampler(batch_size=32)
     arrays = sampler(jax.random.key(2))
+    options = dict(steps=150, batch_size=32, progress=False, sharding=mesh)
     for observations in (sampler, arrays):
-        options = dict(steps=150, batch_size=32, key=jax.random.key(1), progress=False)
-        trained, history = nx.fit(model, observations, sharding=mesh, **options)
-        weights = jax.tree.leaves(eqx.filter(trained.network, eqx.is_inexact_array))
-        sums = [float(np.sum(np.abs(np.asarray(x)))) for x in weights]
-        print(jax.device_count(), *(f"{x:.17e}" for x in [*sums, history.loss[-1]]))
+        show(*nx.fit(model, observations, key=jax.random.key(1), **options))
+    keys = jax.random.split(jax.random.key(3), 4)
+    models = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(features, width=16, key=key))(keys)
+    folder = sys.argv[4] if len(sys.argv) > 4 else None
+    show(*nx.fit_ensemble(models, sampler, keys=keys, checkpoints=folder, **options))
+
+
+def show(model, history) -> None:
+    weights = jax.tree.leaves(eqx.filter(model.network, eqx.is_inexact_array))
+    sums = [float(np.sum(np.abs(np.asarray(x)))) for x in weights]
+    print(jax.device_count(), *(f"{x:.17e}" for x in [*sums, np.sum(history.loss[..., -1])]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from ._checkpoints import Checkpoints
 from ._discrete_loss import discrete_euler_lagrange_loss
+from ._ensemble import fit_ensemble
 from ._files import load, load_metadata, save
 from ._fit import fit
 from ._loop import History
@@ -28,6 +29,7 @@ __all__ = [
     "default_optimizer",
     "discrete_euler_lagrange_loss",
     "fit",
+    "fit_ensemble",
     "load",
     "load_metadata",
     "polish",

@@ -220,12 +220,13 @@ def _chunk(static, rest, data, state: _State, length):
             arrays, *state[:3], batch, weight
         )
         state = _State(*trained, state.step + 1, state.skipped + left_out)
-        losses = constrained(whole(placement.batch), losses.at[..., index].set(value))
-        return _placed(placement, state, constrained), losses
+        return _placed(placement, state, constrained), losses.at[..., index].set(value)
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
     losses = jnp.zeros((*state.skipped.shape, LONGEST_CHUNK), dtype)
-    return jax.lax.fori_loop(0, length, step, (state, losses))
+    state, losses = jax.lax.fori_loop(0, length, step, (state, losses))
+    # Said once more: inside a loop the compiler may choose otherwise for what the loop returns.
+    return _placed(placement, state, constrained), constrained(whole(placement.batch), losses)
 
 
 def _mean(losses: np.ndarray) -> float:

@@ -10,10 +10,12 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
 
-def split_sharding(sharding: Any, batch: PyTree) -> NamedSharding | None:
-    """How the leading axis of batches is split: over all devices of a mesh, or as one says.
+def split_sharding(
+    sharding: Any, arrays: PyTree, name: str = "Every array of a batch"
+) -> NamedSharding | None:
+    """How the leading axis of arrays is split: over all devices of a mesh, or as one says.
 
-    Raises `TypeError` for anything else, and `ValueError` if a batch does not divide evenly.
+    Raises `TypeError` for anything else, and `ValueError` if an array does not divide evenly.
     """
     if sharding is None:
         return None
@@ -25,17 +27,15 @@ def split_sharding(sharding: Any, batch: PyTree) -> NamedSharding | None:
             f"{type(sharding).__name__}."
         )
     if len(sharding.spec) > 1 and any(axis is not None for axis in sharding.spec[1:]):
-        raise ValueError(
-            f"sharding may split the leading axis of batches only, but it is {sharding.spec}."
-        )
+        raise ValueError(f"sharding may split the leading axis only, but it is {sharding.spec}.")
     axes = sharding.spec[0] if len(sharding.spec) else None
     axes = () if axes is None else (axes,) if isinstance(axes, str) else tuple(axes)
     parts = int(np.prod([sharding.mesh.shape[axis] for axis in axes]))
-    for leaf in jax.tree.leaves(batch):
+    for leaf in jax.tree.leaves(arrays):
         if not np.ndim(leaf) or len(leaf) % parts:
             raise ValueError(
-                f"Every array of a batch must divide evenly between {parts} devices, but one has "
-                f"shape {np.shape(leaf)}."
+                f"{name} must divide evenly between {parts} devices, but the shape is "
+                f"{np.shape(leaf)}."
             )
     return NamedSharding(_automatic(sharding.mesh), sharding.spec)
 

@@ -1,0 +1,122 @@
+import warnings
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+
+MEMBERS, STEPS = 3, 60
+KEYS = jax.random.split(jax.random.key(5), MEMBERS)
+FEATURES = nx.Rotations(3).invariant_features(1)
+OPTIONS = dict(steps=STEPS, batch_size=16, progress=False)
+ROUNDING = 1e-7
+"""Products of stacked matrices are summed in another order, 1e-16 each; 60 steps made that 1e-12."""
+
+
+def build(key):
+    return nx.NeuralLagrangian(FEATURES, width=8, key=key)
+
+
+def ensemble():
+    return eqx.filter_vmap(build)(KEYS)
+
+
+def member(models, index):
+    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, models)
+
+
+def sampler(noise=1e-3):
+    return nx.systems.Kepler().sampler(batch_size=16, noise=noise)
+
+
+def arrays(samples):
+    data = nx.systems.Kepler().sampler(batch_size=samples)
+    return data(jax.random.key(samples))
+
+
+def apart(one, other):
+    """Largest difference of two models, relative to the size of each array."""
+    pairs = zip(
+        *(jax.tree.leaves(eqx.filter(x, eqx.is_inexact_array)) for x in (one, other)), strict=True
+    )
+    return max(float(jnp.max(jnp.abs(a - b)) / jnp.max(jnp.abs(b) + 1e-12)) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    "observations",
+    [
+        sampler(),
+        arrays(50),
+        [sampler(noise) for noise in (1e-4, 1e-3, 1e-2)],
+        [arrays(20), arrays(50), sampler()],
+    ],
+    ids=["one sampler", "the same arrays", "noises", "sizes"],
+)
+def test_each_member_learns_what_it_would_alone(observations):
+    models, history = nx.fit_ensemble(ensemble(), observations, keys=KEYS, **OPTIONS)
+    assert history.loss.shape == (MEMBERS, STEPS)
+    assert history.skipped.shape == (MEMBERS,)
+    for index, key in enumerate(KEYS):
+        own = observations[index] if isinstance(observations, list) else observations
+        alone, record = nx.fit(build(key), own, key=key, **OPTIONS)
+        assert apart(member(models, index), alone) < ROUNDING
+        assert np.allclose(history.loss[index], record.loss, rtol=ROUNDING)
+        other = member(models, (index + 1) % MEMBERS)
+        assert apart(other, alone) > 1e-3  # members do differ
+
+
+def test_a_member_that_fails_leaves_the_others_alone():
+    models = ensemble()
+    broken = models.network.layers[0].weight.at[1].set(jnp.nan)
+    broken = eqx.tree_at(lambda m: m.network.layers[0].weight, models, broken)
+    with pytest.warns(UserWarning, match=r"members \[1\], so that they learned nothing"):
+        learned, history = nx.fit_ensemble(broken, sampler(), keys=KEYS, **OPTIONS)
+    assert history.skipped.tolist() == [0, STEPS, 0]
+    whole, _ = nx.fit_ensemble(models, sampler(), keys=KEYS, **OPTIONS)
+    assert apart(member(learned, 0), member(whole, 0)) == 0
+    assert apart(member(learned, 2), member(whole, 2)) == 0
+    with pytest.raises(RuntimeError, match=r"members \[0, 1, 2\]"):
+        nothing = jax.tree.map(lambda x: x * jnp.nan if eqx.is_inexact_array(x) else x, models)
+        nothing = eqx.tree_at(lambda m: m.standardisation, nothing, models.standardisation)
+        nothing = eqx.tree_at(lambda m: m.features, nothing, models.features)
+        nx.fit_ensemble(nothing, sampler(), keys=KEYS, **OPTIONS)
+
+
+def test_an_ensemble_goes_on_from_its_checkpoint(tmp_path):
+    data = sampler()
+    whole, record = nx.fit_ensemble(ensemble(), data, keys=KEYS, **OPTIONS)
+    checkpoints = nx.Checkpoints(tmp_path, every=20)
+    nx.fit_ensemble(ensemble(), data, keys=KEYS, checkpoints=checkpoints, **OPTIONS)
+    (tmp_path / f"step_{STEPS:012d}.nx").unlink()  # as if the process had been killed before
+    again, history = nx.fit_ensemble(
+        ensemble(), data, keys=KEYS, checkpoints=checkpoints, **OPTIONS
+    )
+    assert apart(again, whole) == 0
+    assert np.array_equal(history.loss, record.loss)
+    with pytest.raises(ValueError, match="belongs to another run: key was"):
+        nx.fit_ensemble(ensemble(), data, keys=KEYS[::-1], checkpoints=checkpoints, **OPTIONS)
+
+
+def test_what_does_not_fit_is_named():
+    def fit(models, observations=None, keys=KEYS):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nx.fit_ensemble(models, observations or sampler(), keys=keys, **OPTIONS)
+
+    with pytest.raises(ValueError, match="There are 2 keys.*leading axis of 2 members.*has shape"):
+        fit(ensemble(), keys=KEYS[:2])
+    with pytest.raises(ValueError, match="keys must have shape"):
+        fit(ensemble(), keys=KEYS[0])
+    with pytest.raises(ValueError, match="3 keys, but 2 sets of observations"):
+        fit(ensemble(), [sampler(), sampler()])
+    q, v, a = arrays(20)
+    with pytest.raises(ValueError, match="Member 1: a is not finite in 1 of 20 samples"):
+        fit(ensemble(), [arrays(20), (q, v, a.at[3].set(jnp.nan)), arrays(20)])
+    with pytest.raises(ValueError, match="batch of member 0 has .*one of member 2 has"):
+        other = nx.systems.Kepler().sampler(batch_size=8)
+        fit(ensemble(), [sampler(), sampler(), other])
+    with pytest.raises(TypeError, match="Member 0: observations are float32 but the weights"):
+        fit(ensemble(), tuple(x.astype(jnp.float32) for x in (q, v, a)))
