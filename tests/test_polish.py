@@ -29,10 +29,12 @@ def observations(samples=SAMPLES, dtype=np.float64):
 
 @functools.cache
 def fitted(dtype="float64"):
+    """Trained gently from a regular start: rates at which training is chaotic would end elsewhere on
+    another processor."""
     features = nx.Rotations(3).invariant_features(1)
-    model = nx.NeuralLagrangian(features, width=16, dtype=jnp.dtype(dtype), key=KEY)
+    model = nx.NeuralLagrangian(features, width=24, dtype=jnp.dtype(dtype), key=KEY)
     data = observations(dtype=dtype)
-    return nx.fit(model, data, steps=1000, optimizer=optax.adam(1e-2), key=KEY, **QUIET)[0]
+    return nx.fit(model, data, steps=200, optimizer=optax.adam(1e-3), key=KEY, **QUIET)[0]
 
 
 def test_polish_lowers_the_loss_far_below_that_of_the_fit():
@@ -40,7 +42,7 @@ def test_polish_lowers_the_loss_far_below_that_of_the_fit():
     polished, history = nx.polish(fitted(), data, iterations=20, **QUIET)
     before, after = (nx.acceleration_loss(model, data) for model in (fitted(), polished))
     np.testing.assert_allclose(history.loss[[0, -1]], [before, after], rtol=1e-10)  # rounding
-    assert after < 0.03 * before
+    assert after < 1e-3 * before  # 1e-6 with five other keys
     assert np.all(np.diff(history.loss) < 0)
     assert history.seconds > history.compile_seconds > 0
 

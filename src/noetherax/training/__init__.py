@@ -15,6 +15,7 @@ from ._losses import (
 )
 from ._optimizer import default_optimizer
 from ._polish import polish
+from ._regular_start import regular_start
 from ._trainable import standardise, trainable
 from ._trajectory_loss import trajectory_loss
 from ._windows import Windows
@@ -33,6 +34,7 @@ __all__ = [
     "load",
     "load_metadata",
     "polish",
+    "regular_start",
     "relative_acceleration_loss",
     "relative_acceleration_residual",
     "save",

@@ -67,6 +67,20 @@ def check_batch(batch: PyTree) -> None:
                 )
 
 
+def check_precision(parameters: PyTree, batch: PyTree) -> None:
+    """Weights and data must have one and the same."""
+    data, weights = (
+        {leaf.dtype.name for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)}
+        for tree in (batch, parameters)
+    )
+    if len(data | weights) > 1:
+        raise TypeError(
+            f"observations are {', '.join(sorted(data))} but the weights are "
+            f"{', '.join(sorted(weights))}. Give both the same precision: array.astype(...), or "
+            "NeuralLagrangian(..., dtype=...)."
+        )
+
+
 def check_model(model: PyTree, parameters: PyTree, loss: Callable, batch: PyTree) -> None:
     """The model must have parameters, in the precision of the data, and take the data."""
     leaves = jax.tree.leaves(parameters)
@@ -75,14 +89,7 @@ def check_model(model: PyTree, parameters: PyTree, loss: Callable, batch: PyTree
             f"{type(model).__name__} has nothing to train: it has no floating-point array outside "
             "its features. Parameters of a Lagrangian are array fields; Python numbers are fixed."
         )
-    data = {leaf.dtype.name for leaf in jax.tree.leaves(batch) if eqx.is_inexact_array(leaf)}
-    weights = {leaf.dtype.name for leaf in leaves}
-    if len(data | weights) > 1:
-        raise TypeError(
-            f"observations are {', '.join(sorted(data))} but the weights are "
-            f"{', '.join(sorted(weights))}. Give both the same precision: array.astype(...), or "
-            "NeuralLagrangian(..., dtype=...)."
-        )
+    check_precision(parameters, batch)
     value = eqx.filter_eval_shape(loss, model, batch)
     if not hasattr(value, "shape") or value.shape != ():
         raise ValueError(f"loss must return a scalar, but it returned {value}.")

@@ -10,16 +10,15 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
-from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled, states_of
+from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled
 from ._checkpoints import Checkpoints, describe, fingerprint
 from ._checks import check_count, check_fraction, check_model
 from ._diagnosis import diagnosis
-from ._fit import first_look
+from ._fit import first_look, prepared
 from ._loop import PATIENCE, History, Placement, Problem, run
 from ._losses import acceleration_loss
 from ._sharding import split_sharding
 from ._trainable import chosen_leaves, needs_standardisation
-from ._trainable import standardise as standardise_model
 
 
 def fit_ensemble(
@@ -98,10 +97,10 @@ def fit_ensemble(
     seeds = jax.vmap(jax.random.split)(keys)
     looks = _first_looks(observations, loss, seeds[:, 0])
     models = [_member(lagrangians, index) for index in range(members)]
-    if standardise and any(needs_standardisation(model) for model in models):
+    if standardise and needs_standardisation(models[0]):
         models = [
-            standardise_model(model, *states_of(drawn))
-            for model, (_, drawn) in zip(models, looks, strict=True)
+            _of_member(index, prepared, model, drawn, trainable)
+            for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
         ]
         lagrangians = _stacked(models)
     parameters, constants = eqx.partition(lagrangians, chosen_leaves(lagrangians, trainable))

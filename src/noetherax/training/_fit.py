@@ -8,12 +8,13 @@ import jax
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, first_batches, states_of
+from ._batches import Resampled, Sampled, accelerations_of, first_batches, states_of
 from ._checkpoints import Checkpoints, describe, fingerprint
 from ._checks import check_batch, check_count, check_fraction, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
 from ._losses import acceleration_loss
+from ._regular_start import regular_start
 from ._sharding import split_sharding, whole
 from ._trainable import chosen_leaves, needs_standardisation
 from ._trainable import standardise as standardise_model
@@ -56,11 +57,13 @@ def fit(
     - `max_norm`: global norm that gradients are clipped to; `None` not to.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
-    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
-        two members `(q, v)` of the data. Switch it off for batches of another form, and call
+    - `standardise`: prepare neural Lagrangians that have no standardisation yet: set it from the first
+        two members `(q, v)` of the data, and, if these are `(q, v, a)`, start from the last layer of
+        [`noetherax.regular_start`][]. Switch it off for batches of another form, and call
         [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
-        [`noetherax.trainable`][]`(lagrangian)` if not given.
+        [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
+        given another start.
     - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
         and then, and to go on from what is saved there.
     - `sharding`: devices to train on in parallel: a `jax.sharding.Mesh`, over all of whose axes every
@@ -93,7 +96,7 @@ def fit(
     if data is not None:
         batch = jax.tree.map(lambda x: x[:batch_size], batch)
     if standardise and needs_standardisation(lagrangian):
-        lagrangian = standardise_model(lagrangian, *states_of(drawn))
+        lagrangian = prepared(lagrangian, drawn, trainable)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
     split = split_sharding(sharding, batch)
@@ -135,3 +138,13 @@ def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[An
     batch = jax.tree.map(lambda x: x[0], drawn)
     check_observations(batch) if loss is acceleration_loss else check_batch(batch)
     return None, drawn
+
+
+def prepared(lagrangian: PyTree, drawn: Any, trainable: PyTree | None) -> PyTree:
+    """A fresh model with its standardisation and, from data with accelerations, a regular start."""
+    states = states_of(drawn)
+    lagrangian = standardise_model(lagrangian, *states)
+    accelerations = accelerations_of(drawn)
+    if accelerations is None or trainable is not None:
+        return lagrangian
+    return regular_start(lagrangian, *states, accelerations)

@@ -1,0 +1,128 @@
+"""The last layer by least squares: a regular ∂²L/∂v² to start from."""
+
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+from noetherax.training import _regular_start
+
+FEATURES = nx.Rotations(3).invariant_features(1)
+KEYS = jax.random.split(jax.random.key(0), 8)
+SAMPLES = 300
+ROUNDING = 1e-8
+"""The normal equations square a condition number of some 1e4; the ridge bounds it."""
+
+
+def observations(dtype=np.float64):
+    """An anharmonic oscillator in R³."""
+    q, v = 0.5 * np.random.default_rng(0).normal(size=(2, SAMPLES, 1, 3))
+    a = -q * (1 + np.sum(q**2, axis=(1, 2), keepdims=True))
+    return tuple(x.astype(dtype) for x in (q, v, a))
+
+
+def random_model(key=KEYS[0], dtype="float64"):
+    model = nx.NeuralLagrangian(FEATURES, width=32, dtype=jnp.dtype(dtype), key=key)
+    return nx.standardise(model, *observations(dtype)[:2])
+
+
+def with_last_layer(model, weights):
+    return eqx.tree_at(lambda m: m.network.layers[-1].weight, model, weights)
+
+
+def signs(model) -> float:
+    """Part of the eigenvalues of ∂²L/∂v² over the data that is negative."""
+    terms = nx.euler_lagrange_terms(model, *observations()[:2])
+    return float(jnp.mean(jnp.linalg.eigvalsh(terms.mass_matrix) < 0))
+
+
+def test_the_mass_matrix_has_one_sign_where_random_weights_give_both():
+    models = [random_model(key) for key in KEYS]
+    before = [signs(model) for model in models]
+    after = [signs(nx.regular_start(model, *observations())) for model in models]
+    assert max(after) == 0
+    assert sum(0 < part < 1 for part in before) >= 4  # the control: these have a wall in the data
+
+
+def test_every_seed_trains_where_random_weights_lose_some():
+    """The default optimiser at few steps: what a wall costs."""
+    data, options = observations(), dict(steps=300, keys=KEYS, progress=False)
+
+    def losses(models):
+        models, _ = nx.fit_ensemble(models, observations(), **options)
+        return np.array(eqx.filter_vmap(lambda model: nx.acceleration_loss(model, data))(models))
+
+    fresh = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(FEATURES, width=32, key=key))(KEYS)
+    assert not np.any(fresh.standardisation.fitted)  # so that fit prepares them
+    scale = np.mean(np.square(data[2]))
+    assert np.max(losses(fresh)) < 0.01 * scale
+    # The control: the same models with their random last layers.
+    random = [random_model(key) for key in KEYS]
+    random = jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *random)
+    assert np.sum(losses(random) > 0.01 * scale) >= 2
+
+
+def test_the_layer_solves_the_normal_equations():
+    """Against an assembly by the generic rule, unit by unit."""
+    model, (q, v, a) = random_model(), observations()
+    given = model.network.layers[-1].weight[0]
+    columns, traces = [], []
+    for unit in jnp.eye(len(given)):
+        lagrangian = with_last_layer(model, unit[None])
+        mass_matrix, force = nx.dynamics.autodiff_terms(lagrangian, q, v)
+        columns.append((jnp.einsum("sij,sj->si", mass_matrix, a[:, 0]) - force).reshape(-1))
+        traces.append(jnp.mean(jnp.trace(mass_matrix, axis1=1, axis2=2)))
+    columns, traces = jnp.stack(columns, axis=1), jnp.stack(traces)
+    gram = columns.T @ columns
+    gram += _regular_start.RIDGE * jnp.trace(gram) / len(given) * jnp.eye(len(given))
+    found = nx.regular_start(model, q, v, a).network.layers[-1].weight[0]
+    direction = gram @ found
+    direction, expected = (x / jnp.linalg.norm(x) for x in (direction, traces))
+    np.testing.assert_allclose(direction, expected, atol=ROUNDING)
+    np.testing.assert_allclose(jnp.linalg.norm(found), jnp.linalg.norm(given), rtol=1e-12)
+    assert jnp.linalg.norm(gram @ given / jnp.linalg.norm(gram @ given) - expected) > 0.1
+
+
+class Exponential(nx.Lagrangian):
+    """Not linear in the last layer."""
+
+    lagrangian: nx.NeuralLagrangian
+
+    def __call__(self, q, v):
+        return jnp.exp(1e-2 * self.lagrangian(q, v))
+
+
+def test_only_linear_models_are_changed():
+    model, data = random_model(), observations()
+    turns = nx.AveragedLagrangian(model, matrices=np.array([np.eye(3), -np.eye(3)]))
+    assert not eqx.tree_equal(nx.regular_start(turns, *data), turns)
+    known = helpers.HarmonicOscillator(stiffness=1.0)
+    for other in (Exponential(model), nx.LagrangianSum(model, known), known):
+        assert eqx.tree_equal(nx.regular_start(other, *data), other)
+
+
+def test_float32_stays_and_only_the_last_layer_changes():
+    model = random_model(dtype="float32")
+    found = nx.regular_start(model, *observations(np.float32))
+    assert found.network.layers[-1].weight.dtype == jnp.float32
+    assert not eqx.tree_equal(found, model)
+    assert eqx.tree_equal(with_last_layer(found, model.network.layers[-1].weight), model)
+    terms = nx.euler_lagrange_terms(found, *observations(np.float32)[:2])
+    assert jnp.all(jnp.linalg.eigvalsh(terms.mass_matrix) > 0)
+
+
+def test_a_better_model_is_kept():
+    """After training the least squares solution is the worse one."""
+    data = observations()
+    model, _ = nx.fit(random_model(), data, steps=1, key=KEYS[0], progress=False)
+    start = nx.regular_start(model, *data)
+    assert eqx.tree_equal(nx.regular_start(start, *data), start)
+
+
+def test_bad_observations_are_named():
+    q, v, a = observations()
+    with pytest.raises(ValueError, match="a is not finite in 1 of 300 samples"):
+        nx.regular_start(random_model(), q, v, np.where(np.arange(SAMPLES)[:, None, None], a, np.nan))
