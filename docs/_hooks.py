@@ -41,6 +41,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "speed": _measured.speed_table,
         "scaling": _measured.scaling_tables,
         "training": _measured.training_table,
+        "regular start": _measured.regular_start_table,
     }
     for name, table in tables.items():
         if f"{{{{ {name} table }}}}" in markdown:

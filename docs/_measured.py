@@ -66,6 +66,12 @@ def training_table() -> str:
     return _table("system, optimiser", columns, _read("training"))
 
 
+def regular_start_table() -> str:
+    """Seeds lost from random weights and from a regular start, by width and optimiser."""
+    columns = ["lost, random", "lost, regular", "loss, random", "loss, regular"]
+    return _table("width, optimiser", columns, _read("regular_start")["rows"])
+
+
 def speed(*path: str) -> str:
     """One number or word of the benchmark of speed."""
     value = _read("speed")

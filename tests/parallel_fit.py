@@ -19,7 +19,7 @@ def main() -> None:
     model = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
     sampler = nx.systems.Kepler().sampler(batch_size=32)
     arrays = sampler(jax.random.key(2))
-    options = dict(steps=150, batch_size=32, progress=False, sharding=mesh)
+    options = dict(steps=60, batch_size=32, progress=False, sharding=mesh)
     for observations in (sampler, arrays):
         show(*nx.fit(model, observations, key=jax.random.key(1), **options))
     keys = jax.random.split(jax.random.key(3), 4)

@@ -125,4 +125,6 @@ def test_a_better_model_is_kept():
 def test_bad_observations_are_named():
     q, v, a = observations()
     with pytest.raises(ValueError, match="a is not finite in 1 of 300 samples"):
-        nx.regular_start(random_model(), q, v, np.where(np.arange(SAMPLES)[:, None, None], a, np.nan))
+        nx.regular_start(
+            random_model(), q, v, np.where(np.arange(SAMPLES)[:, None, None], a, np.nan)
+        )
