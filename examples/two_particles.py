@@ -149,7 +149,7 @@ def draw(folder, problem: ex.Problem, records: dict[str, ex.Record]) -> None:
 def main() -> None:
     options = parse_arguments(
         "Learn two particles with and without their symmetries.",
-        steps=20_000,
+        steps=10_000,
         quick_steps=50,
         out="results/two_particles",
     )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax.dynamics import autodiff_terms, lagrangian_gradient
+from noetherax.dynamics import _activations, autodiff_terms, lagrangian_gradient
 
 
 def test_kepler_acceleration_is_newtons():
@@ -211,3 +211,32 @@ def test_gradients_and_their_derivatives_agree_with_autodiff(name):
     assert len(leaves) > 8
     for a, b in leaves:
         assert np.allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+def test_activations_and_their_derivatives_equal_autodiff():
+    """Also where exponentials overflow or vanish, and the derivatives that training takes of them."""
+    z = jnp.concatenate([jnp.linspace(-6.0, 6.0, 41), jnp.array([-800.0, -40.0, 40.0, 800.0])])
+    assert {known for known, _ in _activations.RULES} == {
+        jax.nn.softplus, jnp.tanh, jax.nn.sigmoid, jax.nn.silu
+    }  # fmt: skip
+    for known, rule in _activations.RULES:
+        derivatives = [known]
+        for _ in range(4):
+            derivatives.append(jax.grad(derivatives[-1]))
+        expected = [jax.vmap(derivative)(z) for derivative in derivatives]
+        values, rates = jax.jvp(rule, (z,), (jnp.ones_like(z),))
+        _, curvatures = jax.jvp(
+            lambda z, rule=rule: jax.jvp(rule, (z,), (jnp.ones_like(z),))[1],
+            (z,),
+            (jnp.ones_like(z),),
+        )
+        for order, found in enumerate((values, rates, curvatures)):
+            for one, other in zip(found, expected[order : order + 3], strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+    # Any other function is differentiated, and the two agree.
+    for one, other in zip(
+        _activations.activate(lambda z: jnp.tanh(z), z),
+        _activations.activate(jnp.tanh, z),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from .._types import check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
+from ._activations import activate
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 
@@ -83,7 +84,7 @@ def gradient_and_hessian(network, x, directions):
         tangents = jnp.einsum("...md,wm->...dw", directions, first.weight)
     layers = []
     for layer in rest:
-        activated, slope, curvature = _activation(network.activation, values)
+        activated, slope, curvature = activate(network.activation, values)
         layers.append((tangents, slope, curvature))
         if layer is rest[-1]:
             break
@@ -102,14 +103,3 @@ def gradient_and_hessian(network, x, directions):
         hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
         adjoint = (slope * adjoint) @ layer.weight
     return adjoint, hessian
-
-
-def _activation(activation, z):
-    """σ(z), σ'(z) and σ''(z), elementwise."""
-    ones = jnp.ones_like(z)
-
-    def value_and_slope(z):
-        return jax.jvp(activation, (z,), (ones,))
-
-    (value, slope), (_, curvature) = jax.jvp(value_and_slope, (z,), (ones,))
-    return value, slope, curvature
