@@ -1,6 +1,7 @@
 """MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site;
 `{{ derived table }}` the table of what is derived for every group; `{{ exact where table }}` and its
-like, and `{{ exact where: NAME / NAME }}` and `{{ speed: NAME }}`, what the benchmarks measured.
+like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
+benchmarks measured.
 
 The README's links start at the repository's root. On the site those into `docs/` lose that
 prefix; those to any other file of the repository have no page and become plain text.
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 _README = Path(__file__).parent.parent / "README.md"
-_MEASURED = re.compile(r"\{\{ (exact where|speed): ([^}]+) \}\}")
+_MEASURED = re.compile(r"\{\{ (exact where|speed|start): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -46,5 +47,9 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     for name, table in tables.items():
         if f"{{{{ {name} table }}}}" in markdown:
             markdown = markdown.replace(f"{{{{ {name} table }}}}", table())
-    numbers = {"exact where": _measured.exact_where, "speed": _measured.speed}
+    numbers = {
+        "exact where": _measured.exact_where,
+        "speed": _measured.speed,
+        "start": _measured.start,
+    }
     return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)

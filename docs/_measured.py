@@ -24,10 +24,7 @@ def exact_where_table() -> str:
 
 def exact_where(*path: str) -> str:
     """One number of that file."""
-    value = _read("exact_where")
-    for name in path:
-        value = value[name]
-    return f"{value:.1e}"
+    return f"{_value('exact_where', path):.1e}"
 
 
 def solvers_table() -> str:
@@ -74,10 +71,13 @@ def regular_start_table() -> str:
 
 def speed(*path: str) -> str:
     """One number or word of the benchmark of speed."""
-    value = _read("speed")
-    for name in path:
-        value = value[name]
+    value = _value("speed", path)
     return value if isinstance(value, str) else f"{value:.2f}"
+
+
+def start(*path: str) -> str:
+    """One number of the benchmark of starts."""
+    return f"{_value('regular_start', path):,}"
 
 
 def _table(title: str, columns: list[str], rows: dict) -> str:
@@ -85,6 +85,13 @@ def _table(title: str, columns: list[str], rows: dict) -> str:
     for name, row in rows.items():
         lines.append(f"| {name} | {' | '.join(f'{row[column]:.2g}' for column in columns)} |")
     return "\n".join(lines)
+
+
+def _value(name: str, path: tuple[str, ...]):
+    value = _read(name)
+    for key in path:
+        value = value[key]
+    return value
 
 
 def _read(name: str) -> dict:

@@ -75,16 +75,9 @@ class Standardisation(eqx.Module):
         bend: bool = True,
     ) -> "Standardisation":
         """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
-        values = jax.vmap(features)(q, v)
-        states = _isotropic(features, jnp.asarray(q), jnp.asarray(v))
-        reference = jax.vmap(features)(*states)
-        bends = _bends(features, values, reference, states)
-        bends = bends if bend else jnp.zeros_like(bends)
-        values, reference = _bend(values, bends), _bend(reference, bends)
-        unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
-        # A feature that is constant everywhere carries nothing; leave its scale alone.
-        unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
-        centre = jnp.median(values, axis=0)
+        q, v = jnp.asarray(q), jnp.asarray(v)
+        seen = tuple(_seen(slope) for slope in _slopes(features, q, v))
+        bends, centre, unit = _fitted(features, q, v, seen, bend)
         return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
@@ -93,6 +86,34 @@ class Standardisation(eqx.Module):
     def slope(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
         """The derivative of each standardised feature with respect to the feature."""
         return 1 / (jnp.sqrt(1 + jnp.square(x * self.bends)) * self.unit)
+
+
+# Two programs, since op by op there would be a hundred to compile, and NumPy between them.
+@eqx.filter_jit
+def _slopes(features, q, v):
+    """Slopes of the features over isotropic states, with respect to positions and velocities."""
+    scales = tuple(_rms(x - jnp.mean(x, axis=0)) for x in (q, v))
+    return jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, scales))
+
+
+@eqx.filter_jit
+def _fitted(features, q, v, seen, bend: bool):
+    """Bends, centres and units over the data."""
+    values = jax.vmap(features)(q, v)
+    # Isotropic states with the rms deviation of the data in the directions that the features see.
+    scales = [
+        _rms((x - jnp.mean(x, axis=0)).reshape(len(x), -1) @ basis) * jnp.sqrt(len(basis) / count)
+        for x, (basis, count) in zip((q, v), seen, strict=True)
+    ]
+    states = _gaussian(q, v, scales)
+    reference = jax.vmap(features)(*states)
+    bends = _bends(features, values, reference, states)
+    bends = bends if bend else jnp.zeros_like(bends)
+    values, reference = _bend(values, bends), _bend(reference, bends)
+    unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
+    # A feature that is constant everywhere carries nothing; leave its scale alone.
+    unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
+    return bends, jnp.median(values, axis=0), unit
 
 
 def _bends(features, values, reference, states):
@@ -116,19 +137,10 @@ def _spread(values):
     return (upper - lower) / NORMAL_QUARTILES
 
 
-def _isotropic(features, q, v):
-    """Gaussian states with the mean of the data and one common deviation each for positions and
-    velocities, the same every time: the rms one in the directions that the features see."""
-    whole = tuple(_rms(x - jnp.mean(x, axis=0)) for x in (q, v))
-    slopes = jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, whole))
-    scales = [
-        _rms((x - jnp.mean(x, axis=0)).reshape(len(x), -1) @ _seen(slope))
-        for x, slope in zip((q, v), slopes, strict=True)
-    ]
-    return _gaussian(q, v, scales)
-
-
 def _gaussian(q, v, scales):
+    """States with the mean of the data and one common deviation each for positions and velocities,
+    the same every time."""
+
     def draw(samples, scale, stream):
         noise = np.random.default_rng(stream).normal(size=(256, *samples.shape[1:]))
         return jnp.mean(samples, axis=0) + scale * jnp.asarray(noise, samples.dtype)
@@ -141,7 +153,8 @@ def _rms(x):
 
 
 def _seen(slope):
-    """An orthonormal basis `(directions, seen)` of the directions in which any feature changes."""
+    """An orthonormal basis of the directions in which any feature changes, filled up with zeros, shape
+    `(coordinates, coordinates)`, and the number of directions."""
     states, num_features = slope.shape[:2]
     rows = np.asarray(slope, np.float64).reshape(states * num_features, -1)
     size = np.linalg.norm(rows, axis=1, keepdims=True)  # features have units of their own
@@ -150,4 +163,6 @@ def _seen(slope):
     seen = values > VISIBLE * max(np.max(values), 1e-30)
     if not np.any(seen):
         seen = np.ones_like(seen)
-    return jnp.asarray(directions[:, seen], slope.dtype)
+    basis = np.zeros((rows.shape[1], rows.shape[1]))
+    basis[:, : len(seen)] = directions * seen
+    return jnp.asarray(basis, slope.dtype), jnp.asarray(np.sum(seen), slope.dtype)

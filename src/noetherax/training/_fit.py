@@ -142,9 +142,9 @@ def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[An
 
 def prepared(lagrangian: PyTree, drawn: Any, trainable: PyTree | None) -> PyTree:
     """A fresh model with its standardisation and, from data with accelerations, a regular start."""
-    states = states_of(drawn)
-    lagrangian = standardise_model(lagrangian, *states)
+    q, v = states_of(drawn)
+    lagrangian = standardise_model(lagrangian, q, v)
     accelerations = accelerations_of(drawn)
     if accelerations is None or trainable is not None:
         return lagrangian
-    return regular_start(lagrangian, *states, accelerations)
+    return regular_start(lagrangian, q, v, accelerations)

@@ -123,7 +123,7 @@ def run(
         hidden = not progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
-        def write():
+        def write(checkpoints: Checkpoints):
             elapsed = before + time.perf_counter() - start
             kept = gathered(placement.weights, state), losses
             record(checkpoints, kept, done, description, elapsed)
@@ -144,7 +144,7 @@ def run(
                     bar.update(length)
                     bar.set_postfix(loss=f"{_mean(recent):.3g}", refresh=False)
                     if checkpoints is not None and done % checkpoints.every == 0:
-                        write()
+                        write(checkpoints)
                     left_out = np.asarray(state.skipped) - left_out
                     hopeless = hopeless + length if np.all(left_out == length) else 0
                     if hopeless >= PATIENCE:
@@ -162,7 +162,7 @@ def run(
         seconds = before + time.perf_counter() - start
         if interrupted and checkpoints is not None:
             done = int(state.step)
-            write()
+            write(checkpoints)
     skipped = np.asarray(state.skipped) if problem.ensemble else int(state.skipped)
     history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
     return Outcome(state.average if averaging else state.parameters, history, hopeless)
@@ -216,10 +216,11 @@ def _chunk(static, rest, data, state: _State, length):
         batch = constrained(placement.batch, draw(data, now))
         # The average remembers a fixed fraction of the steps so far.
         weight = 1 / (1 + averaging * state.step)
-        *trained, left_out, value = _lift(ensemble, update, (0, 0, 0, 0, 0, None))(
-            arrays, *state[:3], batch, weight
-        )
-        state = _State(*trained, state.step + 1, state.skipped + left_out)
+        parameters, average, moments, left_out, value = _lift(
+            ensemble, update, (0, 0, 0, 0, 0, None)
+        )(arrays, *state[:3], batch, weight)
+        counts = state.step + 1, state.skipped + left_out
+        state = _State(parameters, average, moments, *counts)
         return _placed(placement, state, constrained), losses.at[..., index].set(value)
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
