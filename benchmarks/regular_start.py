@@ -65,9 +65,9 @@ def measure(width: int, steps: int, seeds: int) -> dict[str, dict[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Seeds lost by start, width and optimiser.")
-    parser.add_argument("--seeds", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64, 128])
+    parser.add_argument("--seeds", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -131,6 +131,7 @@ def fit(name: str, observations, steps: int, key):
     group = nx.Rotations(3) if name == ROTATIONS else nx.Trivial(3)
     features = group.invariant_features(points=1)
     model = nx.NeuralLagrangian(features, width=WIDTH, depth=DEPTH, key=model_key)
+    model = nx.standardise(model, *observations[:2])  # and train from random weights
     return nx.fit(model, observations, **options)
 
 

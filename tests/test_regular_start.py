@@ -1,10 +1,13 @@
 """The last layer by least squares: a regular ∂²L/∂v² to start from."""
 
+import functools
+
 import equinox as eqx
 import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import noetherax as nx
@@ -48,21 +51,22 @@ def test_the_mass_matrix_has_one_sign_where_random_weights_give_both():
 
 
 def test_every_seed_trains_where_random_weights_lose_some():
-    """The default optimiser at few steps: what a wall costs."""
-    data, options = observations(), dict(steps=300, keys=KEYS, progress=False)
+    """At a gentle rate, so that the processor does not decide: what a wall costs."""
+    data = observations()
+    options = dict(steps=300, optimizer=optax.adam(1e-3), keys=KEYS, progress=False)
 
     def losses(models):
-        models, _ = nx.fit_ensemble(models, observations(), **options)
+        models, _ = nx.fit_ensemble(models, data, **options)
         return np.array(eqx.filter_vmap(lambda model: nx.acceleration_loss(model, data))(models))
 
     fresh = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(FEATURES, width=32, key=key))(KEYS)
     assert not np.any(fresh.standardisation.fitted)  # so that fit prepares them
     scale = np.mean(np.square(data[2]))
-    assert np.max(losses(fresh)) < 0.01 * scale
+    assert np.max(losses(fresh)) < 0.01 * scale  # 8e-4 over sixteen keys
     # The control: the same models with their random last layers.
     random = [random_model(key) for key in KEYS]
     random = jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *random)
-    assert np.sum(losses(random) > 0.01 * scale) >= 2
+    assert np.sum(losses(random) > 0.01 * scale) >= 1
 
 
 def test_the_layer_solves_the_normal_equations():
@@ -100,8 +104,13 @@ def test_only_linear_models_are_changed():
     turns = nx.AveragedLagrangian(model, matrices=np.array([np.eye(3), -np.eye(3)]))
     assert not eqx.tree_equal(nx.regular_start(turns, *data), turns)
     known = helpers.HarmonicOscillator(stiffness=1.0)
-    for other in (Exponential(model), nx.LagrangianSum(model, known), known):
+    wide = nx.NeuralLagrangian(FEATURES, width=256, key=KEYS[0])
+    sums = [nx.LagrangianSum(part, known) for part in (model, nx.standardise(wide, *data[:2]))]
+    for other in (Exponential(model), *sums, known):
         assert eqx.tree_equal(nx.regular_start(other, *data), other)
+    # Nor where the known law alone obeys the data: it adds no residual, but a trace.
+    own = (*data[:2], -data[0])
+    assert eqx.tree_equal(nx.regular_start(sums[0], *own), sums[0])
 
 
 def test_float32_stays_and_only_the_last_layer_changes():
@@ -115,11 +124,59 @@ def test_float32_stays_and_only_the_last_layer_changes():
 
 
 def test_a_better_model_is_kept():
-    """After training the least squares solution is the worse one."""
-    data = observations()
-    model, _ = nx.fit(random_model(), data, steps=1, key=KEYS[0], progress=False)
+    data, model = observations(), random_model()
     start = nx.regular_start(model, *data)
-    assert eqx.tree_equal(nx.regular_start(start, *data), start)
+    options = dict(steps=300, optimizer=optax.adam(1e-3), key=KEYS[0], progress=False)
+    trained, _ = nx.fit(start, data, **options)
+    # Least squares on the trained layers below would lose what the last one has learned.
+    assert nx.acceleration_loss(trained, data) < 0.5 * nx.acceleration_loss(start, data)
+    assert eqx.tree_equal(nx.regular_start(trained, *data), trained)
+
+
+def test_fit_gives_a_start_to_what_is_new_alone():
+    data, fresh = observations(), nx.NeuralLagrangian(FEATURES, width=32, key=KEYS[0])
+    nothing = dict(steps=1, optimizer=optax.sgd(0.0), key=KEYS[0], progress=False)
+
+    def last(model):
+        return model.network.layers[-1].weight
+
+    def fitted(model, **options):
+        return nx.fit(model, data, **nothing | options)[0]
+
+    started = nx.regular_start(nx.standardise(fresh, *data[:2]), *data)
+    relative = functools.partial(nx.relative_acceleration_loss, floor=1.0)
+    for options in ({}, {"loss": relative}):
+        np.testing.assert_allclose(last(fitted(fresh, **options)), last(started), rtol=1e-6)
+    for model, options in (
+        (random_model(), {}),
+        (fresh, {"trainable": nx.trainable(fresh)}),
+        (fresh, {"loss": lambda model, batch: nx.acceleration_loss(model, batch)}),
+    ):
+        assert jnp.array_equal(last(fitted(model, **options)), last(model))
+    beside = fitted(nx.LagrangianSum(random_model(), fresh))
+    assert all(jnp.array_equal(last(term), last(fresh)) for term in beside.terms)
+
+
+def test_degenerate_data_leave_the_model_or_give_a_finite_one():
+    q, v, a = observations()
+    free = nx.Translations(3).invariant_features(1)  # v alone, and no force: every residual is zero
+    for features, data in ((free, (q, v, 0 * a)), (FEATURES, (q[:1], v[:1], a[:1]))):
+        model = nx.standardise(nx.NeuralLagrangian(features, width=8, key=KEYS[0]), q, v)
+        found = nx.regular_start(model, *data)
+        assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(eqx.filter(found, eqx.is_array)))
+
+
+class PositionsAlone(nx.InvariantFeatures):
+    num_features: int = 1
+
+    def __call__(self, q, v):
+        return jnp.sum(q * q)[None]
+
+
+def test_features_without_velocities_are_left_alone():
+    model = nx.NeuralLagrangian(PositionsAlone(), width=8, key=KEYS[0])
+    model = nx.standardise(model, *observations()[:2])
+    assert eqx.tree_equal(nx.regular_start(model, *observations()), model)
 
 
 def test_bad_observations_are_named():

@@ -76,10 +76,3 @@ def states_of(drawn):
             "standardise=False, and call noetherax.standardise(lagrangian, q, v) before."
         )
     return tuple(x.reshape(-1, *x.shape[2:]) for x in states)
-
-
-def accelerations_of(drawn):
-    """The accelerations of stacked batches `(q, v, a)`, or `None` if that is not what they are."""
-    if len(drawn) != 3 or np.shape(drawn[2]) != np.shape(drawn[0]):
-        return None
-    return drawn[2].reshape(-1, *drawn[2].shape[2:])

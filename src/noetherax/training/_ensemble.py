@@ -80,7 +80,7 @@ def fit_ensemble(
 
     The trained ensemble, and its [`noetherax.History`][], in which `loss` has shape `(members, steps)`
     and `skipped` has shape `(members,)`. Members that learned nothing, since no update of theirs was
-    finite, come back as they were, with a warning.
+    finite, come back as they started, with a warning.
 
     **Raises:**
 
@@ -97,12 +97,14 @@ def fit_ensemble(
     seeds = jax.vmap(jax.random.split)(keys)
     looks = _first_looks(observations, loss, seeds[:, 0])
     models = [_member(lagrangians, index) for index in range(members)]
-    if standardise and needs_standardisation(models[0]):
-        models = [
-            _of_member(index, prepared, model, drawn, trainable)
+    given = lagrangians
+    if standardise and any(needs_standardisation(model) for model in models):
+        both = [
+            _of_member(index, prepared, model, drawn, loss, trainable)
             for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
         ]
-        lagrangians = _stacked(models)
+        models = [started for _, started in both]
+        given, lagrangians = _stacked([model for model, _ in both]), _stacked(models)
     parameters, constants = eqx.partition(lagrangians, chosen_leaves(lagrangians, trainable))
     batches = [_first_batch(look, batch_size) for look in looks]
     _check_shapes(batches)
@@ -114,7 +116,7 @@ def fit_ensemble(
     description = {}
     if checkpoints is not None:
         description = describe(steps, batch_size, max_norm, averaging, keys)
-        description |= {"model": fingerprint(lagrangians), "data": fingerprint(data)}
+        description |= {"model": fingerprint(given), "data": fingerprint(data)}
 
     learned, history, hopeless = run(
         Problem(parameters, constants, seeds[:, 1], draw, data, loss, ensemble=True),
@@ -137,10 +139,8 @@ def fit_ensemble(
             raise RuntimeError(message)
         warnings.warn(message, stacklevel=2)
     if hopeless >= PATIENCE:
-        start = (
-            f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of every "
-        )
-        start += "member were not finite. These are the weights before them."
+        start = f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of "
+        start += "every member were not finite. These are the weights before them."
         trained = _member(eqx.combine(learned, constants), 0)
         warnings.warn(diagnosis(start, trained, batches[0]), stacklevel=2)
     return eqx.combine(learned, constants), history
@@ -150,7 +150,7 @@ def _checked_keys(lagrangians: PyTree, keys: Array) -> Array:
     """The keys, one for each member; every array of the models must have as many."""
     if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) and keys.ndim == 2:
         keys = jax.random.wrap_key_data(keys)  # those of jax.random.PRNGKey
-    if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) or keys.ndim != 1:
+    if not (jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) and keys.ndim == 1 and len(keys)):
         raise ValueError(
             "keys must have shape (members,), such as jax.random.split(jax.random.key(0), members), "
             f"but they are {eqx.tree_pformat(keys)}."

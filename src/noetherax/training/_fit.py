@@ -5,18 +5,19 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, accelerations_of, first_batches, states_of
+from ._batches import Resampled, Sampled, first_batches, states_of
 from ._checkpoints import Checkpoints, describe, fingerprint
 from ._checks import check_batch, check_count, check_fraction, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss
+from ._losses import acceleration_loss, relative_acceleration_loss
 from ._regular_start import regular_start
 from ._sharding import split_sharding, whole
-from ._trainable import chosen_leaves, needs_standardisation
+from ._trainable import chosen_leaves, is_new, needs_standardisation
 from ._trainable import standardise as standardise_model
 
 
@@ -57,10 +58,11 @@ def fit(
     - `max_norm`: global norm that gradients are clipped to; `None` not to.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
-    - `standardise`: prepare neural Lagrangians that have no standardisation yet: set it from the first
-        two members `(q, v)` of the data, and, if these are `(q, v, a)`, start from the last layer of
-        [`noetherax.regular_start`][]. Switch it off for batches of another form, and call
-        [`noetherax.standardise`][] yourself.
+    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
+        two members `(q, v)` of the data. A model that is new altogether and trains on accelerations
+        ([`noetherax.acceleration_loss`][] or its relative) also gets the last layer of
+        [`noetherax.regular_start`][]. Switch it off for batches of another form, or to start from
+        random weights, and call [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
         given another start.
@@ -95,15 +97,16 @@ def fit(
     batch = jax.tree.map(lambda x: x[0], drawn)
     if data is not None:
         batch = jax.tree.map(lambda x: x[:batch_size], batch)
+    given = lagrangian
     if standardise and needs_standardisation(lagrangian):
-        lagrangian = prepared(lagrangian, drawn, trainable)
+        given, lagrangian = prepared(lagrangian, drawn, loss, trainable)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
     split = split_sharding(sharding, batch)
     description = {}
     if checkpoints is not None:
         description = describe(steps, batch_size, max_norm, averaging, key)
-        description |= {"model": fingerprint(lagrangian), "data": fingerprint(data)}
+        description |= {"model": fingerprint(given), "data": fingerprint(data)}
 
     learned, history, hopeless = run(
         Problem(parameters, constants, run_key, draw, data, loss, ensemble=False),
@@ -140,11 +143,19 @@ def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[An
     return None, drawn
 
 
-def prepared(lagrangian: PyTree, drawn: Any, trainable: PyTree | None) -> PyTree:
-    """A fresh model with its standardisation and, from data with accelerations, a regular start."""
+def prepared(
+    lagrangian: PyTree, drawn: Any, loss: Callable, trainable: PyTree | None
+) -> tuple[PyTree, PyTree]:
+    """A model with its standardisation; and, if it is new and trains on accelerations, from a regular
+    start. Checkpoints know it by the first: the second depends on the rounding of a linear solve."""
     q, v = states_of(drawn)
-    lagrangian = standardise_model(lagrangian, q, v)
-    accelerations = accelerations_of(drawn)
-    if accelerations is None or trainable is not None:
-        return lagrangian
-    return regular_start(lagrangian, q, v, accelerations)
+    model = standardise_model(lagrangian, q, v)
+    on_accelerations = getattr(loss, "func", loss) in (
+        acceleration_loss,
+        relative_acceleration_loss,
+    )
+    if not (is_new(lagrangian) and on_accelerations and trainable is None):
+        return model, model
+    a = drawn[2].reshape(q.shape)
+    finite = np.all(np.isfinite(a), axis=(1, 2))
+    return model, regular_start(model, q[finite], v[finite], a[finite])

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 
 from ._checkpoints import Checkpoints, record, restore
 from ._optimizer import default_optimizer
-from ._sharding import constrained, gathered, placed, whole
+from ._sharding import agreed, constrained, gathered, placed, whole
 
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
@@ -49,8 +49,8 @@ class History(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """What a run trains, on what. Of an ensemble, arrays have a leading axis of members, but for those
-    of `draw`."""
+    """What a run trains, on what. Of an ensemble, parameters, constants and keys have a leading axis of
+    members."""
 
     parameters: PyTree
     constants: PyTree  # the rest of the model
@@ -97,6 +97,8 @@ def run(
     progress: bool,
 ) -> Outcome:
     """Takes the steps, a second or so at a time."""
+    parameters, constants = agreed((problem.parameters, problem.constants))
+    problem = problem._replace(parameters=parameters, constants=constants)
     optimizer = _default(steps) if optimizer is None else optimizer
     if max_norm is not None:
         optimizer = _clipped(optimizer, max_norm)

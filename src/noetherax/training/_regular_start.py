@@ -19,9 +19,13 @@ RIDGE = 1e-3
 better, by differences of large weights that the first steps of training destroy: over 16 seeds of a
 network of width 32, 1e-2 and 1e-3 lost none, 1e-5 one, 1e-7 three."""
 
-LINEAR = 1e-3
-"""Largest departure of the equations of motion from linear in the last layers, relative, that is taken
-for rounding: of float32, where residuals are small differences."""
+LINEAR = 1e3
+"""Largest departure of the equations of motion from linear in the last layers that is taken for
+rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
+
+COLUMNS = 16
+"""Weights whose equations of motion are held at a time: a network has hundreds, each with a matrix for
+every observation."""
 
 
 def regular_start(
@@ -34,17 +38,18 @@ def regular_start(
     regular ∂²L/∂v² of the right signature.
 
     With random weights ∂²L/∂v² has eigenvalues of either sign, one here and another there, and is
-    singular in between, where the acceleration and its gradient are infinite. Training cannot carry
-    such a wall across the data, and ends before it. But L = Σ_k w_k φ_k is linear in the weights w of
-    the last layer, and so are the equations of motion. Their residuals over the data,
+    singular in between, where the acceleration and its gradient are infinite. Training often cannot
+    carry such a wall across the data, and ends before it. But L = Σ_k w_k φ_k is linear in the weights
+    w of the last layer, and so are the equations of motion. Their residuals over the data,
 
         r_k = (∂²φ_k/∂v²) a + (∂²φ_k/∂v∂q) v − ∂φ_k/∂q,
 
     give w as the minimum of mean ‖Σ_k w_k r_k‖² + ρ ‖w‖² with the mean of tr(∂²L/∂v²)/n held at one,
-    since the equations leave scale and sign of L free. The result is scaled to the norm of the random
-    weights, whose place it takes.
+    since the equations leave scale and sign of L free: not for laws whose trace vanishes, such as that
+    of a relativistic particle on a line. The result is scaled to the norm of the random weights, whose
+    place it takes.
 
-    [`noetherax.fit`][] does this, once, after it has set the standardisation.
+    [`noetherax.fit`][] does this, once, with a model that is new to it.
 
     **Arguments:**
 
@@ -68,17 +73,22 @@ def regular_start(
         return lagrangian
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
-    residual, columns, trace = (np.asarray(x, float) for x in _linear_parts(lagrangian, *states))
-    misfit = np.linalg.norm(columns @ np.asarray(weights, float) - residual)
-    if not misfit <= LINEAR * np.linalg.norm(columns) * np.linalg.norm(weights):
+    parts = _linear_parts(lagrangian, *states)
+    equations, columns = (np.asarray(x, float) for x in parts)
+    given = np.asarray(weights, float)
+    rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
+    if not np.all(np.abs(columns @ given - equations) <= np.max(rounding)):
         return lagrangian
-    gram = columns.T @ columns
-    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    residuals, trace = columns[:-1], columns[-1]
+    gram = residuals.T @ residuals
+    gram += (RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
     solution = np.linalg.solve(gram, trace)
-    solution *= np.linalg.norm(weights) / np.linalg.norm(solution)
+    if not np.any(solution):
+        return lagrangian  # no weight gives ∂²L/∂v² a trace
+    solution *= np.linalg.norm(given) / np.linalg.norm(solution)
     found = eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
     before, after = (float(_loss(model, states)) for model in (lagrangian, found))
-    return found if after < before or not np.isfinite(before) else lagrangian
+    return found if after < (before if np.isfinite(before) else np.inf) else lagrangian
 
 
 def _last_layers(model: PyTree) -> list:
@@ -92,19 +102,23 @@ def _last_layers(model: PyTree) -> list:
 
 
 @eqx.filter_jit
-def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array, Array]:
-    """Residuals of the equations of motion, their derivative with respect to the last layers, and that
-    of the mean trace of ∂²L/∂v²."""
+def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
+    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, and their
+    derivative with respect to the last layers, one column for each weight."""
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
 
     def equations(weights):
         model = eqx.tree_at(_last_layers, lagrangian, unravel(weights))
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
-        return residual.reshape(-1), jnp.mean(jnp.trace(mass_matrix, axis1=-2, axis2=-1))
+        trace = jnp.mean(jnp.trace(mass_matrix, axis1=-2, axis2=-1))
+        return jnp.append(residual.reshape(-1), trace)
 
-    columns, trace = jax.jacfwd(equations)(weights)
-    return equations(weights)[0], columns, trace
+    def column(unit):
+        return jax.jvp(equations, (weights,), (unit,))[1]
+
+    units = jnp.eye(weights.size, dtype=weights.dtype)
+    return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
 
 
 _loss = eqx.filter_jit(acceleration_loss)

@@ -3,6 +3,7 @@ ensemble split between them."""
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +52,17 @@ def _automatic(mesh):
 def whole(sharding: NamedSharding | None) -> NamedSharding | None:
     """Everything on every device of the same mesh."""
     return None if sharding is None else NamedSharding(sharding.mesh, PartitionSpec())
+
+
+def agreed(tree: PyTree) -> PyTree:
+    """A tree with the floating-point arrays of the first process: what each has computed for itself may
+    differ by rounding from host to host."""
+    if jax.process_count() == 1:
+        return tree
+    from jax.experimental.multihost_utils import broadcast_one_to_all
+
+    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
+    return eqx.combine(jax.tree.map(jnp.asarray, broadcast_one_to_all(arrays)), rest)
 
 
 def placed(sharding: NamedSharding | None, tree: PyTree) -> PyTree:

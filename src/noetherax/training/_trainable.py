@@ -93,8 +93,17 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
 def needs_standardisation(model: PyTree) -> bool:
     """Whether a model holds a neural Lagrangian whose standardisation has not been fitted."""
+    return any(_unfitted(node) for node in _neural(model))
+
+
+def is_new(model: PyTree) -> bool:
+    """Whether no neural Lagrangian of a model has seen data."""
+    return all(_unfitted(node) for node in _neural(model))
+
+
+def _neural(model: PyTree) -> list[NeuralLagrangian]:
     nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, NeuralLagrangian))
-    return any(_unfitted(node) for node in nodes)
+    return [node for node in nodes if isinstance(node, NeuralLagrangian)]
 
 
 def _unfitted(node: Any) -> bool:
