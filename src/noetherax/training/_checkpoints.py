@@ -73,7 +73,7 @@ def restore(checkpoints: Checkpoints, start: PyTree, run: dict[str, Any]) -> tup
         try:
             metadata = load_metadata(path)
         except (OSError, ValueError) as error:
-            warnings.warn(f"Left out a checkpoint: {error}", stacklevel=3)
+            warnings.warn(f"Left out a checkpoint: {error}", stacklevel=4)
             continue
         theirs = metadata.get("run")
         if theirs != run:
@@ -97,7 +97,7 @@ def record(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: flo
     try:
         write(checkpoints, state, step, run, seconds)
     except OSError as error:
-        warnings.warn(f"The checkpoint of step {step} was not written: {error}", stacklevel=3)
+        warnings.warn(f"The checkpoint of step {step} was not written: {error}", stacklevel=5)
 
 
 def write(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: float) -> None:
