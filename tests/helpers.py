@@ -5,6 +5,7 @@ To add one, write its file and add its line.
 
 from collections.abc import Callable
 
+import equinox as eqx
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
@@ -219,3 +220,13 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
 }
 """Lagrangians by name: `(lagrangian, group, points, state strategy or None)`. A random-weight neural
 Lagrangian of every group in `GROUPS` is tested beside these."""
+
+
+def stacked(models: list):
+    """Models as an ensemble: arrays with a leading axis of members."""
+    return jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *models)
+
+
+def member(ensemble, index: int):
+    """One model of an ensemble."""
+    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, ensemble)

@@ -233,6 +233,8 @@ def test_activations_and_their_derivatives_equal_autodiff():
         for order, found in enumerate((values, rates, curvatures)):
             for one, other in zip(found, expected[order : order + 3], strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+    # A network keeps its activation as it is, so that its rule is found.
+    assert helpers.neural(nx.Rotations(3), 1).network.activation is jax.nn.softplus
     # Any other function is differentiated, and the two agree.
     for one, other in zip(
         _activations.activate(lambda z: jnp.tanh(z), z),

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import member
 
 import noetherax as nx
 
@@ -22,10 +23,6 @@ def build(key):
 
 def ensemble():
     return eqx.filter_vmap(build)(KEYS)
-
-
-def member(models, index):
-    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, models)
 
 
 def sampler(noise=1e-3):

@@ -64,8 +64,7 @@ def test_every_seed_trains_where_random_weights_lose_some():
     scale = np.mean(np.square(data[2]))
     assert np.max(losses(fresh)) < 0.01 * scale  # 8e-4 over sixteen keys
     # The control: the same models with their random last layers.
-    random = [random_model(key) for key in KEYS]
-    random = jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *random)
+    random = helpers.stacked([random_model(key) for key in KEYS])
     assert np.sum(losses(random) > 0.01 * scale) >= 1
 
 
