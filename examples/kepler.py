@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "ellipse": dict(width=128, bend=False),
     "family": dict(width=64, bend=True),
 }
-UNSEEN, PERIODS = 4, 3  # orbits of the family that are not in the training data; how long to follow
+UNSEEN, PERIODS = 32, 3  # orbits of the family not in the training data; how long to follow
 
 # What the paper's published runs reach, from its stored trajectories and losses (maxima over time).
 PAPER = {
