@@ -42,7 +42,7 @@ def test_polish_lowers_the_loss_far_below_that_of_the_fit():
     polished, history = nx.polish(fitted(), data, iterations=20, **QUIET)
     before, after = (nx.acceleration_loss(model, data) for model in (fitted(), polished))
     np.testing.assert_allclose(history.loss[[0, -1]], [before, after], rtol=1e-10)  # rounding
-    assert after < 1e-3 * before  # 1e-6 with five other keys
+    assert after < 1e-3 * before  # 1e-6 to 3e-6 with five keys
     assert np.all(np.diff(history.loss) < 0)
     assert history.seconds > history.compile_seconds > 0
 
