@@ -7,7 +7,7 @@ and steps.
 
 import abc
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import equinox as eqx
@@ -124,15 +124,26 @@ def train(
     loss: Callable = nx.acceleration_loss,
     width: int = 128,
     bend: bool = True,
+    polish: Mapping[str, Any] | None = None,
 ):
-    """A model, standardised on `samples` and trained on `observations`, and its history."""
-    weights_key, batch_key = jax.random.split(key)
+    """A model, standardised on `samples` and trained on `observations`, and its history.
+
+    With `polish`, options of `nx.polish`, training starts from a regular ∂²L/∂v², and the last digits
+    are those of least squares: weights have to be few for that.
+    """
+    weights_key, batch_key, polish_key = (*jax.random.split(key), jax.random.fold_in(key, 1))
     q, v, a = samples
     model = build(q, v, width=width, bend=bend, key=weights_key)
     # Where accelerations are small, so are gradients: a norm of one would clip nothing.
     max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
     options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
-    return nx.fit(model, observations, key=batch_key, **options)
+    if polish is None:
+        return nx.fit(model, observations, key=batch_key, **options)
+    model = nx.regular_start(model, q, v, a)
+    model, fitted = nx.fit(model, observations, key=batch_key, **options)
+    model, polished = nx.polish(model, observations, key=polish_key, **polish)
+    seconds = fitted.seconds + polished.seconds
+    return model, fitted._replace(seconds=seconds)
 
 
 def adam(rate: float, steps: int) -> optax.GradientTransformation:
@@ -142,6 +153,8 @@ def adam(rate: float, steps: int) -> optax.GradientTransformation:
     return optax.adam(schedule, b2=0.99, eps=1e-12)
 
 
-relative_loss = functools.partial(nx.relative_acceleration_loss, floor=0.3)
+FLOOR = 0.3
+relative_residual = functools.partial(nx.relative_acceleration_residual, floor=FLOOR)
+relative_loss = functools.partial(nx.relative_acceleration_loss, floor=FLOOR)
 """Noise of position reaches the acceleration through ∂a/∂q: at Kepler's perihelion it is 12 times that
 of the apparatus, and a plain mean of squares sees little else."""

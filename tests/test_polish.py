@@ -76,7 +76,7 @@ def test_normal_equations_are_those_of_the_jacobian():
     jacobian, error = jax.jacfwd(residual)(weights), residual(weights)
     chunks = _polish._chunked(data, SAMPLES)
     common = nx.acceleration_residual, parameters, constants, chunks
-    matrix, slope = _polish._normal_equations(*common)
+    matrix, slope = _polish._curvature(*common), _polish._slope(*common)
     np.testing.assert_allclose(
         matrix, jacobian.T @ jacobian, rtol=1e-9, atol=1e-9 * jnp.max(matrix)
     )
@@ -95,6 +95,39 @@ def test_normal_equations_are_those_of_the_jacobian():
     # The factor is the one that matters: the control is a step without its acceleration.
     assert jnp.linalg.norm(found - weights - velocity - acceleration / 2) < 1e-6 * size
     assert jnp.linalg.norm(found - weights - velocity) > 0.4 * size
+
+
+class Plane(eqx.Module):
+    """y = w · x: residuals whose least squares are known."""
+
+    weights: jax.Array
+
+
+def test_curvature_of_a_part_leads_to_the_least_squares_of_all(monkeypatch):
+    curvature, seen = _polish._curvature, []
+
+    def watched(residual, parameters, constants, chunks):
+        (x, _), weight = chunks
+        seen.append(x[weight > 0])
+        return curvature(residual, parameters, constants, chunks)
+
+    monkeypatch.setattr(_polish, "_curvature", watched)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(2000, 5))
+    y = x @ np.arange(1.0, 6.0) + random.normal(size=2000)
+    few = 400  # evenly spread over the 2000
+
+    def residual(plane, batch):
+        return batch[0] @ plane.weights - batch[1]
+
+    options = dict(residual=residual, tolerance=1e-12, **QUIET)
+    plane, history = nx.polish(Plane(jnp.zeros(5)), (x, y), curvature_samples=few, **options)
+    np.testing.assert_array_equal(seen[0], x[::5])
+    of_all, of_part = (np.linalg.lstsq(*data)[0] for data in ((x, y), (x[::5], y[::5])))
+    assert len(seen) > 3  # one step for all samples, several with the curvature of a part
+    np.testing.assert_allclose(plane.weights, of_all, rtol=1e-5)  # √tolerance is 1e-6
+    assert np.max(np.abs(plane.weights - of_part)) > 0.01  # the control: not the part's
+    np.testing.assert_allclose(history.loss[-1], np.mean((x @ of_all - y) ** 2), rtol=1e-10)
 
 
 def test_float32_weights_return_as_float32_and_x64_stays_off():
@@ -160,6 +193,8 @@ def test_what_cannot_start_is_named():
         nx.polish(flat, observations(), **QUIET)
     with pytest.raises(ValueError, match="iterations must be a positive integer"):
         nx.polish(fitted(), observations(), iterations=0, **QUIET)
+    with pytest.raises(ValueError, match="curvature_samples must be a positive integer"):
+        nx.polish(fitted(), observations(), curvature_samples=0, **QUIET)
     q, v, a = observations()
     with pytest.raises(ValueError, match="not finite"):
         nx.polish(fitted(), (q, v, a * np.nan), **QUIET)

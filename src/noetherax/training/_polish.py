@@ -38,6 +38,7 @@ def polish(
     *,
     iterations: int = 20,
     samples: int = 16_384,
+    curvature_samples: int | None = None,
     residual: Callable[[PyTree, PyTree], Float[Array, "samples ..."]] = acceleration_residual,
     tolerance: float = 1e-4,
     key: PRNGKeyArray | None = None,
@@ -59,7 +60,9 @@ def polish(
 
     JᵀJ is summed sample by sample, so that memory does not grow with their number. The time does, and
     with the square of the number of weights: a step on 16,000 samples takes seconds at width 32, and
-    minutes at width 128.
+    minutes at width 128. Jᵀr and the loss, which decide where the steps end, cost far less: with
+    `curvature_samples`, they are summed over all samples and JᵀJ over a part (subsampled
+    Gauss–Newton: Byrd, Chin, Neveitt & Nocedal 2011).
 
     Not instead of `fit`: from random weights it ends in the nearest minimum. On noisy data take many
     more numbers than weights, or it fits the noise.
@@ -71,6 +74,9 @@ def polish(
         called until there are `samples`.
     - `iterations`: most Gauss–Newton steps.
     - `samples`: number of observations to draw from a sampler.
+    - `curvature_samples`: number of them, evenly spread, that JᵀJ is summed over; all if `None`. They need
+        some tens of residuals per weight: with few, steps help less and less, though they still
+        end at the least squares of all samples.
     - `residual`: a function `(lagrangian, batch) -> residuals` with the samples along the first axis.
         The loss is the mean over samples of their sum of squares;
         [`noetherax.acceleration_residual`][] belongs to [`noetherax.acceleration_loss`][].
@@ -92,6 +98,8 @@ def polish(
     """
     check_count("iterations", iterations)
     check_count("samples", samples)
+    if curvature_samples is not None:
+        check_count("curvature_samples", curvature_samples)
     if needs_standardisation(lagrangian):
         raise ValueError(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
@@ -101,11 +109,14 @@ def polish(
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     count = len(jax.tree.leaves(batch)[0])
+    few = min(count, curvature_samples or count)
+    part = jax.tree.map(lambda x: x[np.arange(few) * count // few], batch)
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
     with jax.enable_x64(True):
         best, fixed, chunks = _in_double((parameters, constants, _chunked(batch, count)))
+        part = chunks if few == count else _in_double(_chunked(part, few))
         value = float(_cost(residual, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
@@ -116,12 +127,14 @@ def polish(
         try:
             with bar:
                 while len(losses) <= iterations:
-                    matrix, slope = _normal_equations(residual, best, fixed, chunks)
-                    jax.block_until_ready(matrix)
+                    matrix = _curvature(residual, best, fixed, part)
+                    # As if it were that of the part, which the bend of the step is summed over.
+                    slope = _slope(residual, best, fixed, chunks) * (few / count)
+                    jax.block_until_ready((matrix, slope))
                     compile_seconds = compile_seconds or time.perf_counter() - start
                     for _ in range(TRIALS):
                         equations = matrix, slope, jnp.asarray(damping)
-                        trial, ratio = _step(residual, best, fixed, chunks, *equations)
+                        trial, ratio = _step(residual, best, fixed, part, *equations)
                         if ratio < STRAIGHT:
                             value = float(_cost(residual, trial, fixed, chunks)) / count
                             if value < losses[-1]:
@@ -177,44 +190,66 @@ def _chunked(batch, count: int):
     return jax.tree.map(lambda x: x[index], batch), jnp.asarray(weight)
 
 
+def _flat(residual, parameters, constants):
+    """The residuals `(samples, components)` as a function of flat weights and a batch, these weights,
+    and what makes parameters of them."""
+    weights, unravel = ravel_pytree(parameters)
+
+    def errors(weights, batch):
+        error = residual(eqx.combine(unravel(weights), constants), batch)
+        return error.reshape(error.shape[0], -1)
+
+    return errors, weights, unravel
+
+
+def _total(function, start, chunks):
+    """The sum of `function(batch, weight)` over all chunks, one after the other."""
+    return jax.lax.scan(lambda total, chunk: (total + function(*chunk), None), start, chunks)[0]
+
+
 @eqx.filter_jit
 def _cost(residual, parameters, constants, chunks):
     """Sum of squares over all samples."""
-    model = eqx.combine(parameters, constants)
+    errors, weights, _ = _flat(residual, parameters, constants)
 
-    def add(total, chunk):
-        batch, weight = chunk
-        error = residual(model, batch).reshape(len(weight), -1)
-        return total + jnp.sum(weight * jnp.sum(jnp.square(error), axis=1)), None
+    def square(batch, weight):
+        return jnp.sum(weight * jnp.sum(jnp.square(errors(weights, batch)), axis=1))
 
-    return jax.lax.scan(add, jnp.zeros(()), chunks)[0]
+    return _total(square, jnp.zeros(()), chunks)
 
 
 @eqx.filter_jit
-def _normal_equations(residual, parameters, constants, chunks):
-    """JᵀJ and Jᵀr, from the Jacobian of one chunk after the other."""
-    weights, unravel = ravel_pytree(parameters)
+def _slope(residual, parameters, constants, chunks):
+    """Jᵀr over all samples."""
+    errors, weights, _ = _flat(residual, parameters, constants)
+
+    def slope(batch, weight):
+        error, pull_back = jax.vjp(lambda weights: errors(weights, batch), weights)
+        return pull_back(weight[:, None] * error)[0]
+
+    return _total(slope, jnp.zeros(weights.size), chunks)
+
+
+@eqx.filter_jit
+def _curvature(residual, parameters, constants, chunks):
+    """JᵀJ over all samples, from the Jacobian of one chunk after the other."""
+    errors, weights, _ = _flat(residual, parameters, constants)
 
     def of_sample(weights, sample):
-        model = eqx.combine(unravel(weights), constants)
-        error = residual(model, jax.tree.map(lambda x: x[None], sample)).reshape(-1)
-        return error, error
+        return errors(weights, jax.tree.map(lambda x: x[None], sample))[0]
 
-    def add(total, chunk):
-        batch, weight = chunk
-        jacobian, error = jax.vmap(jax.jacrev(of_sample, has_aux=True), (None, 0))(weights, batch)
+    def curvature(batch, weight):
+        jacobian = jax.vmap(jax.jacrev(of_sample), (None, 0))(weights, batch)
         jacobian = (weight[:, None, None] * jacobian).reshape(-1, weights.size)
-        matrix, slope = total
-        return (matrix + jacobian.T @ jacobian, slope + jacobian.T @ error.reshape(-1)), None
+        return jacobian.T @ jacobian
 
-    nothing = jnp.zeros((weights.size, weights.size)), jnp.zeros(weights.size)
-    return jax.lax.scan(add, nothing, chunks)[0]
+    return _total(curvature, jnp.zeros((weights.size, weights.size)), chunks)
 
 
 @eqx.filter_jit
 def _step(residual, parameters, constants, chunks, matrix, slope, damping):
     """The weights after a damped step with its geodesic acceleration, and ‖a‖/‖v‖ of the two."""
-    weights, unravel = ravel_pytree(parameters)
+    errors, weights, unravel = _flat(residual, parameters, constants)
     damping = damping * jnp.max(jnp.diagonal(matrix))
     damped = matrix + damping * jnp.eye(weights.size)
     damped = lx.MatrixLinearOperator(damped, lx.positive_semidefinite_tag)
@@ -227,19 +262,14 @@ def _step(residual, parameters, constants, chunks, matrix, slope, damping):
 
     velocity = solve(slope)
 
-    def add(total, chunk):
-        batch, weight = chunk
-
-        def errors(weights):
-            error = residual(eqx.combine(unravel(weights), constants), batch)
-            return error.reshape(len(weight), -1)
-
+    def bend(batch, weight):
         def rate(weights):
-            return jax.jvp(errors, (weights,), (velocity,))[1]
+            return jax.jvp(lambda weights: errors(weights, batch), (weights,), (velocity,))[1]
 
         _, bend = jax.jvp(rate, (weights,), (velocity,))
-        return total + jax.vjp(errors, weights)[1](weight[:, None] * bend)[0], None
+        _, pull_back = jax.vjp(lambda weights: errors(weights, batch), weights)
+        return pull_back(weight[:, None] * bend)[0]
 
-    acceleration = solve(jax.lax.scan(add, jnp.zeros(weights.size), chunks)[0])
+    acceleration = solve(_total(bend, jnp.zeros(weights.size), chunks))
     ratio = jnp.linalg.norm(acceleration) / jnp.linalg.norm(velocity)
     return unravel(weights + velocity + acceleration / 2), ratio
