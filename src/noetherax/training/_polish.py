@@ -74,9 +74,9 @@ def polish(
         called until there are `samples`.
     - `iterations`: most Gauss–Newton steps.
     - `samples`: number of observations to draw from a sampler.
-    - `curvature_samples`: number of them, evenly spread, that JᵀJ is summed over; all if `None`. They need
-        some tens of residuals per weight: with few, steps help less and less, though they still
-        end at the least squares of all samples.
+    - `curvature_samples`: number of them, evenly spread, that JᵀJ is summed over; all if `None`.
+        They need some tens of residuals per weight: with few, steps help less and less, though they
+        still end at the least squares of all samples.
     - `residual`: a function `(lagrangian, batch) -> residuals` with the samples along the first axis.
         The loss is the mean over samples of their sum of squares;
         [`noetherax.acceleration_residual`][] belongs to [`noetherax.acceleration_loss`][].
