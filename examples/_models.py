@@ -131,7 +131,7 @@ def train(
     With `polish`, options of `nx.polish`, training starts from a regular ∂²L/∂v², and the last digits
     are those of least squares: weights have to be few for that.
     """
-    weights_key, batch_key, polish_key = (*jax.random.split(key), jax.random.fold_in(key, 1))
+    weights_key, batch_key, polish_key = jax.random.split(key, 3)
     q, v, a = samples
     model = build(q, v, width=width, bend=bend, key=weights_key)
     # Where accelerations are small, so are gradients: a norm of one would clip nothing.

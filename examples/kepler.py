@@ -154,7 +154,7 @@ def main() -> None:
     polish: Any = QUICK_POLISH if quick else POLISH
     polish = {"ellipse": None, "family": polish | dict(residual=models.relative_residual)}
     for data, sampler in samplers.items():
-        steps = options.steps // SHORTER[data]
+        steps = -(-options.steps // SHORTER[data])
         settings: Any = dict(steps=steps, key=key, loss=models.relative_loss, polish=polish[data])
         settings["optimizer"] = models.adam(1e-2, steps)
         for name, build in chosen.items():

@@ -117,6 +117,24 @@ class HarmonicOscillator(nx.Lagrangian):
         return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
 
 
+class PotentialNetwork(nx.SeparableLagrangian):
+    """A learned potential, and masses that train as well."""
+
+    masses: jax.Array
+    network: eqx.nn.MLP
+
+    def __init__(self):
+        self.masses = jnp.array([1.0, 3.0])
+        key = jax.random.key(3)
+        self.network = eqx.nn.MLP(4, "scalar", 8, 1, jnp.tanh, dtype=jnp.float64, key=key)
+
+    def inertia(self):
+        return self.masses
+
+    def potential(self, q):
+        return self.network(jnp.ravel(q))
+
+
 def neural(group: nx.SymmetryGroup, points: int, seed: int = 0, **options) -> nx.NeuralLagrangian:
     """A neural Lagrangian with random weights and a standardisation fitted to random states."""
     key = jax.random.key(seed)
@@ -170,6 +188,7 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
     "Schwarzschild": lambda: true_law(nx.systems.Schwarzschild(), 1, away_from_origin(1, 4)),
     "two particles": lambda: true_law(nx.systems.TwoParticles(space=3), 2),
     "coupled oscillators": lambda: true_law(coupled_oscillators(), 2),
+    "potential network": lambda: (PotentialNetwork(), nx.Trivial(2), 2, None),
     "spin chain": lambda: true_law(nx.systems.SpinChain(4), 4),
     "double pendulum": lambda: true_law(nx.systems.DoublePendulum((1.0, 0.5), (0.7, 1.2)), 2),
     "double well": lambda: true_law(nx.systems.DoubleWell(space=3), 1),

@@ -1,12 +1,14 @@
 import equinox as eqx
 import helpers
 import jax
+import jax.extend
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
 
 import noetherax as nx
+from noetherax import _rollout
 from noetherax.dynamics import _activations, autodiff_terms, lagrangian_gradient
 
 
@@ -242,3 +244,118 @@ def test_activations_and_their_derivatives_equal_autodiff():
         strict=True,
     ):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
+
+
+MASSES = {
+    "number": 2.0,
+    "points": (1.0, 3.0),
+    "matrix": np.diag([1.0, 2.0, 3.0, 4.0]) + np.triu(np.full((4, 4), 0.2), 1),  # not symmetric
+}
+
+
+class Coupled(nx.SeparableLagrangian):
+    """Two points of the plane."""
+
+    mass: object
+
+    def inertia(self):
+        return self.mass
+
+    def potential(self, q):
+        return jnp.sum(q**4) / 4 + jnp.sum(jnp.square(q[0] - q[1]))
+
+
+def coupled(form: str) -> Coupled:
+    """With constant masses of a form."""
+    return Coupled(jax.tree.map(float, np.asarray(MASSES[form]).tolist()))
+
+
+@pytest.mark.parametrize("form", ["number", "points", "matrix"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_constant_mass_of_every_form(form, dtype):
+    q, v = np.random.default_rng(0).normal(size=(2, 5, 2, 2)).astype(dtype)
+    lagrangian = coupled(form)
+    a = nx.acceleration(lagrangian, q, v)
+    assert a.dtype == dtype
+    closed, generic = (f(lagrangian, q, v) for f in (nx.euler_lagrange_terms, autodiff_terms))
+    tolerance = 100 * np.finfo(dtype).eps
+    for x, y in zip(closed, generic, strict=True):
+        assert np.allclose(x, y, rtol=tolerance, atol=tolerance)
+    expected = np.linalg.solve(generic.mass_matrix, generic.force[..., None])[..., 0]
+    assert np.allclose(a.reshape(5, 4), expected, rtol=tolerance, atol=tolerance)
+    slopes = lagrangian_gradient(lagrangian, q[0], v[0])
+    for x, y in zip(slopes, jax.grad(lagrangian, (0, 1))(q[0], v[0]), strict=True):
+        assert np.allclose(x, y, rtol=tolerance, atol=tolerance)
+    assert np.allclose(nx.momentum(lagrangian, q[0], v[0]), slopes[1], rtol=tolerance)
+
+
+def primitives(jaxpr) -> set[str]:
+    """The names of all operations in a program, those of the programs in it included."""
+    names = set()
+    for equation in jaxpr.eqns:
+        names.add(equation.primitive.name)
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            names |= primitives(inner)
+    return names
+
+
+def test_a_constant_mass_is_inverted_once():
+    """Neither a loss nor a step of a rollout solves for the acceleration; with a network both do."""
+    q, v = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
+
+    def loss(lagrangian):
+        return nx.acceleration_loss(lagrangian, (q, v, v))
+
+    def field(lagrangian):
+        return _rollout._vector_field(0.0, (q[0], v[0]), (lagrangian, lx.LU()))[1]
+
+    for function in (loss, field):
+        constant, learned = (
+            primitives(eqx.filter_make_jaxpr(function)(lagrangian)[0].jaxpr)
+            for lagrangian in (coupled("matrix"), helpers.neural(nx.Trivial(2), 2))
+        )
+        assert "lu" in learned
+        assert not {"lu", "triangular_solve", "linear_solve"} & constant
+
+
+@pytest.mark.parametrize("form", MASSES)
+def test_masses_may_train(form):
+    """Gradients in the masses are those of the equations of motion by autodiff."""
+    lagrangian = Coupled(jnp.asarray(MASSES[form]))
+    q, v, a = np.random.default_rng(0).normal(size=(3, 4, 2, 2))
+
+    def by_autodiff(lagrangian):
+        terms = autodiff_terms(lagrangian, q, v)
+        predicted = jnp.linalg.solve(terms.mass_matrix, terms.force[..., None])[..., 0]
+        return jnp.mean(jnp.square(predicted - a.reshape(4, 4)))
+
+    def ours(lagrangian):
+        return nx.acceleration_loss(lagrangian, (q, v, a))
+
+    gradient, expected = (
+        eqx.filter_jit(eqx.filter_grad(loss))(lagrangian).mass for loss in (ours, by_autodiff)
+    )
+    assert np.all(np.asarray(expected) != 0)
+    assert np.allclose(gradient, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("mass", [0.0, (1.0, 0.0), np.diag([1.0, 2.0, 3.0, 0.0])])
+@pytest.mark.parametrize("constant", [True, False])
+def test_a_singular_mass_is_reported(mass, constant):
+    mass = np.asarray(mass)
+    mass = jax.tree.map(float, mass.tolist()) if constant else jnp.asarray(mass)
+    lagrangian = Coupled(mass)
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 2))
+    with pytest.raises(RuntimeError, match="singular to working precision"):
+        eqx.filter_jit(nx.acceleration)(lagrangian, q, v)
+    assert np.all(np.isnan(nx.acceleration(lagrangian, q, v, throw=False)))
+    assert not np.isfinite(nx.acceleration_loss(lagrangian, (q[None], v[None], v[None])))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 1), (1,)])
+def test_a_mass_of_another_shape_is_named(shape):
+    """By everything that evaluates L, or momenta would be wrong in silence."""
+    lagrangian, state = Coupled(jnp.ones(shape)), np.ones((2, 2))
+    for function in (nx.acceleration, nx.momentum, nx.energy):
+        with pytest.raises(ValueError, match=rf"has shape \({shape[0]},"):
+            function(lagrangian, state, state)

@@ -104,27 +104,39 @@ class Plane(eqx.Module):
 
 
 def test_curvature_of_a_part_leads_to_the_least_squares_of_all(monkeypatch):
-    curvature, seen = _polish._curvature, []
+    seen = {}
 
-    def watched(residual, parameters, constants, chunks):
-        (x, _), weight = chunks
-        seen.append(x[weight > 0])
-        return curvature(residual, parameters, constants, chunks)
+    def watched(name):
+        function = getattr(_polish, name)
 
-    monkeypatch.setattr(_polish, "_curvature", watched)
+        def watch(residual, parameters, constants, chunks, *rest):
+            (x, _), weight = chunks
+            seen.setdefault(name, []).append(np.asarray(x[weight > 0]))
+            return function(residual, parameters, constants, chunks, *rest)
+
+        monkeypatch.setattr(_polish, name, watch)
+
+    for name in ("_cost", "_slope", "_curvature", "_step"):
+        watched(name)
     random = np.random.default_rng(0)
     x = random.normal(size=(2000, 5))
     y = x @ np.arange(1.0, 6.0) + random.normal(size=2000)
-    few = 400  # evenly spread over the 2000
+    few = 400
 
     def residual(plane, batch):
         return batch[0] @ plane.weights - batch[1]
 
     options = dict(residual=residual, tolerance=1e-12, **QUIET)
     plane, history = nx.polish(Plane(jnp.zeros(5)), (x, y), curvature_samples=few, **options)
-    np.testing.assert_array_equal(seen[0], x[::5])
-    of_all, of_part = (np.linalg.lstsq(*data)[0] for data in ((x, y), (x[::5], y[::5])))
-    assert len(seen) > 3  # one step for all samples, several with the curvature of a part
+    for name in ("_cost", "_slope"):
+        np.testing.assert_array_equal(seen[name][0], x)
+    part = seen["_curvature"][0]
+    np.testing.assert_array_equal(seen["_step"][0], part)
+    chosen = [int(np.flatnonzero(np.all(x == row, axis=1))[0]) for row in part]
+    assert len(set(chosen)) == few
+    of_all, of_part = (np.linalg.lstsq(x[rows], y[rows])[0] for rows in (slice(None), chosen))
+    assert len(seen["_curvature"]) > 3  # one step for all samples, several with those of a part
+    assert history.skipped == 0  # the slope is scaled to the part, and steps are of the right size
     np.testing.assert_allclose(plane.weights, of_all, rtol=1e-5)  # √tolerance is 1e-6
     assert np.max(np.abs(plane.weights - of_part)) > 0.01  # the control: not the part's
     np.testing.assert_allclose(history.loss[-1], np.mean((x @ of_all - y) ** 2), rtol=1e-10)

@@ -45,7 +45,13 @@ from .groups import (
     Unitary,
     component_representatives,
 )
-from .lagrangians import AveragedLagrangian, Lagrangian, LagrangianSum, NeuralLagrangian
+from .lagrangians import (
+    AveragedLagrangian,
+    Lagrangian,
+    LagrangianSum,
+    NeuralLagrangian,
+    SeparableLagrangian,
+)
 from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
     Checkpoints,
@@ -101,6 +107,7 @@ __all__ = [
     "Poincare",
     "Rotations",
     "ScalarProducts",
+    "SeparableLagrangian",
     "SpecialLinear",
     "SpecialUnitary",
     "Standardisation",

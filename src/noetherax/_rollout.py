@@ -17,7 +17,14 @@ from jaxtyping import Array, Float
 
 from ._types import Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
-from .dynamics import SINGULAR, euler_lagrange_terms, is_regular, momentum, solve_terms
+from .dynamics import (
+    SINGULAR,
+    euler_lagrange_terms,
+    is_regular,
+    momentum,
+    solve_motion,
+    solve_terms,
+)
 from .solvers import LagrangianTerm, VariationalSolver, velocity
 
 TOLERANCE = 1e-8
@@ -192,7 +199,7 @@ def _stepping_on(ts, smallest, options: dict[str, Any]) -> dict[str, Any]:
 def _vector_field(t, state, args):
     q, v = state
     lagrangian, linear_solver = args
-    a, resolved = solve_terms(euler_lagrange_terms(lagrangian, q, v), linear_solver)
+    a, resolved = solve_motion(lagrangian, q, v, lambda terms: solve_terms(terms, linear_solver))
     return v, jnp.where(resolved, a, jnp.nan).reshape(v.shape)
 
 

@@ -1,7 +1,16 @@
 """What a Lagrangian implies: momentum, energy, and the Euler–Lagrange equations."""
 
 from . import _closed_form as _closed_form  # registers the rule of neural Lagrangians
-from ._derived import SINGULAR, acceleration, energy, is_regular, momentum, solve_terms
+from . import _separable as _separable  # and of constant mass matrices
+from ._derived import (
+    SINGULAR,
+    acceleration,
+    energy,
+    is_regular,
+    momentum,
+    solve_motion,
+    solve_terms,
+)
 from ._gradient import lagrangian_gradient
 from ._terms import EulerLagrangeTerms, autodiff_terms, euler_lagrange_terms
 
@@ -15,5 +24,6 @@ __all__ = [
     "is_regular",
     "lagrangian_gradient",
     "momentum",
+    "solve_motion",
     "solve_terms",
 ]

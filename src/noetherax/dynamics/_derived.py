@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import singledispatch
 
 import equinox as eqx
 import jax
@@ -64,8 +65,8 @@ def acceleration(
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
     - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
-    - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v².
-        `lineax.AutoLinearSolver(well_posed=False)` gives a least-squares answer where it is singular.
+    - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v², where there
+        is a system to solve. `lineax.AutoLinearSolver(well_posed=False)` gives a least-squares answer where it is singular.
     - `throw`: raise if ∂²L/∂v² is singular to working precision; otherwise such entries are NaN.
 
     **Returns:**
@@ -77,14 +78,41 @@ def acceleration(
     `RuntimeError` (through `equinox.error_if`, so also under `jax.jit`) if ∂²L/∂v² is singular: then
     L does not determine the motion.
     """
-    terms = euler_lagrange_terms(lagrangian, q, v)
-    solution, resolved = solve_terms(terms, linear_solver)
-    regular = resolved & is_regular(terms.mass_matrix)
+
+    def solve(terms):
+        a, resolved = solve_terms(terms, linear_solver)
+        return a, resolved & is_regular(terms.mass_matrix)
+
+    solution, regular = solve_motion(lagrangian, q, v, solve)
     if throw:
         solution = eqx.error_if(solution, ~regular, SINGULAR)
     else:
         solution = jnp.where(regular[..., None], solution, jnp.nan)
     return solution.reshape(v.shape)
+
+
+@singledispatch
+def solve_motion(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+    solve: Callable[[EulerLagrangeTerms], tuple],
+) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch"]]:
+    """The acceleration at a state, and whether the equations of motion determine it.
+
+    Types that need no linear solve at every state register a rule, and leave `solve` aside:
+    [`noetherax.SeparableLagrangian`][] has one.
+
+    **Arguments:**
+
+    - `lagrangian`, `q`, `v`: as for [`noetherax.euler_lagrange_terms`][].
+    - `solve`: a function of these terms, `terms -> (a, determined)`.
+
+    **Returns:**
+
+    What `solve` returns, of shapes `(..., points·space)` and `(...)`.
+    """
+    return solve(euler_lagrange_terms(lagrangian, q, v))
 
 
 def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:

@@ -1,8 +1,15 @@
-"""Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums and averages."""
+"""Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums, averages."""
 
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
+from ._separable import SeparableLagrangian
 from ._sum import LagrangianSum
 
-__all__ = ["AveragedLagrangian", "Lagrangian", "LagrangianSum", "NeuralLagrangian"]
+__all__ = [
+    "AveragedLagrangian",
+    "Lagrangian",
+    "LagrangianSum",
+    "NeuralLagrangian",
+    "SeparableLagrangian",
+]

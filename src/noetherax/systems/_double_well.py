@@ -5,26 +5,28 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, FloatArray
 from ..groups import Rotations
-from ..lagrangians import Lagrangian
+from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_positive
 from ._starts import fixed_normals
 from ._trajectories import integrated, sample_trajectory
 
 
 @final
-class DoubleWellLagrangian(Lagrangian):
+class DoubleWellLagrangian(SeparableLagrangian):
     """L = m v²/2 − V(|q|) for one point, V(r) = −(μ/2) r² + (κ/4) r⁴."""
 
     mass: float
     mu: float
     kappa: float
 
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+    def inertia(self):
+        return self.mass
+
+    def potential(self, q: Configuration) -> Float[Array, ""]:
         squared = jnp.sum(jnp.square(q))
-        kinetic = self.mass / 2 * jnp.sum(jnp.square(v))
-        return kinetic - squared * (self.kappa / 4 * squared - self.mu / 2)
+        return squared * (self.kappa / 4 * squared - self.mu / 2)
 
 
 @final

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, FloatArray
 from ..groups import Trivial
-from ..lagrangians import Lagrangian
+from ..lagrangians import SeparableLagrangian
 from ._checks import check_count
 from ._starts import fixed_normals
 from ._trajectories import in_float64, sample_states, sample_times
@@ -17,16 +17,18 @@ Matrix = tuple[tuple[float, ...], ...]
 
 
 @final
-class HarmonicOscillatorLagrangian(Lagrangian):
+class HarmonicOscillatorLagrangian(SeparableLagrangian):
     """L = vᵀ M v/2 − qᵀ K q/2, with the components of all points in one vector."""
 
     mass: Matrix = eqx.field(static=True)
     stiffness: Matrix = eqx.field(static=True)
 
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
-        q, v = jnp.ravel(q), jnp.ravel(v)
-        kinetic = v @ jnp.asarray(self.mass, v.dtype) @ v
-        return (kinetic - q @ jnp.asarray(self.stiffness, q.dtype) @ q) / 2
+    def inertia(self):
+        return self.mass
+
+    def potential(self, q: Configuration) -> Float[Array, ""]:
+        q = jnp.ravel(q)
+        return q @ jnp.asarray(self.stiffness, q.dtype) @ q / 2
 
 
 @final

@@ -6,22 +6,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, FloatArray
 from ..groups import Rotations
-from ..lagrangians import Lagrangian
+from ..lagrangians import SeparableLagrangian
 from ._checks import check_batches
 from ._trajectories import observe
 
 
 @final
-class KeplerLagrangian(Lagrangian):
+class KeplerLagrangian(SeparableLagrangian):
     """L = m v²/2 + α/|q| for one point (Müller 2023, Eq. 13)."""
 
     mass: float
     strength: float
 
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
-        return self.mass / 2 * jnp.sum(jnp.square(v)) + self.strength / jnp.linalg.norm(q)
+    def inertia(self):
+        return self.mass
+
+    def potential(self, q: Configuration) -> Float[Array, ""]:
+        return -self.strength / jnp.linalg.norm(q)
 
 
 @final

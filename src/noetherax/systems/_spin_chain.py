@@ -5,22 +5,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, FloatArray
 from ..groups import Translations
-from ..lagrangians import Lagrangian
+from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_positive
 from ._trajectories import integrated, sample_trajectory
 
 
 @final
-class SpinChainLagrangian(Lagrangian):
+class SpinChainLagrangian(SeparableLagrangian):
     """L = (a/2) Σ_i φ̇_i² − (1/a) Σ_i (1 − cos(φ_{i+1} − φ_i)) on a ring, a the lattice spacing."""
 
     spacing: float
 
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+    def inertia(self):
+        return self.spacing
+
+    def potential(self, q: Configuration) -> Float[Array, ""]:
         bonds = 1 - jnp.cos(jnp.roll(q, -1, axis=0) - q)
-        return self.spacing / 2 * jnp.sum(jnp.square(v)) - jnp.sum(bonds) / self.spacing
+        return jnp.sum(bonds) / self.spacing
 
 
 @final

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from .._rollout import rollout
-from ..dynamics import euler_lagrange_terms, solve_terms
+from ..dynamics import solve_motion, solve_terms
 from ._checks import check_batches, check_count, check_positive
 
 TOLERANCE = 1e-13
@@ -123,7 +123,7 @@ def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> 
 @eqx.filter_jit
 def _accelerations(lagrangian: Callable, q, v) -> Array:
     # Known laws have a regular mass matrix: no need to look for a singular one.
-    a, _ = solve_terms(euler_lagrange_terms(lagrangian, q, v))
+    a, _ = solve_motion(lagrangian, q, v, solve_terms)
     return a.reshape(v.shape)
 
 

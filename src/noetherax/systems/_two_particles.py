@@ -6,28 +6,29 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, FloatArray
 from ..groups import Rotations, SymmetryGroup, Translations
-from ..lagrangians import Lagrangian
+from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_pair, check_positive
 from ._starts import fixed_normals
 from ._trajectories import integrated, sample_trajectory
 
 
 @final
-class TwoParticlesLagrangian(Lagrangian):
+class TwoParticlesLagrangian(SeparableLagrangian):
     """L = m₁ v₁²/2 + m₂ v₂²/2 − V(|q₁ − q₂|), V(r) = −(μ/2) r² + (κ/4) r⁴ (Müller 2023, Eq. 22)."""
 
     masses: tuple[float, float]
     mu: float
     kappa: float
 
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
-        mass = jnp.asarray(self.masses, v.dtype)
-        kinetic = jnp.sum(mass / 2 * jnp.sum(jnp.square(v), axis=-1))
+    def inertia(self):
+        return self.masses
+
+    def potential(self, q: Configuration) -> Float[Array, ""]:
         # A polynomial of r²: no square root, which has no derivative where the particles meet.
         squared = jnp.sum(jnp.square(q[0] - q[1]))
-        return kinetic - squared * (self.kappa / 4 * squared - self.mu / 2)
+        return squared * (self.kappa / 4 * squared - self.mu / 2)
 
 
 @final

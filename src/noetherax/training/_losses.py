@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms
+from ..dynamics import EulerLagrangeTerms, solve_motion
 
 
 class Observations(NamedTuple):
@@ -34,11 +34,8 @@ def acceleration_residual(lagrangian: Callable, batch: tuple) -> Float[Array, "s
     An array of shape `(samples, points × space)`; not finite where ∂²L/∂v² is singular.
     """
     q, v, a = batch
-    mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
-    # Not Lineax here: the derivative of its solve raises where a matrix is singular, while training
-    # goes on without that update.
-    predicted = jnp.linalg.solve(mass_matrix, force[..., None])[..., 0]
-    return (predicted - a.reshape(predicted.shape)) / math.sqrt(force.shape[-1])
+    predicted, _ = solve_motion(lagrangian, q, v, solve_plainly)
+    return (predicted - a.reshape(predicted.shape)) / math.sqrt(predicted.shape[-1])
 
 
 def relative_acceleration_residual(
@@ -91,6 +88,13 @@ def relative_acceleration_loss(
     A scalar without unit; not finite where ∂²L/∂v² is singular.
     """
     return _mean_square(relative_acceleration_residual(lagrangian, batch, floor=floor))
+
+
+def solve_plainly(terms: EulerLagrangeTerms):
+    """The acceleration and whether it is finite. Not Lineax here: the derivative of its solve raises
+    where a matrix is singular, while training goes on without that update."""
+    a = jnp.linalg.solve(terms.mass_matrix, terms.force[..., None])[..., 0]
+    return a, jnp.all(jnp.isfinite(a), axis=-1)
 
 
 def _mean_square(residual):

@@ -74,7 +74,7 @@ def polish(
         called until there are `samples`.
     - `iterations`: most Gauss–Newton steps.
     - `samples`: number of observations to draw from a sampler.
-    - `curvature_samples`: number of them, evenly spread, that JᵀJ is summed over; all if `None`.
+    - `curvature_samples`: number of them, drawn at random, that JᵀJ is summed over; all if `None`.
         They need some tens of residuals per weight: with few, steps help less and less, though they
         still end at the least squares of all samples.
     - `residual`: a function `(lagrangian, batch) -> residuals` with the samples along the first axis.
@@ -110,13 +110,12 @@ def polish(
     check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     count = len(jax.tree.leaves(batch)[0])
     few = min(count, curvature_samples or count)
-    part = jax.tree.map(lambda x: x[np.arange(few) * count // few], batch)
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
     with jax.enable_x64(True):
         best, fixed, chunks = _in_double((parameters, constants, _chunked(batch, count)))
-        part = chunks if few == count else _in_double(_chunked(part, few))
+        part = chunks if few == count else _in_double(_chunked(_drawn(batch, few), few))
         value = float(_cost(residual, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
@@ -175,6 +174,14 @@ def _collected(observations, samples: int, key):
     return batch
 
 
+def _drawn(batch, few: int):
+    """Some samples without repetition, the same every time: not equally spaced ones, since data may
+    have a period."""
+    count = len(jax.tree.leaves(batch)[0])
+    index = np.random.default_rng(0).choice(count, few, replace=False)
+    return jax.tree.map(lambda x: x[index], batch)
+
+
 def _in_double(tree):
     return jax.tree.map(
         lambda x: jnp.asarray(x, jnp.float64) if eqx.is_inexact_array(x) else x, tree
@@ -197,7 +204,7 @@ def _flat(residual, parameters, constants):
 
     def errors(weights, batch):
         error = residual(eqx.combine(unravel(weights), constants), batch)
-        return error.reshape(error.shape[0], -1)
+        return error.reshape(len(jax.tree.leaves(batch)[0]), -1)
 
     return errors, weights, unravel
 

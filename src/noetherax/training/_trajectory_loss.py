@@ -11,8 +11,9 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 from numpy.polynomial import legendre
 
-from ..dynamics import euler_lagrange_terms, momentum
+from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
+from ._losses import solve_plainly
 from ._windows import Windows, check_windows
 
 DEGREE = 6
@@ -153,8 +154,8 @@ def _flow(lagrangian, state, *, solver, dt: float, steps: int):
 
 def _vector_field(t, state, lagrangian):
     q, v = state
-    mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
-    return v, jnp.linalg.solve(mass_matrix, force).reshape(v.shape)
+    a, _ = solve_motion(lagrangian, q, v, solve_plainly)
+    return v, a.reshape(v.shape)
 
 
 def _polynomial(q, interval: float):

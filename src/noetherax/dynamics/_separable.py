@@ -1,0 +1,55 @@
+"""The equations of motion of L = vᵀ M v/2 − V(q), whose matrix M is the same at every state."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._types import check_state
+from ..lagrangians import SeparableLagrangian
+from ..lagrangians._separable import inertia_of, inertia_times
+from ._derived import solve_motion
+from ._gradient import lagrangian_gradient
+from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
+
+
+@euler_lagrange_terms.register
+def _(lagrangian: SeparableLagrangian, q, v):
+    check_state(q, v, batched=True)
+    force = _force(lagrangian, q)
+    mass = jnp.asarray(inertia_of(lagrangian, *v.shape[-2:]), force.dtype)
+    mass = jnp.diag(mass) if mass.ndim == 1 else mass
+    return EulerLagrangeTerms(jnp.broadcast_to(mass, (*force.shape, force.shape[-1])), force)
+
+
+@solve_motion.register
+def _(lagrangian: SeparableLagrangian, q, v, solve):
+    check_state(q, v, batched=True)
+    inertia = inertia_of(lagrangian, *v.shape[-2:])
+    if inertia.ndim == 1:
+        force = _force(lagrangian, q)
+        a = force / jnp.asarray(inertia, force.dtype)
+    elif isinstance(inertia, np.ndarray) and _is_regular(inertia):
+        force = _force(lagrangian, q)
+        inverse = jnp.asarray(np.linalg.inv(inertia), force.dtype)
+        a = jnp.matmul(force, inverse, precision=jax.lax.Precision.HIGHEST)
+    else:  # a singular matrix, or one that trains and may become so
+        return solve(euler_lagrange_terms(lagrangian, q, v))
+    return a, jnp.all(jnp.isfinite(a), axis=-1)
+
+
+@lagrangian_gradient.register
+def _(lagrangian: SeparableLagrangian, q, v):
+    return -jax.grad(lagrangian.potential)(q), inertia_times(inertia_of(lagrangian, *v.shape), v)
+
+
+def _force(lagrangian: SeparableLagrangian, q):
+    q = jnp.asarray(q)
+    return -over_batch(jax.grad(lagrangian.potential), q)(q).reshape(*q.shape[:-2], -1)
+
+
+def _is_regular(matrix: np.ndarray) -> bool:
+    """Whether a constant matrix has an inverse, in units in which its rows are of order one."""
+    unit = np.sqrt(np.max(np.abs(matrix), axis=1))
+    if not np.all((unit > 0) & np.isfinite(unit)):
+        return False
+    return bool(np.linalg.matrix_rank(matrix / np.outer(unit, unit)) == len(matrix))
