@@ -19,7 +19,7 @@ ROUNDING = 1e-6
 
 
 def start(devices: int, *arguments: str) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
     environment = {
         "XLA_FLAGS": flags,
         "JAX_PLATFORMS": "cpu",
