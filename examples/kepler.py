@@ -48,7 +48,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "family": dict(width=24, bend=True),
 }
 SHORTER = {"ellipse": 1, "family": 2}  # steps of the family are half as many
-POLISH = dict(iterations=16, samples=2**19, curvature_samples=2**14, tolerance=1e-5)
+POLISH = dict(iterations=12, samples=2**18, curvature_samples=2**13, tolerance=1e-5)
 QUICK_POLISH = dict(iterations=1, samples=256)
 UNSEEN, PERIODS = 32, 3  # orbits of the family not in the training data; how long to follow
 
