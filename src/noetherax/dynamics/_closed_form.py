@@ -47,9 +47,11 @@ def _(lagrangian: NeuralLagrangian, q, v):
         gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
-    curvature, drag = over_batch(
-        lambda q, v, weights: _second_derivatives(features, q, v, weights), q
-    )(q, v, gradient * scale)
+    # Linear in the weights of the features, so that training contracts two arrays.
+    curvatures, drags = over_batch(lambda q, v: _second_derivatives(features, q, v), q)(q, v)
+    weights = gradient * scale
+    curvature = jnp.einsum("...m,...mij->...ij", weights, curvatures)
+    drag = jnp.einsum("...m,...mi->...i", weights, drags)
     force = jnp.einsum("...mn,...m->...n", slope, gradient) - transport - drag
     return EulerLagrangeTerms(mass_matrix + curvature, force)
 
@@ -61,12 +63,13 @@ def _first_derivatives(features: InvariantFeatures, q, v):
     return features(q, v), slope, velocity_slope.reshape(-1, v.size), slope @ v.reshape(-1)
 
 
-def _second_derivatives(features: InvariantFeatures, q, v, weights):
-    """Σ_m w_m ∂²S_m/∂v² and Σ_m w_m (∂²S_m/∂v∂q) v."""
-    weighted = jax.grad(lambda q, v: jnp.dot(weights, features(q, v)), argnums=1)
-    curvature = jax.jacfwd(weighted, argnums=1)(q, v).reshape(v.size, v.size)
-    _, drag = jax.jvp(lambda q: weighted(q, v), (q,), (v,))
-    return curvature, drag.reshape(-1)
+def _second_derivatives(features: InvariantFeatures, q, v):
+    """∂²S/∂v² and (∂²S/∂v∂q) v of every feature. Forward twice: backward, every index would become a
+    sum over scattered entries."""
+    slope = jax.jacfwd(features, argnums=1)
+    curvature = jax.jacfwd(slope, argnums=1)(q, v)
+    _, drag = jax.jvp(lambda q: slope(q, v), (q,), (v,))
+    return curvature.reshape(-1, v.size, v.size), drag.reshape(-1, v.size)
 
 
 def gradient_and_hessian(network, x, directions):
