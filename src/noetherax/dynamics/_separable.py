@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._types import check_state
-from ..lagrangians import SeparableLagrangian
-from ..lagrangians._separable import inertia_of, inertia_times
+from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
 from ._derived import solve_motion
 from ._gradient import lagrangian_gradient
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch

@@ -3,7 +3,7 @@
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
-from ._separable import SeparableLagrangian
+from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
 
 __all__ = [
@@ -12,4 +12,6 @@ __all__ = [
     "LagrangianSum",
     "NeuralLagrangian",
     "SeparableLagrangian",
+    "inertia_of",
+    "inertia_times",
 ]
