@@ -359,3 +359,18 @@ def test_a_mass_of_another_shape_is_named(shape):
     for function in (nx.acceleration, nx.momentum, nx.energy):
         with pytest.raises(ValueError, match=rf"has shape \({shape[0]},"):
             function(lagrangian, state, state)
+
+
+@pytest.mark.parametrize(
+    ("mass", "error", "message"),
+    [
+        ("heavy", TypeError, "'heavy'"),
+        (None, TypeError, "None"),
+        ((1.0, float("nan")), ValueError, "must be finite"),
+    ],
+)
+def test_a_mass_that_is_no_number_is_named(mass, error, message):
+    state = np.ones((2, 2))
+    for function in (nx.acceleration, nx.momentum):
+        with pytest.raises(error, match=message):
+            function(Coupled(mass), state, state)

@@ -207,6 +207,8 @@ def test_what_cannot_start_is_named():
         nx.polish(fitted(), observations(), iterations=0, **QUIET)
     with pytest.raises(ValueError, match="curvature_samples must be a positive integer"):
         nx.polish(fitted(), observations(), curvature_samples=0, **QUIET)
+    with pytest.raises(ValueError, match=rf"{SAMPLES} samples along its first axis.*shape \(\)"):
+        nx.polish(fitted(), observations(), residual=nx.acceleration_loss, **QUIET)
     q, v, a = observations()
     with pytest.raises(ValueError, match="not finite"):
         nx.polish(fitted(), (q, v, a * np.nan), **QUIET)

@@ -41,7 +41,8 @@ class SeparableLagrangian(Lagrangian):
 
     **Raises:**
 
-    `ValueError`, when evaluated, if `inertia` has none of the shapes below.
+    `ValueError`, when evaluated, if `inertia` has none of the shapes below or is not finite, and
+    `TypeError` if it is not made of numbers.
     """
 
     @abc.abstractmethod
@@ -65,7 +66,14 @@ def inertia_of(lagrangian: SeparableLagrangian, points: int, space: int):
     inertia = lagrangian.inertia()
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(inertia))
     library = jnp if traced else np
+    if not all(
+        isinstance(x, int | float | np.number | np.ndarray | jax.Array)
+        for x in jax.tree.leaves(inertia, is_leaf=lambda x: x is None)
+    ):
+        raise TypeError(f"inertia must be a number or numbers, but it is {inertia!r}.")
     array = jnp.asarray(inertia) if traced else np.asarray(inertia, float)
+    if not traced and not np.all(np.isfinite(array)):
+        raise ValueError(f"inertia must be finite, but it is {inertia!r}.")
     size = points * space
     if array.shape not in ((), (points,), (size, size)):
         raise ValueError(

@@ -93,8 +93,8 @@ def polish(
 
     **Raises:**
 
-    `ValueError` or `TypeError` as [`noetherax.fit`][] does; if the model has not been standardised; and
-    if the loss is not finite at the start.
+    `ValueError` or `TypeError` as [`noetherax.fit`][] does; if the model has not been standardised; if
+    the residuals have no axis of samples; and if the loss is not finite at the start.
     """
     check_count("iterations", iterations)
     check_count("samples", samples)
@@ -109,6 +109,12 @@ def polish(
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     count = len(jax.tree.leaves(batch)[0])
+    shape = eqx.filter_eval_shape(residual, lagrangian, batch).shape
+    if shape[:1] != (count,):
+        raise ValueError(
+            f"residual must return an array with the {count} samples along its first axis, but it has "
+            f"shape {shape}."
+        )
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
