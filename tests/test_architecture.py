@@ -156,6 +156,7 @@ calls = {
     "energy": lambda: nx.energy(lagrangian, flat, flat),
     "acceleration": lambda: nx.acceleration(lagrangian, flat, flat),
     "terms": lambda: nx.euler_lagrange_terms(lagrangian, flat, flat),
+    "residual": lambda: nx.euler_lagrange_residual(lagrangian, flat, flat, flat),
     "generators": lambda: group.generators(flat),
     "act": lambda: group.act(flat, flat, flat),
     "charge": lambda: group.noether_charge(lagrangian)(flat, flat),

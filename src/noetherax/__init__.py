@@ -13,6 +13,7 @@ from .dynamics import (
     EulerLagrangeTerms,
     acceleration,
     energy,
+    euler_lagrange_residual,
     euler_lagrange_terms,
     momentum,
 )
@@ -132,6 +133,7 @@ __all__ = [
     "discrete_euler_lagrange_loss",
     "drift",
     "energy",
+    "euler_lagrange_residual",
     "euler_lagrange_terms",
     "feature_names",
     "fit",

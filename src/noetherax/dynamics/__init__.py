@@ -8,10 +8,11 @@ from ._derived import (
     energy,
     is_regular,
     momentum,
-    solve_motion,
     solve_terms,
 )
 from ._gradient import lagrangian_gradient
+from ._motion import solve_motion
+from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, autodiff_terms, euler_lagrange_terms
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "acceleration",
     "autodiff_terms",
     "energy",
+    "euler_lagrange_residual",
     "euler_lagrange_terms",
     "is_regular",
     "lagrangian_gradient",

@@ -16,7 +16,13 @@ from .._types import check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
 from ._activations import activate
+from ._motion import solve_motion
+from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
+
+FEW = 3
+"""Derivatives of a network's layers up to which a gradient through all of them is the cheaper one:
+one along the motion takes four such columns, and their products are smaller."""
 
 
 @euler_lagrange_terms.register
@@ -56,6 +62,33 @@ def _(lagrangian: NeuralLagrangian, q, v):
     return EulerLagrangeTerms(mass_matrix + curvature, force)
 
 
+@solve_motion.register
+def _(lagrangian: NeuralLagrangian, q, v, solve):
+    check_state(q, v, batched=True)
+    columns = min(lagrangian.features.num_features, q.shape[-2] * q.shape[-1] + 1)
+    if columns <= FEW:
+        return solve(euler_lagrange_terms(lagrangian, q, v))
+    return solve_motion.dispatch(object)(lagrangian, q, v, solve)
+
+
+@euler_lagrange_residual.register
+def _(lagrangian: NeuralLagrangian, q, v, a):
+    check_state(q, v, batched=True)
+    features, standardisation = lagrangian.features, lagrangian.standardisation
+    values, slope, velocity_slope, rate = over_batch(
+        lambda q, v: _first_derivatives(features, q, v), q
+    )(q, v)
+    turning = over_batch(lambda q, v, a: _change_of_slope(features, q, v, a), q)(q, v, a)
+    # With p = Jᵀ g: dp/dt = Jᵀ dg/dt + (dJ/dt)ᵀ g, along the motion.
+    x, scale = standardisation(values), standardisation.slope(values)
+    flat = a.reshape(*a.shape[:-2], -1)
+    rate = scale * (rate + jnp.einsum("...mi,...i->...m", velocity_slope, flat))
+    gradient, change = gradient_along(lagrangian.network, x, rate)
+    gradient, change = scale * gradient, scale * change
+    transport = jnp.einsum("...mi,...m->...i", velocity_slope, change)
+    return transport + jnp.einsum("...mi,...m->...i", turning - slope, gradient)
+
+
 def _first_derivatives(features: InvariantFeatures, q, v):
     """S, ∂S/∂q, ∂S/∂v and (∂S/∂q) v, with the state flattened."""
     slope, velocity_slope = jax.jacfwd(features, argnums=(0, 1))(q, v)
@@ -70,6 +103,35 @@ def _second_derivatives(features: InvariantFeatures, q, v):
     curvature = jax.jacfwd(slope, argnums=1)(q, v)
     _, drag = jax.jvp(lambda q: slope(q, v), (q,), (v,))
     return curvature.reshape(-1, v.size, v.size), drag.reshape(-1, v.size)
+
+
+def _change_of_slope(features: InvariantFeatures, q, v, a):
+    """d/dt ∂S/∂v of every feature along the motion, (∂²S/∂v²) a + (∂²S/∂v∂q) v."""
+    _, change = jax.jvp(jax.jacfwd(features, argnums=1), (q, v), (v, a))
+    return change.reshape(-1, v.size)
+
+
+def gradient_along(network, x, direction):
+    """g = ∂f/∂x, and its derivative H u along u = `direction`, from one sweep forth and back."""
+    first, *rest = network.layers
+    values, tangent = x @ first.weight.T + first.bias, direction @ first.weight.T
+    layers = []
+    for layer in rest:
+        activated, slope, curvature = activate(network.activation, values)
+        layers.append((slope, curvature * tangent))
+        if layer is rest[-1]:
+            break
+        values = activated @ layer.weight.T + layer.bias
+        tangent = (slope * tangent) @ layer.weight.T
+
+    adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
+    change = jnp.zeros_like(adjoint)
+    for layer, (slope, turning) in zip(
+        reversed(network.layers[:-1]), reversed(layers), strict=True
+    ):
+        change = (slope * change + turning * adjoint) @ layer.weight
+        adjoint = (slope * adjoint) @ layer.weight
+    return adjoint, change
 
 
 def gradient_and_hessian(network, x, directions):
@@ -91,11 +153,8 @@ def gradient_and_hessian(network, x, directions):
         layers.append((tangents, slope, curvature))
         if layer is rest[-1]:
             break
-        carried = jnp.concatenate(
-            [activated[..., None, :], slope[..., None, :] * tangents], axis=-2
-        )
-        carried = carried @ layer.weight.T
-        values, tangents = carried[..., 0, :] + layer.bias, carried[..., 1:, :]
+        values = activated @ layer.weight.T + layer.bias
+        tangents = (slope[..., None, :] * tangents) @ layer.weight.T
 
     adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
     hessian = jnp.zeros((), x.dtype)

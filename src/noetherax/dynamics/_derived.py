@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from functools import singledispatch
 
 import equinox as eqx
 import jax
@@ -8,7 +7,8 @@ import lineax as lx
 from jaxtyping import Array, Bool, Float
 
 from .._types import Configuration, FloatArray, Velocity, check_state
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms
+from ._motion import solve_motion
+from ._terms import EulerLagrangeTerms
 
 SINGULAR = (
     "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "
@@ -90,30 +90,6 @@ def acceleration(
     else:
         solution = jnp.where(regular[..., None], solution, jnp.nan)
     return solution.reshape(v.shape)
-
-
-@singledispatch
-def solve_motion(
-    lagrangian: Callable,
-    q: Float[FloatArray, "*batch points space"],
-    v: Float[FloatArray, "*batch points space"],
-    solve: Callable[[EulerLagrangeTerms], tuple],
-) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch"]]:
-    """The acceleration at a state, and whether the equations of motion determine it.
-
-    Types that need no linear solve at every state register a rule, and leave `solve` aside:
-    [`noetherax.SeparableLagrangian`][] has one.
-
-    **Arguments:**
-
-    - `lagrangian`, `q`, `v`: as for [`noetherax.euler_lagrange_terms`][].
-    - `solve`: a function of these terms, `terms -> (a, determined)`.
-
-    **Returns:**
-
-    What `solve` returns, of shapes `(..., points·space)` and `(...)`.
-    """
-    return solve(euler_lagrange_terms(lagrangian, q, v))
 
 
 def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:

@@ -6,8 +6,8 @@ import numpy as np
 
 from .._types import check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
-from ._derived import solve_motion
 from ._gradient import lagrangian_gradient
+from ._motion import solve_motion
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 

@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..charges import lift
-from ..dynamics import autodiff_terms, euler_lagrange_terms, solve_terms
+from ..dynamics import (
+    autodiff_terms,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    solve_terms,
+)
 from ..groups import component_representatives
 from ._evidence import ROUNDING, SOLVED, require, require_finite
 
@@ -128,6 +133,17 @@ def terms_law(lagrangian, group, q, v, coefficients) -> None:
         require(law, a - b, scale, ROUNDING, state=(q, v), precision=q.dtype)
 
 
+def residual_law(lagrangian, group, q, v, coefficients) -> None:
+    """The Euler–Lagrange residual of a type's own rule equals that of automatic differentiation."""
+    a = q - v  # any acceleration will do
+    own = np.asarray(_residual(lagrangian, q, v, a))
+    mass_matrix, force = map(np.asarray, _autodiff_terms(lagrangian, q, v))
+    scale = 1.0 + np.abs(force).max() + np.abs(mass_matrix).max() * (1.0 + np.abs(a).sum())
+    law = "euler_lagrange_residual equals automatic differentiation"
+    difference = own - (mass_matrix @ a.reshape(-1) - force)
+    require(law, difference, scale, ROUNDING, state=(q, v), precision=q.dtype)
+
+
 def noether_law(lagrangian, group, q, v, coefficients) -> None:
     """The Noether charges of the group are constant along the equations of motion."""
     if group.dimension:
@@ -161,6 +177,7 @@ FEATURE_LAWS = (
 LAGRANGIAN_LAWS = (
     regularity_law,
     terms_law,
+    residual_law,
     invariance_law,
     lie_derivative_law,
     component_law,
@@ -199,6 +216,11 @@ def _lift(generators, q, v):
 @eqx.filter_jit
 def _terms(lagrangian, q, v):
     return euler_lagrange_terms(lagrangian, q, v)
+
+
+@eqx.filter_jit
+def _residual(lagrangian, q, v, a):
+    return euler_lagrange_residual(lagrangian, q, v, a)
 
 
 @eqx.filter_jit
