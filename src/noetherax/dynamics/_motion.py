@@ -5,6 +5,7 @@ from functools import singledispatch
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._types import FloatArray
@@ -59,6 +60,7 @@ def _(primals, tangents):
         lambda *system: euler_lagrange_residual(*system, a), tuple(system), tuple(tangents[:-1])
     )
     mass_matrix, force = euler_lagrange_terms(*system)
+    change = jnp.zeros_like(force) if change is None else change  # of a constant L
     _, rate = jax.jvp(
         lambda force: solve(EulerLagrangeTerms(mass_matrix, force))[0], (force,), (-change,)
     )
