@@ -9,6 +9,7 @@ import pytest
 
 import noetherax as nx
 from noetherax import _rollout
+from noetherax._types import check_motion
 from noetherax.dynamics import _activations, autodiff_terms, lagrangian_gradient
 
 
@@ -283,6 +284,37 @@ def test_users_register_a_faster_rule():
     assert np.all(nx.acceleration(Free(), np.zeros((1, 3)), np.zeros((1, 3))) == 1)
     with pytest.raises(AssertionError, match="equals automatic differentiation: force"):
         nx.testing.check_lagrangian(Free(), nx.Rotations(3), points=1)
+
+
+def test_an_acceleration_of_another_shape_is_named():
+    q, v = np.zeros((2, 3, 2, 2))
+    with pytest.raises(ValueError, match="q, v and a must have the same shape"):
+        check_motion(q, v, v[:2])  # the public function's types are checked before, in tests
+
+
+def test_a_wrong_rule_for_the_residual_is_caught():
+    class Heavy(nx.Lagrangian):
+        def __call__(self, q, v):
+            return 0.5 * jnp.sum(v**2)
+
+    @nx.euler_lagrange_residual.register
+    def _(lagrangian: Heavy, q, v, a):
+        return 2 * a.reshape(*a.shape[:-2], -1)
+
+    with pytest.raises(AssertionError, match="euler_lagrange_residual equals automatic"):
+        nx.testing.check_lagrangian(Heavy(), nx.Rotations(3), points=1)
+
+
+@pytest.mark.parametrize("name", DIFFERENTIATED)
+def test_the_residual_vanishes_on_solutions_alone(name):
+    lagrangian, group, points, _ = DIFFERENTIATED[name]()
+    q, v = np.random.default_rng(2).uniform(0.5, 1.5, size=(2, 3, points, group.space))
+    mass_matrix, force = autodiff_terms(lagrangian, q, v)
+    a = np.asarray(through_every_entry(lagrangian, q, v))
+    size = np.abs(force).max() + np.abs(mass_matrix).max() * np.abs(a).max()
+    assert np.abs(nx.euler_lagrange_residual(lagrangian, q, v, a)).max() < 1e-11 * size
+    moved = nx.euler_lagrange_residual(lagrangian, q, v, a + 1)
+    assert np.allclose(moved, np.sum(mass_matrix, axis=-1), rtol=1e-9, atol=1e-11 * size)
 
 
 @pytest.mark.parametrize("name", ["Rotations(3)", "Trivial(2)"])

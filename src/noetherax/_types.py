@@ -66,3 +66,14 @@ def check_state(q, v, space: int | None = None, batched: bool = False) -> None:
         raise TypeError(
             f"q and v must have the same precision, but q is {precision[0]} and v {precision[1]}."
         )
+
+
+def check_motion(q, v, a) -> None:
+    """As [`check_state`][noetherax._types.check_state], batched, with an acceleration like them."""
+    check_state(q, v, batched=True)
+    check_array("a", a, None, batched=True)
+    if tuple(a.shape) != tuple(v.shape):
+        raise ValueError(
+            f"q, v and a must have the same shape, but q and v have {tuple(v.shape)} and a "
+            f"{tuple(a.shape)}."
+        )

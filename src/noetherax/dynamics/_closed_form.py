@@ -6,13 +6,14 @@ Only the gradient g and the Hessian H of f in its features are needed,
     (∂²L/∂v∂q) v = Jᵀ H ṡ + Σ_m g_m (∂²S_m/∂v∂q) v,    ṡ = (∂S/∂q) v,
 
 and both follow from one sweep through the network. The derivatives of S do not depend on the
-weights, so that training differentiates the network sweep alone.
+weights, so that training differentiates the network sweep alone; and of that, where H has more than a
+few columns, only what changes along the motion.
 """
 
 import jax
 import jax.numpy as jnp
 
-from .._types import check_state
+from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
 from ._activations import activate
@@ -21,8 +22,8 @@ from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 FEW = 3
-"""Derivatives of a network's layers up to which a gradient through all of them is the cheaper one:
-one along the motion takes four such columns, and their products are smaller."""
+"""Columns, derivatives that the layers carry, up to which a gradient through all of them is the cheaper
+one: along the motion it takes four, in products of their own."""
 
 
 @euler_lagrange_terms.register
@@ -73,7 +74,8 @@ def _(lagrangian: NeuralLagrangian, q, v, solve):
 
 @euler_lagrange_residual.register
 def _(lagrangian: NeuralLagrangian, q, v, a):
-    check_state(q, v, batched=True)
+    check_motion(q, v, a)
+    q, v, a = (jnp.asarray(x) for x in (q, v, a))
     features, standardisation = lagrangian.features, lagrangian.standardisation
     values, slope, velocity_slope, rate = over_batch(
         lambda q, v: _first_derivatives(features, q, v), q
@@ -137,8 +139,8 @@ def gradient_along(network, x, direction):
 def gradient_and_hessian(network, x, directions):
     """g = ∂f/∂x and H = Dᵀ (∂²f/∂x²) D of a perceptron, D = `directions` (the identity if `None`).
 
-    Forward, every layer carries its values z and the derivatives Z = ∂z/∂x D, both through one matrix
-    product per layer; backward, the adjoint weights of each layer's σ'' are the curvature,
+    Forward, every layer carries its values z and the derivatives Z = ∂z/∂x D, these in one matrix
+    product; backward, the adjoint weights of each layer's σ'' are the curvature,
     H = Σ_layers Zᵀ diag(σ''(z) ∂f/∂σ) Z.
     """
     first, *rest = network.layers

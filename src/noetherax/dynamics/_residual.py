@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._types import FloatArray, check_state
+from .._types import FloatArray, check_motion
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._terms import euler_lagrange_terms, over_batch
 
@@ -36,8 +36,13 @@ def euler_lagrange_residual(
     **Returns:**
 
     An array of shape `(..., points·space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q`, `v` and `a` are not arrays of one such shape.
     """
-    check_state(q, v, batched=True)
+    check_motion(q, v, a)
+    q, v, a = (jnp.asarray(x) for x in (q, v, a))
     rules = euler_lagrange_terms.dispatch
     if rules(type(lagrangian)) is not rules(object):
         mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
@@ -54,7 +59,7 @@ def _(lagrangian: LagrangianSum, q, v, a):
 
 @euler_lagrange_residual.register
 def _(lagrangian: AveragedLagrangian, q, v, a):
-    check_state(q, v, batched=True)
+    check_motion(q, v, a)
     images = (lagrangian.images(x) for x in (q, v, a))
     residual = euler_lagrange_residual(lagrangian.lagrangian, *images)
     pulled = lagrangian.pull_back(residual.reshape(*residual.shape[:-1], *q.shape[-2:]))
