@@ -101,8 +101,9 @@ def follow(law, q0, v0, ts: Times) -> nx.Trajectory:
     return eqx.filter_vmap(one)(q0, v0)
 
 
-def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
-    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, trajectories)
+def pick(stack: Any, index: int) -> Any:
+    """A trajectory of several, or a member of an ensemble."""
+    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, stack)
 
 
 def distance(a, b) -> np.ndarray:
@@ -217,12 +218,15 @@ def compare(
     print_table(["model", *(name.replace("_", " ") for name in names)], rows)
 
 
-def losses(records: Mapping[str, Record], models: Sequence[str], ax) -> None:
-    """Training losses, with the true law's own on the same kind of observations."""
+def losses(
+    records: Mapping[str, Record], models: Sequence[str], ax, bound: float | None = None
+) -> None:
+    """Training losses, with the true law's own on the same kind of observations: by default those of
+    the problem."""
+    bound = records[TRUE_LAW].numbers["loss"] if bound is None else bound
     histories = {name: records[name].history for name in models}
     curves = {name: history.loss for name, history in histories.items() if history is not None}
-    bound = {"true law's own": records[TRUE_LAW].numbers["loss"]}
-    nx.plot.plot_loss(curves, bounds=bound, ax=ax)
+    nx.plot.plot_loss(curves, bounds={"true law's own": bound}, ax=ax)
 
 
 def titled(model: str) -> str:

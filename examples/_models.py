@@ -124,26 +124,32 @@ def train(
     loss: Callable = nx.acceleration_loss,
     width: int = 128,
     bend: bool = True,
+    regular: bool = False,
     polish: Mapping[str, Any] | None = None,
 ):
     """A model, standardised on `samples` and trained on `observations`, and its history.
 
-    With `polish`, options of `nx.polish`, training starts from a regular ∂²L/∂v², and the last digits
-    are those of least squares: weights have to be few for that.
+    With `regular`, a Lagrangian starts from a regular ∂²L/∂v². With `polish`, options of `nx.polish`,
+    the last digits are those of least squares: weights have to be few for that.
     """
     weights_key, batch_key, polish_key = jax.random.split(key, 3)
     q, v, a = samples
     model = build(q, v, width=width, bend=bend, key=weights_key)
-    # Where accelerations are small, so are gradients: a norm of one would clip nothing.
-    max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
-    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
-    if polish is None:
-        return nx.fit(model, observations, key=batch_key, **options)
-    model = nx.regular_start(model, q, v, a)
+    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm(a), loss=loss)
+    if regular:
+        model = nx.regular_start(model, q, v, a)
     model, fitted = nx.fit(model, observations, key=batch_key, **options)
+    if polish is None:
+        return model, fitted
     model, polished = nx.polish(model, observations, key=polish_key, **polish)
     seconds = fitted.seconds + polished.seconds
     return model, fitted._replace(seconds=seconds)
+
+
+def max_norm(a) -> float:
+    """Norm to clip gradients to: where accelerations are small, so are gradients, and one would clip
+    nothing."""
+    return min(1.0, float(jnp.mean(jnp.square(a))))
 
 
 def adam(rate: float, steps: int) -> optax.GradientTransformation:

@@ -155,6 +155,7 @@ def main() -> None:
         steps, settings = options.steps, dict(key=key, loss=models.relative_loss)
         if data == "family":  # half the steps, and polish in their place
             steps = -(-steps // 2)
+            settings["regular"] = True
             settings["polish"] = polish | dict(residual=models.relative_residual)
         settings |= dict(steps=steps, optimizer=models.adam(1e-2, steps))
         for name, build in chosen.items():

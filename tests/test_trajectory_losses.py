@@ -42,11 +42,13 @@ class Spring(nx.Lagrangian):
 
 
 def test_windows_solve_the_equations_of_motion():
-    q, v = windows(velocities=True)
+    q, v, a = windows(velocities=True, accelerations=True)
     path = nx.rollout(TRUE, q[0, 0], v[0, 0], ts=H * np.arange(7), dt=H / 8, solver=nx.RK4())
     assert np.allclose(path.q, q[0], atol=1e-6)
     assert np.allclose(path.v, v[0], atol=1e-6)
+    assert np.allclose(jax.vmap(jax.vmap(lambda q, v: nx.acceleration(TRUE, q, v)))(q, v), a)
     assert windows().v is None
+    assert windows().a is None
     noisy = windows(noise=1e-3, batch_size=64).q - windows(batch_size=64).q
     assert np.isclose(np.std(noisy), 1e-3, rtol=0.1)
 
@@ -76,6 +78,7 @@ def test_noise_is_what_the_docstrings_say():
     assert np.isclose(loss(TRUE, noisy), 1.0, rtol=0.1)
     both = windows(noise=1e-3, times=5, batch_size=64, velocities=True)
     assert np.isclose(loss(TRUE, both), 1.0, rtol=0.15)
+    assert loss(TRUE, (*both[:2], jnp.zeros_like(both.q))) == loss(TRUE, both)  # not used
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -118,7 +121,7 @@ def test_training_from_positions():
 
 Q = np.zeros((2, 5, 1, 3))
 MISTAKES = {
-    "three arrays": ((Q, Q, Q), {}, TypeError, "tuple of 3 items"),
+    "four arrays": ((Q, Q, Q, Q), {}, TypeError, "tuple of 4 items"),
     "no windows": ((Q[0],), {}, ValueError, r"q must have shape \(windows, times, points, space\)"),
     "shapes": ((Q, Q[:, 1:]), {}, ValueError, "q and v must have the same shape"),
     "too short": ((Q[:, :2],), {}, ValueError, "at least three times, but q has 2"),
@@ -142,5 +145,7 @@ def test_wrong_options_are_named():
         SHOOTING(TRUE, (Q,), iterations=0)
     with pytest.raises(ValueError, match="noise must be positive"):
         SHOOTING(TRUE, (Q,), noise=0.0)
+    with pytest.raises(ValueError, match="noise must be one number or"):
+        SHOOTING(TRUE, (Q, Q), noise=(1.0,))
     with pytest.raises(ValueError, match="interval must be positive"):
         FAMILY.windows(0.0)

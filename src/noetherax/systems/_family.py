@@ -7,7 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import FloatArray
 from ._checks import check_batches, check_count
-from ._trajectories import in_float64, integrate, sample_states, sample_times
+from ._trajectories import in_float64, integrate, sample_states, sample_times, sample_windows
 
 
 @final
@@ -102,6 +102,44 @@ class Family(eqx.Module):
         states = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
         q, v = (x.reshape(-1, *x.shape[-2:]) for x in states)
         return sample_states(self.system.lagrangian, q, v, batch_size, noise)
+
+    def windows(
+        self,
+        interval: float = 0.1,
+        *,
+        times: int = 9,
+        batch_size: int = 16,
+        noise: float = 1e-3,
+        samples: int = 1000,
+        velocities: bool = False,
+        accelerations: bool = False,
+    ):
+        """Noisy observations in the order of time, at equal intervals.
+
+        **Arguments:**
+
+        - `interval`: time between observations.
+        - `times`: observations per window.
+        - `batch_size`: windows per batch.
+        - `noise`: standard deviation of the Gaussian noise, drawn afresh.
+        - `samples`: observations on each trajectory to draw windows from.
+        - `velocities`, `accelerations`: whether they are observed as well.
+
+        **Returns:**
+
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        [`noetherax.smooth`][].
+        """
+        ts = sample_times(samples, interval)
+        return sample_windows(
+            self.system.lagrangian,
+            *integrate(self.system.lagrangian, *in_float64(self._draw), ts),
+            times=times,
+            batch_size=batch_size,
+            noise=noise,
+            velocities=velocities,
+            accelerations=accelerations,
+        )
 
     def _draw(self):
         return jax.vmap(self.system.random_state)(jax.random.split(self.key, self.trajectories))

@@ -8,7 +8,7 @@ from jaxtyping import PRNGKeyArray
 from ..training import Windows
 from ._checks import check_batches, check_count, check_positive
 from ._kepler import angle_of_mean_anomaly, mean_anomaly, newton, orbit_state
-from ._trajectories import observe
+from ._trajectories import observe, observed_windows
 
 
 @final
@@ -49,6 +49,7 @@ class KeplerFamily(eqx.Module):
         batch_size: int = 16,
         noise: float = 1e-3,
         velocities: bool = False,
+        accelerations: bool = False,
     ):
         """Noisy observations at equal intervals, each window on a fresh random orbit.
 
@@ -61,18 +62,19 @@ class KeplerFamily(eqx.Module):
         - `times`: observations per window.
         - `batch_size`: windows per batch.
         - `noise`: standard deviation of the Gaussian noise, drawn afresh.
-        - `velocities`: whether velocities are observed as well.
+        - `velocities`, `accelerations`: whether they are observed as well.
 
         **Returns:**
 
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][].
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        [`noetherax.smooth`][].
         """
         check_batches(batch_size, noise)
         check_count(times=times)
         check_positive(interval=interval)
 
         def sample(key: PRNGKeyArray) -> Windows:
-            keys = jax.random.split(key, 5)
+            keys = jax.random.split(key, 4)
             middle, turn, eccentricity, momentum = self._draw(keys[:3], batch_size)
             ts = interval * (jnp.arange(times, dtype=middle.dtype) - times // 2)
             # dM/dt = 2π/period, in terms of what an orbit is given by.
@@ -83,12 +85,9 @@ class KeplerFamily(eqx.Module):
             over_times = jax.vmap(orbit_state, in_axes=(0, None, None, None, None))
             over_orbits = jax.vmap(over_times, in_axes=(0, 0, 0, None, None))
             states = over_orbits(angle, eccentricity, momentum, self.mass, self.strength)
-            states = [jnp.einsum("wjk,wtpk->wtpj", about_z(turn), x) for x in states]
-            q, v = (
-                x + noise * jax.random.normal(k, x.shape)
-                for x, k in zip(states, keys[3:], strict=True)
-            )
-            return Windows(q, v if velocities else None)
+            q, v = (jnp.einsum("wjk,wtpk->wtpj", about_z(turn), x) for x in states)
+            exact = newton(q, v, self.mass, self.strength)
+            return observed_windows(keys[3], exact, noise, velocities, accelerations)
 
         return sample
 

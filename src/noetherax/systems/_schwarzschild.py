@@ -10,7 +10,14 @@ from .._types import Configuration, FloatArray, Velocity
 from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_positive
-from ._trajectories import integrated, sample_trajectory
+from ._trajectories import (
+    in_float64,
+    integrate,
+    integrated,
+    sample_times,
+    sample_trajectory,
+    sample_windows,
+)
 
 
 @final
@@ -132,6 +139,47 @@ class Schwarzschild(eqx.Module):
         A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 4)`.
         """
         return sample_trajectory(self, batch_size, noise, samples, interval)
+
+    def windows(
+        self,
+        interval: float = 0.1,
+        *,
+        times: int = 9,
+        batch_size: int = 16,
+        noise: float = 1e-3,
+        samples: int = 10_000,
+        velocities: bool = False,
+        accelerations: bool = False,
+    ):
+        """Noisy observations in the order of time, at equal intervals.
+
+        **Arguments:**
+
+        - `interval`: time between observations.
+        - `times`: observations per window.
+        - `batch_size`: windows per batch.
+        - `noise`: standard deviation of the Gaussian noise, drawn afresh.
+        - `samples`: observations on the trajectory to draw windows from.
+        - `velocities`, `accelerations`: whether they are observed as well.
+
+        **Returns:**
+
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        [`noetherax.smooth`][].
+        """
+        q, v = integrate(
+            self.lagrangian, *in_float64(self.initial_state), sample_times(samples, interval)
+        )
+        return sample_windows(
+            self.lagrangian,
+            q[None],
+            v[None],
+            times=times,
+            batch_size=batch_size,
+            noise=noise,
+            velocities=velocities,
+            accelerations=accelerations,
+        )
 
 
 def _check_bound(distance: float, speed: float) -> None:

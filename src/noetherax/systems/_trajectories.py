@@ -16,6 +16,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._rollout import rollout
 from ..dynamics import solve_motion, solve_terms
+from ..training import Windows
 from ._checks import check_batches, check_count, check_positive
 
 TOLERANCE = 1e-13
@@ -108,9 +109,7 @@ def sample_trajectory(system: Any, batch_size, noise, samples, interval) -> Samp
 def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> Sampler:
     """Noisy observations of states `(samples, points, space)`, drawn at random with replacement."""
     check_batches(batch_size, noise)
-    with jax.enable_x64(True):
-        a = _accelerations(lagrangian, q, v)
-    exact = tuple(jnp.asarray(np.asarray(x), jnp.result_type(float)) for x in (q, v, a))
+    exact = _motion(lagrangian, q, v)
 
     def sample(key: PRNGKeyArray):
         index_key, noise_key = jax.random.split(key)
@@ -118,6 +117,50 @@ def sample_states(lagrangian: Callable, q, v, batch_size: int, noise: float) -> 
         return observe(noise_key, tuple(x[index] for x in exact), noise)
 
     return sample
+
+
+def sample_windows(
+    lagrangian: Callable,
+    q,
+    v,
+    *,
+    times: int,
+    batch_size: int,
+    noise: float,
+    velocities: bool,
+    accelerations: bool,
+) -> Callable[[PRNGKeyArray], Windows]:
+    """Noisy observations in the order of time: windows of states `(trajectories, samples, points,
+    space)`, drawn at random with replacement."""
+    check_batches(batch_size, noise)
+    check_count(times=times)
+    trajectories, samples = q.shape[:2]
+    if times > samples:
+        raise ValueError(f"A window of {times} times does not fit into {samples} samples.")
+    exact = _motion(lagrangian, q, v)
+
+    def sample(key: PRNGKeyArray) -> Windows:
+        *keys, noise_key = jax.random.split(key, 3)
+        which = jax.random.randint(keys[0], (batch_size, 1), 0, trajectories)
+        first = jax.random.randint(keys[1], (batch_size, 1), 0, samples - times + 1)
+        states = tuple(x[which, first + jnp.arange(times)] for x in exact)
+        return observed_windows(noise_key, states, noise, velocities, accelerations)
+
+    return sample
+
+
+def observed_windows(key, exact, noise: float, velocities: bool, accelerations: bool) -> Windows:
+    """Noisy windows with what is observed of `exact`, positions, velocities and accelerations."""
+    q, v, a = observe(key, exact, noise)
+    return Windows(q, v if velocities else None, a if accelerations else None)
+
+
+def _motion(lagrangian: Callable, q, v) -> tuple[Array, ...]:
+    """States and their accelerations, computed in float64, in JAX's default precision."""
+    with jax.enable_x64(True):
+        states = (x.reshape(-1, *x.shape[-2:]) for x in (q, v))
+        a = np.asarray(_accelerations(lagrangian, *states)).reshape(v.shape)
+    return tuple(jnp.asarray(np.asarray(x), jnp.result_type(float)) for x in (q, v, a))
 
 
 @eqx.filter_jit

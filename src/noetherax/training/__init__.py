@@ -16,6 +16,7 @@ from ._losses import (
 from ._optimizer import default_optimizer
 from ._polish import polish
 from ._regular_start import regular_start
+from ._smoothing import smooth
 from ._trainable import standardise, trainable
 from ._trajectory_loss import trajectory_loss
 from ._windows import Windows
@@ -38,6 +39,7 @@ __all__ = [
     "relative_acceleration_loss",
     "relative_acceleration_residual",
     "save",
+    "smooth",
     "standardise",
     "trainable",
     "trajectory_loss",

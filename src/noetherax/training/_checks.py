@@ -52,6 +52,8 @@ def check_batch(batch: PyTree) -> None:
     leaves = list(batch) if named else jax.tree.leaves(batch)
     names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
     for name, leaf in zip(names, leaves, strict=True):
+        if leaf is None:
+            continue  # not observed
         if not eqx.is_array(leaf):
             raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
         if named and not jnp.issubdtype(leaf.dtype, jnp.floating):

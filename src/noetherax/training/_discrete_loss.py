@@ -31,8 +31,8 @@ def discrete_euler_lagrange_loss(
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
-    - `batch`: [`noetherax.Windows`][]; every three positions in a row make a triple. Velocities are
-        not used.
+    - `batch`: [`noetherax.Windows`][]; every three positions in a row make a triple. Velocities
+        and accelerations are not used.
     - `interval`: time h between observations.
 
     **Returns:**
@@ -43,8 +43,7 @@ def discrete_euler_lagrange_loss(
 
     `ValueError` or `TypeError` for a batch that is no windows.
     """
-    q, _ = check_windows(batch, interval)
-    q = jnp.asarray(q)
+    q = jnp.asarray(check_windows(batch, interval).q)
     over_intervals = jax.vmap(jax.vmap(lambda q, v: lagrangian_gradient(lagrangian, q, v)))
     middle, step = (q[:, 1:] + q[:, :-1]) / 2, (q[:, 1:] - q[:, :-1]) / interval
     force, momentum = over_intervals(middle, step)

@@ -9,12 +9,12 @@ import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
-from numpy.polynomial import legendre
 
 from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
 from ._losses import solve_plainly
-from ._windows import Windows, check_windows
+from ._polynomials import derivatives
+from ._windows import Windows, check_noise, check_windows
 
 DEGREE = 6
 """Degree of the polynomial through positions that gives the first guess of the states."""
@@ -25,7 +25,7 @@ def trajectory_loss(
     batch: tuple,
     *,
     interval: float,
-    noise: float | tuple[float, float] = 1.0,
+    noise: float | tuple[float, ...] = 1.0,
     solver: diffrax.AbstractSolver = RK4(),
     substeps: int = 1,
     iterations: int = 1,
@@ -57,7 +57,7 @@ def trajectory_loss(
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
-    - `batch`: [`noetherax.Windows`][], with velocities or without.
+    - `batch`: [`noetherax.Windows`][], with velocities or without; accelerations are not used.
     - `interval`: time h between observations.
     - `noise`: standard deviation of the observations, one for both or one each for q and v. It sets the
         unit of the loss, which matters to an optimiser that clips, and how q and v are weighed.
@@ -78,9 +78,8 @@ def trajectory_loss(
     for name, value in (("substeps", substeps), ("iterations", iterations)):
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
-    sigma = noise if isinstance(noise, tuple) else (noise, noise)
-    if not all(0 < s < np.inf for s in sigma):
-        raise ValueError(f"noise must be positive and finite, but it is {noise!r}.")
+    windows = windows._replace(a=None)
+    sigma = check_noise(noise, windows)
     step = functools.partial(_flow, solver=solver, dt=interval / substeps, steps=substeps)
     loss = functools.partial(_window_loss, lagrangian, step, interval, sigma, iterations)
     return jnp.mean(jax.vmap(loss)(jax.tree.map(jnp.asarray, windows)))
@@ -88,10 +87,10 @@ def trajectory_loss(
 
 def _window_loss(lagrangian, step, interval, sigma, iterations, window: Windows):
     """χ² per degree of freedom of one window."""
-    q, v = window
+    q, v, _ = window
     observed = [q] if v is None else [q, v]
     times, size, seen = len(q), 2 * q[0].size, len(observed) * q[0].size
-    weights = jnp.asarray(1 / np.repeat(sigma[: len(observed)], q[0].size), q.dtype)
+    weights = jnp.asarray(1 / np.repeat(sigma, q[0].size), q.dtype)
     data = jnp.stack(observed, axis=1).reshape(times, seen)
     arrays, rest = eqx.partition(lagrangian, eqx.is_array)
     frozen = eqx.combine(lax.stop_gradient(arrays), rest)
@@ -160,9 +159,7 @@ def _vector_field(t, state, lagrangian):
 
 def _polynomial(q, interval: float):
     """Values and slopes of the polynomial that fits the positions of a window best."""
-    times, half = np.linspace(-1, 1, len(q)), (len(q) - 1) / 2 * interval
-    units = np.eye(min(len(q), DEGREE + 1))
-    values = legendre.legval(times, units.T).T
-    slopes = legendre.legval(times, legendre.legder(units, axis=1).T).T / half
+    places, half = np.linspace(-1, 1, len(q)), (len(q) - 1) / 2 * interval
+    values, slopes, _ = derivatives(min(len(q) - 1, DEGREE), places, half)
     fit = np.linalg.pinv(values)
     return [jnp.tensordot(jnp.asarray(x @ fit, q.dtype), q, 1) for x in (values, slopes)]

@@ -13,26 +13,28 @@ class Windows(NamedTuple):
     """Windows of observed trajectories, states at equal intervals of time.
 
     - `q`: positions, shape `(windows, times, points, space)`.
-    - `v`: velocities of the same shape, or `None` where only positions are observed.
+    - `v`: velocities of the same shape, or `None` where they are not observed.
+    - `a`: accelerations, likewise.
 
-    Any tuple `(q,)` or `(q, v)` does; this one has names.
+    Any tuple `(q,)`, `(q, v)` or `(q, v, a)` does; this one has names.
     """
 
     q: Float[FloatArray, "windows times points space"]
     v: Float[FloatArray, "windows times points space"] | None = None
+    a: Float[FloatArray, "windows times points space"] | None = None
 
 
 def check_windows(batch: Any, interval: float) -> Windows:
     """The members of a batch of windows; errors that name what is wrong with it otherwise."""
-    if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 2:
+    if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
         raise TypeError(
-            "A batch of windows must be a tuple (q,) or (q, v) of arrays of shape (windows, times, "
-            f"points, space), but it is {type(batch).__name__}"
+            "A batch of windows must be a tuple (q,), (q, v) or (q, v, a) of arrays of shape (windows, "
+            f"times, points, space), but it is {type(batch).__name__}"
             + (f" of {len(batch)} items." if isinstance(batch, tuple | list) else ".")
         )
     windows = Windows(*batch)
     for name, array in windows._asdict().items():
-        if name == "v" and array is None:
+        if name != "q" and array is None:
             continue
         shape = np.shape(array)
         if len(shape) != 4:
@@ -43,10 +45,23 @@ def check_windows(batch: Any, interval: float) -> Windows:
             raise TypeError(f"{name} must hold floating-point numbers, but it does not.")
         if shape != np.shape(windows.q):
             raise ValueError(
-                f"q and v must have the same shape, but q has {np.shape(windows.q)} and v {shape}."
+                f"q and {name} must have the same shape, but q has {np.shape(windows.q)} and {name} "
+                f"{shape}."
             )
         if shape[1] < 3:
             raise ValueError(f"A window must have at least three times, but {name} has {shape[1]}.")
     if not 0 < interval < np.inf:
         raise ValueError(f"interval must be positive and finite, but it is {interval!r}.")
     return windows
+
+
+def check_noise(noise: float | tuple[float, ...], windows: Windows) -> tuple[float, ...]:
+    """Standard deviations of those of q, v and a that are observed."""
+    kinds = [order for order, x in enumerate(windows) if x is not None]
+    sigma = noise if isinstance(noise, tuple) else (noise,) * len(windows)
+    if len(sigma) <= kinds[-1]:
+        names = ", ".join(f"σ_{name}" for name in windows._fields[: kinds[-1] + 1])
+        raise ValueError(f"noise must be one number or ({names}), but it is {noise!r}.")
+    if not all(0 < s < np.inf for s in sigma):
+        raise ValueError(f"noise must be positive and finite, but it is {noise!r}.")
+    return tuple(sigma[order] for order in kinds)

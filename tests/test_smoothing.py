@@ -1,0 +1,140 @@
+"""Smoothing windows: exact on polynomials, best among unbiased rules, and no further."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.signal import savgol_coeffs
+
+import noetherax as nx
+
+H, TIMES, DEGREE = 0.1, 15, 4
+PLACES = (-1.0, 0.0, 0.4)
+OBSERVED = {"q": (0,), "q, v": (0, 1), "q, a": (0, 2), "q, v, a": (0, 1, 2)}
+ROUNDING = 1e-10  # float64, with curvatures a thousand times as uncertain as values
+
+
+def polynomials(degree: int, places) -> np.ndarray:
+    """Values, slopes and curvatures of two random polynomials of time, `(3, places, 1, 2)`."""
+    half = (TIMES - 1) / 2 * H
+    curves = [
+        np.polynomial.Polynomial(row)
+        for row in np.random.default_rng(0).normal(size=(2, degree + 1))
+    ]
+    at = half * np.asarray(places)
+    orders = [[curve.deriv(order)(at) for curve in curves] for order in range(3)]
+    return np.moveaxis(np.array(orders), 1, 2)[:, :, None]
+
+
+def windows(degree: int, kinds) -> nx.Windows:
+    exact = polynomials(degree, np.linspace(-1, 1, TIMES))[:, None]
+    return nx.Windows(*(jnp.asarray(exact[k]) if k in kinds else None for k in range(3)))
+
+
+def smooth(batch, **options):
+    options = dict(interval=H, degree=DEGREE, places=PLACES) | options
+    return nx.smooth(batch, **options)
+
+
+@pytest.mark.parametrize("observed", OBSERVED)
+def test_polynomials_are_left_as_they_are(observed):
+    kinds = OBSERVED[observed]
+    exact = polynomials(DEGREE, PLACES)
+    assert np.allclose(smooth(windows(DEGREE, kinds)), exact, atol=ROUNDING)
+    # Negative control: one degree more is not followed.
+    wrong = np.abs(smooth(windows(DEGREE + 1, kinds)) - polynomials(DEGREE + 1, PLACES))
+    assert np.all(wrong.max(axis=(1, 2, 3)) > 1e3 * ROUNDING)
+
+
+def test_positions_alone_are_filtered_as_by_savitzky_and_golay():
+    q = jax.random.normal(jax.random.key(0), (3, TIMES, 2, 2))
+    ours = smooth(nx.Windows(q), places=(0.0,))
+    for order, values in enumerate(ours):
+        weights = savgol_coeffs(TIMES, DEGREE, deriv=order, delta=H, use="dot")
+        assert np.allclose(values, np.einsum("t,wtpd->wpd", weights, q), atol=ROUNDING)
+
+
+def gains(**options) -> np.ndarray:
+    """Noise of q, v and a in the middle of a window, for noise of one in every observation."""
+    observed = options.pop("observed", (0, 1, 2))
+    sigma = options.pop("sigma", np.ones(3))
+    units = sigma[list(observed)][:, None, None] * np.eye(len(observed) * TIMES).reshape(
+        len(observed) * TIMES, len(observed), TIMES
+    ).transpose(1, 0, 2)
+    kinds = dict(zip(observed, units[..., None, None], strict=True))
+    batch = nx.Windows(*(jnp.asarray(kinds[k]) if k in kinds else None for k in range(3)))
+    return np.linalg.norm(np.array(smooth(batch, places=(0.0,), **options)), axis=1)[:, 0, 0]
+
+
+def test_what_more_is_observed_lowers_the_noise():
+    alone, two, three = (gains(observed=kinds) for kinds in ((0,), (0, 1), (0, 1, 2)))
+    assert np.all(three <= two + ROUNDING)
+    assert np.all(two <= alone + ROUNDING)
+    assert three[2] < 0.1 * alone[2]
+    # Independent noise of many windows has the size that the weights say.
+    noise = jax.random.normal(jax.random.key(1), (3, 20_000, TIMES, 1, 1))
+    sizes = np.std(np.array(smooth(nx.Windows(*noise), places=(0.0,))), axis=1)[:, 0, 0]
+    assert np.allclose(sizes, three, rtol=0.03)
+
+
+def test_observations_count_by_their_noise():
+    sigma = np.array([1.0, 0.1, 10.0])
+    best, plain = gains(sigma=sigma, noise=tuple(sigma)), gains(sigma=sigma)
+    assert np.all(best <= plain + ROUNDING)
+    assert np.any(best < 0.5 * plain)
+    assert np.allclose(gains(noise=(2.0, 2.0, 2.0)), gains())
+
+
+def test_places_of_a_window_are_next_to_each_other():
+    batch = nx.Windows(jax.random.normal(jax.random.key(2), (4, TIMES, 2, 3)))
+    together = smooth(batch)
+    assert together.q.shape == (12, 2, 3)
+    each = [smooth(jax.tree.map(lambda x, w=w: x[w : w + 1], batch)) for w in range(4)]
+    assert np.allclose(together.a, np.concatenate([x.a for x in each]), atol=ROUNDING)
+
+
+def test_a_coordinate_far_from_zero_keeps_its_digits():
+    """A clock that has run to a thousand: float32 rounds it to 6e-5, and no more may be lost."""
+    ts = (1000 + H * np.arange(TIMES)).astype(np.float32)[None, :, None, None]
+    one, zero = jnp.ones_like(ts), jnp.zeros_like(ts)
+    q, v, a = jax.jit(smooth)(nx.Windows(jnp.asarray(ts), one, zero))
+    assert q.dtype == a.dtype == jnp.float32
+    assert np.allclose(q[:, 0, 0], 1000 + (TIMES - 1) / 2 * H * (1 + np.array(PLACES)), atol=1e-4)
+    assert np.allclose(v, 1, atol=1e-3)
+    assert np.allclose(a, 0, atol=1e-3)
+
+
+def test_smoothed_observations_are_those_of_the_law():
+    system = nx.systems.Schwarzschild()
+    draw = system.windows(times=41, batch_size=64, velocities=True, accelerations=True)
+    exact = system.windows(times=41, batch_size=64, noise=0.0, velocities=True, accelerations=True)
+    key = jax.random.key(3)
+    smoothed = nx.smooth(draw(key), interval=0.1, degree=8)
+    noisy, clean = (nx.smooth(exact(key), interval=0.1, degree=d) for d in (2, 8))
+    a = jax.vmap(lambda q, v: nx.acceleration(system.lagrangian, q, v))(clean.q, clean.v)
+    assert np.allclose(clean.a, a, atol=1e-6)
+    assert not np.allclose(noisy.a, a, atol=1e-4)  # negative control: a parabola does not follow
+    sizes = [np.std(x - y) for x, y in zip(smoothed, clean, strict=True)]
+    assert all(size < 0.4e-3 for size in sizes)
+
+
+Q = np.zeros((2, TIMES, 1, 3))
+MISTAKES = {
+    "degree": ((Q,), {"degree": 1}, ValueError, "degree must be an integer of at least 2.* 1"),
+    "too many": ((Q,), {"degree": 15}, ValueError, "16 coefficients.* 15 times determine 15"),
+    "places": ((Q,), {"places": (0.0, 1.5)}, ValueError, "places must be numbers from -1 to 1"),
+    "no places": ((Q,), {"places": ()}, ValueError, "places must be numbers from -1 to 1"),
+    "noise": ((Q, Q), {"noise": (1.0, 0.0)}, ValueError, "noise must be positive"),
+    "few noises": ((Q, Q, Q), {"noise": (1.0, 1.0)}, ValueError, r"\(σ_q, σ_v, σ_a\)"),
+    "interval": ((Q,), {"interval": -1.0}, ValueError, "interval must be positive"),
+    "no windows": ((Q[0],), {}, ValueError, "q must have shape"),
+    "shapes": ((Q, Q, Q[:1]), {}, ValueError, "q and a must have the same shape"),
+    "four": ((Q, Q, Q, Q), {}, TypeError, "tuple of 4 items"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(name):
+    batch, options, error, message = MISTAKES[name]
+    with pytest.raises(error, match=message):
+        smooth(batch, **options)
