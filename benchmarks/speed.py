@@ -1,9 +1,9 @@
 """Cost of a training step and of a rollout step, as ratios to a peer and to a bound in the same run;
 how it scales; memory, compilation, and what `import noetherax` takes.
 
-Peer: the same model with the Euler–Lagrange terms by automatic differentiation, and any program that
-`--peer` names. Bound: the matrix products that the closed form cannot avoid, alone. Compiled first,
-median of several repeats. Nothing else should run meanwhile.
+Peer: the same loss with the Euler–Lagrange terms by automatic differentiation, and any program that
+`--peer` names. Bound: the matrix products that the gradient of the loss cannot avoid, alone. Compiled
+first, median of several repeats. Nothing else should run meanwhile.
 
     python benchmarks/speed.py                       # results/benchmarks/speed.json and speed.md
     python benchmarks/speed.py --check docs/results/benchmarks/speed.json    # slower than it was?
@@ -61,20 +61,23 @@ def milliseconds(function, *arguments) -> float:
     return 1e3 * statistics.median(times) / LOOPS
 
 
-def gradient_loop(rule):
+def autodiff_loss(lagrangian, batch):
+    """The acceleration loss as automatic differentiation has it, through the mass matrix and all."""
+    q, v, a = batch
+    mass, force = autodiff_terms(lagrangian, q, v)
+    predicted = jnp.linalg.solve(mass, force[..., None])[..., 0]
+    return jnp.mean(jnp.square(predicted.reshape(a.shape) - a))
+
+
+def gradient_loop(loss):
     """Many loss gradients in one compiled loop, each depending on the last."""
 
-    def loss(lagrangian, q, v, a):
-        mass, force = rule(lagrangian, q, v)
-        predicted = jnp.linalg.solve(mass, force[..., None])[..., 0]
-        return jnp.mean(jnp.square(predicted.reshape(a.shape) - a))
-
     @eqx.filter_jit
-    def loop(lagrangian, q, v, a):
+    def loop(lagrangian, batch):
         parameters, constants = eqx.partition(lagrangian, nx.trainable(lagrangian))
 
         def step(parameters, _):
-            gradient = jax.grad(lambda p: loss(eqx.combine(p, constants), q, v, a))(parameters)
+            gradient = jax.grad(lambda p: loss(eqx.combine(p, constants), batch))(parameters)
             return jax.tree.map(lambda p, g: p - 1e-12 * g, parameters, gradient), None
 
         return jax.lax.scan(step, parameters, None, length=LOOPS)[0]
@@ -82,16 +85,30 @@ def gradient_loop(rule):
     return loop
 
 
+def rows_needed(columns: int) -> tuple[int, int]:
+    """Products of a row with the matrix of a hidden layer, for one sample: those ahead of the
+    gradient, and how many of them it takes back, each by two.
+
+    The terms take one for the value, one for its gradient and one for each of the `columns` of the
+    Hessian. The gradient takes all of these back; or, along the motion, two more for the derivative
+    of value and gradient, and these four. Whatever is less.
+    """
+    through, along = (columns + 2, columns + 2), (columns + 4, 4)
+    return min(through, along, key=lambda rows: rows[0] + 2 * rows[1])
+
+
 @jax.jit
-def matrix_products(stack, weight):
-    """Forward product of all carried columns, and the two products of its derivative."""
+def matrix_products(forward, backward, weight):
+    """Products of one hidden layer: forwards, and the two of the derivative."""
 
     def step(carry, _):
-        stack, weight = carry
-        forward = stack @ weight
-        return (forward @ weight.T * 1e-3, weight + 1e-9 * (stack.T @ forward)), None
+        forward, weight = carry
+        ahead = forward @ weight
+        back = ahead[: len(backward)]
+        gradient, before = backward.T @ back, back @ weight.T
+        return (forward.at[: len(backward)].set(1e-3 * before), weight + 1e-9 * gradient), None
 
-    return jax.lax.scan(step, (stack, weight), None, length=LOOPS)[0]
+    return jax.lax.scan(step, (forward, weight), None, length=LOOPS)[0]
 
 
 def measure(group, points, width=WIDTH, batch=BATCH):
@@ -100,8 +117,11 @@ def measure(group, points, width=WIDTH, batch=BATCH):
     lagrangian = nx.NeuralLagrangian(features, width=width, key=jax.random.key(0))
     q, v, a = jax.random.normal(jax.random.key(1), (3, batch, points, group.space))
     lagrangian = nx.standardise(lagrangian, q, v)
-    columns = 1 + min(features.num_features, points * group.space + 1)
-    stack = jax.random.normal(jax.random.key(2), (batch * columns, width)) / width
+    data = q, v, a
+    rows = rows_needed(min(features.num_features, points * group.space + 1))
+    forward, backward = (
+        jax.random.normal(jax.random.key(2), (batch * count, width)) / width for count in rows
+    )
     weight = jax.random.normal(jax.random.key(3), (width, width)) / width
 
     ts = np.linspace(0.0, LOOPS * 1e-4, LOOPS + 1)
@@ -109,17 +129,17 @@ def measure(group, points, width=WIDTH, batch=BATCH):
     def steps(lagrangian, q, v):
         return nx.rollout(lagrangian, q, v, ts=ts, solver=nx.RK4(), throw=False).q
 
-    closed: Any = gradient_loop(nx.euler_lagrange_terms)
+    closed: Any = gradient_loop(nx.acceleration_loss)
     times = {
-        "closed form": milliseconds(closed, lagrangian, q, v, a),
-        "autodiff": milliseconds(gradient_loop(autodiff_terms), lagrangian, q, v, a),
-        "matrix products": milliseconds(matrix_products, stack, weight),
+        "closed form": milliseconds(closed, lagrangian, data),
+        "autodiff": milliseconds(gradient_loop(autodiff_loss), lagrangian, data),
+        "matrix products": milliseconds(matrix_products, forward, backward, weight),
         "rollout step": milliseconds(steps, lagrangian, q[0], v[0]),
     }
-    history = nx.fit(
-        lagrangian, (q, v, a), batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False
-    )[1]
-    memory = closed.lower(lagrangian, q, v, a).compile().compiled.memory_analysis()
+    history = nx.fit(lagrangian, data, batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False)[
+        1
+    ]
+    memory = closed.lower(lagrangian, data).compile().compiled.memory_analysis()
     return times | {
         "features": features.num_features,
         "fit step": 1e3 * (history.seconds - history.compile_seconds) / (FIT_STEPS - 1),

@@ -101,9 +101,8 @@ def follow(law, q0, v0, ts: Times) -> nx.Trajectory:
     return eqx.filter_vmap(one)(q0, v0)
 
 
-def pick(stack: Any, index: int) -> Any:
-    """A trajectory of several, or a member of an ensemble."""
-    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, stack)
+def pick(trajectories: nx.Trajectory, index: int) -> nx.Trajectory:
+    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, trajectories)
 
 
 def distance(a, b) -> np.ndarray:

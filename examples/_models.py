@@ -135,7 +135,9 @@ def train(
     weights_key, batch_key, polish_key = jax.random.split(key, 3)
     q, v, a = samples
     model = build(q, v, width=width, bend=bend, key=weights_key)
-    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm(a), loss=loss)
+    # Where accelerations are small, so are gradients: a norm of one would clip nothing.
+    max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
+    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
     if regular:
         model = nx.regular_start(model, q, v, a)
     model, fitted = nx.fit(model, observations, key=batch_key, **options)
@@ -146,17 +148,16 @@ def train(
     return model, fitted._replace(seconds=seconds)
 
 
-def max_norm(a) -> float:
-    """Norm to clip gradients to: where accelerations are small, so are gradients, and one would clip
-    nothing."""
-    return min(1.0, float(jnp.mean(jnp.square(a))))
-
-
 def adam(rate: float, steps: int) -> optax.GradientTransformation:
     """Adam with a cosine decay to a hundredth. Its usual `eps` is the size of the gradients
     themselves where accelerations are about 0.01."""
     schedule = optax.cosine_decay_schedule(rate, steps, alpha=1e-2)
     return optax.adam(schedule, b2=0.99, eps=1e-12)
+
+
+def muon(rate: float, steps: int) -> optax.GradientTransformation:
+    """Muon with a cosine decay to a hundredth: ten times further than the default, for noisy data."""
+    return optax.contrib.muon(optax.cosine_decay_schedule(rate, steps, alpha=1e-2))
 
 
 FLOOR = 0.3

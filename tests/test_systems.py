@@ -418,6 +418,35 @@ def test_a_family_has_true_motions_and_so_have_its_turned_and_shifted_copies(sys
     assert np.allclose(sample[2], nx.acceleration(system.lagrangian, *sample[:2]))
 
 
+@pytest.mark.parametrize(
+    "system",
+    [
+        nx.systems.Schwarzschild(),
+        nx.systems.Family(nx.systems.DoubleWell(), 3, key=jax.random.key(0)),
+    ],
+    ids=["trajectory", "family"],
+)
+def test_windows_follow_one_motion_each(system):
+    options = dict(interval=0.05, times=4, batch_size=8, samples=20)
+    everything = dict(velocities=True, accelerations=True)
+    draw = jax.jit(system.windows(noise=0.0, **options, **everything))
+    q, v, a = draw(jax.random.key(1))
+    law = getattr(system, "system", system).lagrangian
+    accelerate = functools.partial(nx.acceleration, law)
+    assert np.allclose(a, jax.vmap(jax.vmap(accelerate))(q, v))
+    ts = 0.05 * np.arange(4)
+    for window in range(8):
+        path = nx.rollout(law, q[window, 0], v[window, 0], ts=ts, dt=0.01, solver=nx.RK4())
+        assert np.allclose(path.q, q[window], atol=1e-6)
+    assert len(np.unique(q[:, 0, 0, 0])) > 3  # windows differ
+    positions = system.windows(noise=1e-2, **options)(jax.random.key(1))
+    assert positions.v is None
+    assert positions.a is None
+    assert np.isclose(np.std(positions.q - q), 1e-2, rtol=0.3)
+    with pytest.raises(ValueError, match="window of 21 times does not fit into 20 samples"):
+        system.windows(times=21, samples=20)
+
+
 def test_parameters_are_validated():
     systems = nx.systems
     for build, message in [

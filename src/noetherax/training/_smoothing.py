@@ -31,9 +31,9 @@ def smooth(
     Use it on observations in the order of time, before the [`noetherax.acceleration_loss`][]. It does
     two things for what is learned: accelerations are less noisy, and so are states, whose noise
     otherwise biases the law that fits best. What it costs is an error of truncation where the
-    polynomial does not follow the motion. A window should be as long as it still does: doubling the
-    degree or halving the window then changes results by no more than their noise.
-    [`noetherax.trajectory_loss`][] has no such error, and takes longer.
+    polynomial does not follow the motion. A window should be as long as it still does: a higher degree
+    then changes the result by no more than its noise. [`noetherax.trajectory_loss`][] has no such
+    error, and takes longer.
 
     !!! example
 
