@@ -136,9 +136,8 @@ def measure(group, points, width=WIDTH, batch=BATCH):
         "matrix products": milliseconds(matrix_products, forward, backward, weight),
         "rollout step": milliseconds(steps, lagrangian, q[0], v[0]),
     }
-    history = nx.fit(lagrangian, data, batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False)[
-        1
-    ]
+    options: Any = dict(batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False)
+    _, history = nx.fit(lagrangian, data, **options)
     memory = closed.lower(lagrangian, data).compile().compiled.memory_analysis()
     return times | {
         "features": features.num_features,

@@ -9,7 +9,7 @@ Accelerations are about 0.01 and their noise is 0.001, so the number of observat
 known. It also matters how they are used. The paper shuffles its 32 million observations and takes each
 on its own. The "smoothed" models take as many, but in windows of 61 in the order of time, and learn
 from the polynomials nearest to them (`nx.smooth`). Noise is then a fifth of what it was, and a law that
-learns from noisy states no longer biased by them.
+learns from noisy states is less biased by them.
 
 (i)  Samples of one orbit, as in the paper. (ii) Samples of a family of orbits in one plane, judged on
 orbits that are not among them and on the same ones turned to other planes and begun later.
