@@ -133,16 +133,39 @@ def test_many_determinants_are_announced_with_their_number():
         nx.Rotations(8).invariant_features(8)
 
 
-@pytest.mark.parametrize("dim", [2, 3, 5])
-def test_determinants_equal_linear_algebra(dim):
+@pytest.mark.parametrize(("points", "dim"), [(3, 2), (3, 3), (3, 5), (4, 4), (5, 1)])
+def test_determinants_equal_linear_algebra(points, dim):
     from itertools import combinations
 
-    vectors = nx.StateVectors(3, dim)
-    q, v = np.random.default_rng(dim).normal(size=(2, 3, dim))
+    vectors = nx.StateVectors(points, dim)
+    q, v = np.random.default_rng(dim).normal(size=(2, points, dim))
     x = np.concatenate([q, v])
-    expected = [np.linalg.det(x[list(s)]) for s in combinations(range(6), dim)]
-    assert len(expected) == math.comb(6, dim)
+    expected = [np.linalg.det(x[list(s)]) for s in combinations(range(2 * points), dim)]
+    assert len(expected) == math.comb(2 * points, dim)
     assert np.allclose(nx.Determinants(vectors)(q, v), expected, rtol=1e-11, atol=1e-13)
+
+
+def test_few_and_many_determinants_are_the_same_function(monkeypatch):
+    from noetherax.features import _determinants
+
+    features = nx.Determinants(nx.StateVectors(3, 3))
+    q, v = np.random.default_rng(1).normal(size=(2, 3, 3))
+
+    def derivatives(features):
+        first = jax.jacfwd(features, argnums=(0, 1))
+        return features(q, v), first(q, v), jax.jacfwd(first, argnums=(0, 1))(q, v)
+
+    few = derivatives(features)
+    monkeypatch.setattr(_determinants, "DENSE", 0)
+    many = derivatives(features)
+    same = [
+        np.allclose(a, b, atol=1e-13)
+        for a, b in zip(*map(jax.tree.leaves, (few, many)), strict=True)
+    ]
+    assert len(same) == 7
+    assert all(same)
+    other = derivatives(lambda q, v: features(q, 1.001 * v))
+    assert not np.allclose(other[0], few[0], atol=1e-13)
 
 
 def span_of_values(features, points, space):

@@ -6,8 +6,8 @@ Only the gradient g and the Hessian H of f in its features are needed,
     (∂²L/∂v∂q) v = Jᵀ H ṡ + Σ_m g_m (∂²S_m/∂v∂q) v,    ṡ = (∂S/∂q) v,
 
 and both follow from one sweep through the network. The derivatives of S do not depend on the
-weights, so that training differentiates the network sweep alone; and of that, where H has more than a
-few columns, only what changes along the motion.
+weights, so that training differentiates the network sweep alone; and of that only what changes along
+the motion.
 """
 
 import jax
@@ -17,13 +17,8 @@ from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
 from ._activations import activate
-from ._motion import solve_motion
 from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
-
-FEW = 3
-"""Columns, derivatives that the layers carry, up to which a gradient through all of them is the cheaper
-one: along the motion it takes four, in products of their own."""
 
 
 @euler_lagrange_terms.register
@@ -39,8 +34,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
     # Standardised features x(S): every first derivative is multiplied by x'. Features that depend on
     # velocities have x'' = 0, and no second derivative below concerns the others.
     x, scale = standardisation(values), standardisation.slope(values)
-    slope, velocity_slope = slope * scale[..., None], velocity_slope * scale[..., None]
-    rate = rate * scale
+    velocity_slope, rate = velocity_slope * scale[..., None], rate * scale
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
@@ -58,18 +52,8 @@ def _(lagrangian: NeuralLagrangian, q, v):
     curvatures, drags = over_batch(lambda q, v: _second_derivatives(features, q, v), q)(q, v)
     weights = gradient * scale
     curvature = jnp.einsum("...m,...mij->...ij", weights, curvatures)
-    drag = jnp.einsum("...m,...mi->...i", weights, drags)
-    force = jnp.einsum("...mn,...m->...n", slope, gradient) - transport - drag
+    force = jnp.einsum("...mi,...m->...i", slope - drags, weights) - transport
     return EulerLagrangeTerms(mass_matrix + curvature, force)
-
-
-@solve_motion.register
-def _(lagrangian: NeuralLagrangian, q, v, solve):
-    check_state(q, v, batched=True)
-    columns = min(lagrangian.features.num_features, q.shape[-2] * q.shape[-1] + 1)
-    if columns <= FEW:
-        return solve(euler_lagrange_terms(lagrangian, q, v))
-    return solve_motion.dispatch(object)(lagrangian, q, v, solve)
 
 
 @euler_lagrange_residual.register
@@ -77,18 +61,12 @@ def _(lagrangian: NeuralLagrangian, q, v, a):
     check_motion(q, v, a)
     q, v, a = (jnp.asarray(x) for x in (q, v, a))
     features, standardisation = lagrangian.features, lagrangian.standardisation
-    values, slope, velocity_slope, rate = over_batch(
-        lambda q, v: _first_derivatives(features, q, v), q
-    )(q, v)
-    turning = over_batch(lambda q, v, a: _change_of_slope(features, q, v, a), q)(q, v, a)
-    # With p = Jᵀ g: dp/dt = Jᵀ dg/dt + (dJ/dt)ᵀ g, along the motion.
+    values, rate = over_batch(lambda q, v, a: jax.jvp(features, (q, v), (v, a)), q)(q, v, a)
+    # Of x' too only that of features without velocities changes, and ∂S/∂v leaves those out.
     x, scale = standardisation(values), standardisation.slope(values)
-    flat = a.reshape(*a.shape[:-2], -1)
-    rate = scale * (rate + jnp.einsum("...mi,...i->...m", velocity_slope, flat))
-    gradient, change = gradient_along(lagrangian.network, x, rate)
-    gradient, change = scale * gradient, scale * change
-    transport = jnp.einsum("...mi,...m->...i", velocity_slope, change)
-    return transport + jnp.einsum("...mi,...m->...i", turning - slope, gradient)
+    gradient, change = gradient_along(lagrangian.network, x, scale * rate)
+    residual = over_batch(lambda *motion: _weighted_residual(features, *motion), q)
+    return residual(q, v, a, scale * gradient, scale * change)
 
 
 def _first_derivatives(features: InvariantFeatures, q, v):
@@ -99,18 +77,23 @@ def _first_derivatives(features: InvariantFeatures, q, v):
 
 
 def _second_derivatives(features: InvariantFeatures, q, v):
-    """∂²S/∂v² and (∂²S/∂v∂q) v of every feature. Forward twice: backward, every index would become a
-    sum over scattered entries."""
+    """∂²S/∂v² and (∂²S/∂v∂q) v of every feature. Forward twice: what is constant, as it is of
+    products, then is so to the compiler."""
     slope = jax.jacfwd(features, argnums=1)
     curvature = jax.jacfwd(slope, argnums=1)(q, v)
     _, drag = jax.jvp(lambda q: slope(q, v), (q,), (v,))
     return curvature.reshape(-1, v.size, v.size), drag.reshape(-1, v.size)
 
 
-def _change_of_slope(features: InvariantFeatures, q, v, a):
-    """d/dt ∂S/∂v of every feature along the motion, (∂²S/∂v²) a + (∂²S/∂v∂q) v."""
-    _, change = jax.jvp(jax.jacfwd(features, argnums=1), (q, v), (v, a))
-    return change.reshape(-1, v.size)
+def _weighted_residual(features: InvariantFeatures, q, v, a, weights, change):
+    """d/dt ∂/∂v − ∂/∂q of the sum of features with weights that change at the rate `change`."""
+
+    def slope(q, v, weights):
+        _, pull_back = jax.vjp(features, q, v)
+        return pull_back(weights)
+
+    (force, _), (_, rate) = jax.jvp(slope, (q, v, weights), (v, a, change))
+    return (rate - force).reshape(-1)
 
 
 def gradient_along(network, x, direction):
@@ -161,9 +144,16 @@ def gradient_and_hessian(network, x, directions):
     adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
     hessian = jnp.zeros((), x.dtype)
     for layer, (tangents, slope, curvature) in zip(
-        reversed(network.layers[:-1]), reversed(layers), strict=True
+        reversed(network.layers[1:-1]), reversed(layers[1:]), strict=True
     ):
         weighted = (curvature * adjoint)[..., None, :] * tangents
         hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
         adjoint = (slope * adjoint) @ layer.weight
-    return adjoint, hessian
+    # In the first layer Z = W D with the same W for all states: one product for all of them.
+    _, slope, curvature = layers[0]
+    squares = jnp.einsum("wm,wn->wmn", first.weight, first.weight)
+    bent = (curvature * adjoint) @ squares.reshape(len(squares), -1)
+    bent = bent.reshape(*x.shape, x.shape[-1])
+    if directions is not None:
+        bent = jnp.swapaxes(directions, -1, -2) @ (bent @ directions)
+    return (slope * adjoint) @ first.weight, hessian + bent

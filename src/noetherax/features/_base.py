@@ -5,6 +5,10 @@ from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
 
+PRECISION = "highest"
+"""Of the matrix products in features: some accelerators round factors by default, to eleven bits, which
+would break an invariance."""
+
 
 class InvariantFeatures(eqx.Module):
     """Invariant features S(q, v): functions of the state that a symmetry group leaves unchanged,

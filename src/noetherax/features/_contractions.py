@@ -1,3 +1,4 @@
+import functools
 from typing import final
 
 import equinox as eqx
@@ -6,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
-from ._base import InvariantFeatures
+from ._base import PRECISION, InvariantFeatures
 from ._vectors import StateVectors
 
 
@@ -44,11 +45,12 @@ class TensorContractions(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
+        einsum = functools.partial(jnp.einsum, precision=PRECISION)
         features = [jnp.zeros((0,), x.dtype)]
         for tensor, tuples in zip(self.tensors, self.slots, strict=True):
             index = np.asarray(tuples)
             tensor = jnp.asarray(np.reshape(tensor, (x.shape[1],) * index.shape[1]), x.dtype)
-            features.append(contract(tensor, [x[column] for column in index.T], jnp.einsum))
+            features.append(contract(tensor, [x[column] for column in index.T], einsum))
         return jnp.concatenate(features)
 
 

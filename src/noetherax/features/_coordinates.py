@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
-from ._base import InvariantFeatures
+from ._base import PRECISION, InvariantFeatures
 from ._vectors import on_axes
 
 
@@ -77,4 +77,4 @@ def _components(vectors, directions):
     picks = np.argmax(matrix, axis=1) if len(matrix) else np.zeros(0, int)
     if np.array_equal(matrix, np.eye(vectors.shape[-1])[picks]):
         return vectors[:, picks]
-    return vectors @ jnp.asarray(matrix.T, vectors.dtype)
+    return jnp.matmul(vectors, jnp.asarray(matrix.T, vectors.dtype), precision=PRECISION)

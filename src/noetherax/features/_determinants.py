@@ -7,8 +7,12 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
-from ._base import InvariantFeatures
+from ._base import PRECISION, InvariantFeatures
 from ._vectors import StateVectors
+
+DENSE = 2048
+"""Size up to which an expansion is one product with a tensor of signs, most of them zero: it takes
+several times less to differentiate than the gathering of its few terms, which grows more slowly."""
 
 
 @final
@@ -39,14 +43,26 @@ class Determinants(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
-        count, dim = x.shape
+        dim = self.vectors.dim
         # minors[S] is the determinant of the vectors of the subset S in the first `order` axes.
         minors = x[:, 0]
         for order in range(2, dim + 1):
-            subsets, removed = _expansion(count, order)
-            signs = jnp.asarray((-1.0) ** (order - 1 - np.arange(order)), x.dtype)
-            minors = jnp.sum(signs * x[:, order - 1][subsets] * minors[removed], axis=-1)
+            minors = _wedge(x[:, order - 1], minors, order)
         return minors
+
+
+def _wedge(column, minors, order: int):
+    """Σ_k ± column[S_k] minors[S without S_k] for each subset S of `order` vectors."""
+    count = len(column)
+    subsets, removed = _expansion(count, order)
+    signs = (-1.0) ** (order - 1 - np.arange(order))
+    if len(subsets) * len(minors) * count > DENSE:
+        terms = jnp.asarray(signs, column.dtype) * column[subsets] * minors[removed]
+        return jnp.sum(terms, axis=-1)
+    wedge = np.zeros((len(subsets), len(minors), count))
+    wedge[np.arange(len(subsets))[:, None], removed, subsets] = signs
+    by_column = jnp.matmul(jnp.asarray(wedge, column.dtype), column, precision=PRECISION)
+    return jnp.matmul(by_column, minors, precision=PRECISION)
 
 
 def _expansion(count: int, order: int) -> tuple[np.ndarray, np.ndarray]:
