@@ -90,11 +90,10 @@ def rows_needed(columns: int) -> tuple[int, int]:
     gradient, and how many of them it takes back, each by two.
 
     The terms take one for the value, one for its gradient and one for each of the `columns` of the
-    Hessian. The gradient takes all of these back; or, along the motion, two more for the derivative
-    of value and gradient, and these four. Whatever is less.
+    Hessian. The gradient takes two more for the derivatives of value and gradient along the motion,
+    and takes these four back.
     """
-    through, along = (columns + 2, columns + 2), (columns + 4, 4)
-    return min(through, along, key=lambda rows: rows[0] + 2 * rows[1])
+    return columns + 4, 4
 
 
 @jax.jit

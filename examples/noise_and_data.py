@@ -94,6 +94,12 @@ def move(group, observations, key):
     return moved_q, moved_v, act(coefficients, q, a)[1]
 
 
+def repeated(data, samples: int):
+    """The same observations over and over. Batches are drawn with replacement, so that this changes
+    nothing but the shape: one program trains on sets of every size."""
+    return tuple(jnp.tile(x, (samples // len(x), 1, 1)) for x in data)
+
+
 def settings(quick: bool) -> list[tuple[float, int]]:
     """Pairs of noise and number of samples."""
     noise, samples = USUAL["noise"], USUAL["samples"]
@@ -140,15 +146,22 @@ def main() -> None:
         keys = jax.random.split(jax.random.key(options.seed), 4)
         clean = study.observe(CLEAN, 0.0, 10_000 + options.seed)(keys[0])
         moved = move(study.group, clean, keys[1])
+        pairs = settings(options.quick)
+        most = max(samples for _, samples in pairs)
+        with section(f"{system}: observations"):
+            observations = {
+                (noise, samples): repeated(
+                    jax.jit(study.observe(samples, noise, options.seed))(keys[2]), most
+                )
+                for noise, samples in pairs
+            }
         arms = list(study.arms)
         optimizer = study.optimizer(options.steps)  # one for all, so that programs are shared
         tables[system] = {}
         for arm in [arms[0], arms[-1]] if options.quick else arms:
             build = models.neural_lagrangian(study.arms[arm])
-            for noise, samples in settings(options.quick):
+            for (noise, samples), data in observations.items():
                 with section(f"{system}: symmetry {arm}, noise {noise:g}, {samples} samples"):
-                    sampler = study.observe(samples, noise, options.seed)
-                    data = jax.jit(sampler)(keys[2])
                     model, history = models.train(
                         build, data, data, options.steps, keys[3], optimizer, study.loss
                     )

@@ -14,10 +14,10 @@ learns from noisy states is less biased by them.
 (i)  Samples of one orbit, as in the paper. (ii) Samples of a family of orbits in one plane, judged on
 orbits that are not among them and on the same ones turned to other planes and begun later.
 
-Distances are those of all four coordinates. All models are of one size and take the same number of
-steps, from a regular mass matrix where there is one. The optimiser is the one that did better for a
-model in trials with other seeds: Adam on the network of invariants, which diverged by Muon, and Muon
-elsewhere.
+Distances are those of all four coordinates. All models are of one size, start from a regular mass
+matrix where there is one, and take the same number of steps, twice as many on the family. The
+optimiser is the one that did better for a model in trials with other seeds: Adam on the network of
+invariants, of which three of four left the finite numbers by Muon, and Muon elsewhere.
 Run as `python examples/schwarzschild.py`; see `--help` for options.
 """
 

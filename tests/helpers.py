@@ -8,6 +8,7 @@ from collections.abc import Callable
 import equinox as eqx
 import hypothesis.strategies as st
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 
@@ -249,3 +250,27 @@ def stacked(models: list):
 def member(ensemble, index: int):
     """One model of an ensemble."""
     return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, ensemble)
+
+
+def equations(function, *args):
+    """All operations of a function, those of the programs in it included."""
+
+    def inside(jaxpr):
+        for equation in jaxpr.eqns:
+            yield equation
+            for inner in jax.extend.core.jaxprs_in_params(equation.params):
+                yield from inside(inner)
+
+    return inside(eqx.filter_make_jaxpr(function)(*args)[0].jaxpr)
+
+
+def products(function, *args) -> list:
+    """The precision of every matrix product of a function."""
+    dots = (x for x in equations(function, *args) if x.primitive.name == "dot_general")
+    return [x.params["precision"] for x in dots]
+
+
+def check_precision(function, *args) -> None:
+    """All products keep every bit of their factors, wherever they run."""
+    lower = [x for x in products(function, *args) if x != (jax.lax.Precision.HIGHEST,) * 2]
+    assert not lower, f"products of lower precision: {lower}"

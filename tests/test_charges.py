@@ -72,3 +72,20 @@ def test_charges_from_momenta_are_the_same():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
     p = nx.momentum(lagrangian, q, v)
     assert np.array_equal(charge(q, v), charge.at_momentum(q, p))
+
+
+@pytest.mark.parametrize("solver", [nx.RK4(), nx.VariationalMidpoint()])
+def test_what_conserves_keeps_every_bit_on_accelerators(solver):
+    """Their default would round the factors of products to eleven bits. No CPU shows that."""
+    group = nx.Rotations(3)
+    lagrangian = helpers.neural(group, 1)
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+
+    def path(q, v):
+        return nx.rollout(lagrangian, q, v, ts=np.linspace(0, 1, 3), solver=solver, throw=False).q
+
+    helpers.check_precision(path, q, v)
+    helpers.check_precision(group.noether_charge(lagrangian), q, v)
+    helpers.check_precision(nx.Energy(lagrangian), q, v)
+    with pytest.raises(AssertionError, match="lower precision"):
+        helpers.check_precision(lambda q, v: nx.momentum(lagrangian, q, v), q, v)

@@ -133,7 +133,7 @@ def test_many_determinants_are_announced_with_their_number():
         nx.Rotations(8).invariant_features(8)
 
 
-@pytest.mark.parametrize(("points", "dim"), [(3, 2), (3, 3), (3, 5), (4, 4), (5, 1)])
+@pytest.mark.parametrize(("points", "dim"), [(3, 2), (3, 3), (3, 5), (4, 4), (5, 1), (1, 3)])
 def test_determinants_equal_linear_algebra(points, dim):
     from itertools import combinations
 
@@ -142,7 +142,9 @@ def test_determinants_equal_linear_algebra(points, dim):
     x = np.concatenate([q, v])
     expected = [np.linalg.det(x[list(s)]) for s in combinations(range(2 * points), dim)]
     assert len(expected) == math.comb(2 * points, dim)
-    assert np.allclose(nx.Determinants(vectors)(q, v), expected, rtol=1e-11, atol=1e-13)
+    values = nx.Determinants(vectors)(q, v)
+    assert values.shape == (len(expected),)
+    assert np.allclose(values, expected, rtol=1e-11, atol=1e-13)
 
 
 def test_few_and_many_determinants_are_the_same_function(monkeypatch):
@@ -151,21 +153,30 @@ def test_few_and_many_determinants_are_the_same_function(monkeypatch):
     features = nx.Determinants(nx.StateVectors(3, 3))
     q, v = np.random.default_rng(1).normal(size=(2, 3, 3))
 
-    def derivatives(features):
-        first = jax.jacfwd(features, argnums=(0, 1))
-        return features(q, v), first(q, v), jax.jacfwd(first, argnums=(0, 1))(q, v)
+    def derivatives(function):
+        first = jax.jacfwd(function, argnums=(0, 1))
+        everything = function(q, v), first(q, v), jax.jacfwd(first, argnums=(0, 1))(q, v)
+        return np.concatenate([np.ravel(x) for x in jax.tree.leaves(everything)])
 
     few = derivatives(features)
+    assert helpers.products(features, q, v)
     monkeypatch.setattr(_determinants, "DENSE", 0)
     many = derivatives(features)
-    same = [
-        np.allclose(a, b, atol=1e-13)
-        for a, b in zip(*map(jax.tree.leaves, (few, many)), strict=True)
-    ]
-    assert len(same) == 7
-    assert all(same)
-    other = derivatives(lambda q, v: features(q, 1.001 * v))
-    assert not np.allclose(other[0], few[0], atol=1e-13)
+    assert not helpers.products(features, q, v)
+    assert np.allclose(few, many, rtol=1e-12, atol=1e-13)
+    other = derivatives(lambda q, v: features(q, (1 + 1e-9) * v))
+    assert not np.allclose(few, other, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", helpers.GROUPS)
+def test_products_keep_every_bit_on_accelerators(name):
+    """Their default would round the factors, and so break the invariance. No CPU shows that."""
+    group = helpers.GROUPS[name]()
+    q, v = np.random.default_rng(0).normal(size=(2, 2, group.space))
+    coefficients = np.ones(group.dimension)
+    helpers.check_precision(group.invariant_features(2), q, v)
+    helpers.check_precision(group.act, coefficients, q, v)
+    helpers.check_precision(group.generators, q)
 
 
 def span_of_values(features, points, space):

@@ -15,7 +15,7 @@ import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
-from ._types import Configuration, FloatArray, Velocity, check_state
+from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
 from .dynamics import (
     SINGULAR,
@@ -129,14 +129,15 @@ def rollout(
     if variational:
         diffeqsolve_options = _stepping_on(ts, smallest, diffeqsolve_options)
     options |= diffeqsolve_options
-    regular = is_regular(euler_lagrange_terms(lagrangian, q0, v0).mass_matrix)
-    if throw:
-        q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
     options = {"dt0": None} | options | {"throw": False}
-    if variational:
-        solution = _solve_variational(lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
-    else:
-        solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
+    with jax.default_matmul_precision(PRECISION):
+        regular = is_regular(euler_lagrange_terms(lagrangian, q0, v0).mass_matrix)
+        if throw:
+            q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
+        if variational:
+            solution = _solve_variational(lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
+        else:
+            solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
     assert solution.ys is not None  # SaveAt saves something
     assert solution.ts is not None
     q, v, *p = solution.ys

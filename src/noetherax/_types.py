@@ -20,6 +20,10 @@ GeneratorField = Callable[..., Generators]
 
 Batch = PyTree
 
+PRECISION = "highest"
+"""Of matrix products on which an invariance or a charge depends: accelerators round their factors by
+default."""
+
 
 def check_array(name: str, array, space: int | None = None, batched: bool = False) -> None:
     """Raises a `ValueError` or `TypeError` that names the mistake if `array` is no `(points, space)`.

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._types import Configuration, GeneratorField, Time, Velocity, check_state
+from ._types import PRECISION, Configuration, GeneratorField, Time, Velocity, check_state
 from .dynamics import energy, momentum
 
 
@@ -59,14 +59,16 @@ class MomentumMap(NoetherCharge):
     boundary: Callable | None = None
 
     def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
-        return self.at_momentum(q, momentum(self.lagrangian, q, v), t)
+        with jax.default_matmul_precision(PRECISION):
+            return self.at_momentum(q, momentum(self.lagrangian, q, v), t)
 
     def at_momentum(
         self, q: Configuration, p: Float[Array, "points space"], t: Time = 0.0
     ) -> Float[Array, " charges"]:
         """The charges of a state given by its momentum, as variational integrators carry it."""
-        charges = jnp.einsum("aij,ij->a", self.generators(q, t), p)
-        return charges if self.boundary is None else charges - self.boundary(q, t)
+        with jax.default_matmul_precision(PRECISION):
+            charges = jnp.einsum("aij,ij->a", self.generators(q, t), p)
+            return charges if self.boundary is None else charges - self.boundary(q, t)
 
 
 @final
@@ -81,7 +83,8 @@ class Energy(NoetherCharge):
     lagrangian: Callable
 
     def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
-        return energy(self.lagrangian, q, v)[None]
+        with jax.default_matmul_precision(PRECISION):
+            return energy(self.lagrangian, q, v)[None]
 
 
 def lift(

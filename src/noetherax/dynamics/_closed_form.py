@@ -20,6 +20,10 @@ from ._activations import activate
 from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
+MORE = 2
+"""Features per direction up to which the first layer's part of the Hessian is found for all features:
+its cost grows with the square of their number."""
+
 
 @euler_lagrange_terms.register
 def _(lagrangian: NeuralLagrangian, q, v):
@@ -31,8 +35,8 @@ def _(lagrangian: NeuralLagrangian, q, v):
     values, slope, velocity_slope, rate = over_batch(
         lambda q, v: _first_derivatives(features, q, v), q
     )(q, v)
-    # Standardised features x(S): every first derivative is multiplied by x'. Features that depend on
-    # velocities have x'' = 0, and no second derivative below concerns the others.
+    # Standardised features x(S): first derivatives are multiplied by x', here or as `weights`. Features
+    # that depend on velocities have x'' = 0, and no second derivative below concerns the others.
     x, scale = standardisation(values), standardisation.slope(values)
     velocity_slope, rate = velocity_slope * scale[..., None], rate * scale
 
@@ -48,7 +52,6 @@ def _(lagrangian: NeuralLagrangian, q, v):
         gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
-    # Linear in the weights of the features, so that training contracts two arrays.
     curvatures, drags = over_batch(lambda q, v: _second_derivatives(features, q, v), q)(q, v)
     weights = gradient * scale
     curvature = jnp.einsum("...m,...mij->...ij", weights, curvatures)
@@ -62,7 +65,7 @@ def _(lagrangian: NeuralLagrangian, q, v, a):
     q, v, a = (jnp.asarray(x) for x in (q, v, a))
     features, standardisation = lagrangian.features, lagrangian.standardisation
     values, rate = over_batch(lambda q, v, a: jax.jvp(features, (q, v), (v, a)), q)(q, v, a)
-    # Of x' too only that of features without velocities changes, and ∂S/∂v leaves those out.
+    # x' changes in time only where ∂S/∂v = 0, and drops out.
     x, scale = standardisation(values), standardisation.slope(values)
     gradient, change = gradient_along(lagrangian.network, x, scale * rate)
     residual = over_batch(lambda *motion: _weighted_residual(features, *motion), q)
@@ -89,7 +92,7 @@ def _weighted_residual(features: InvariantFeatures, q, v, a, weights, change):
     """d/dt ∂/∂v − ∂/∂q of the sum of features with weights that change at the rate `change`."""
 
     def slope(q, v, weights):
-        _, pull_back = jax.vjp(features, q, v)
+        _, pull_back = jax.vjp(lambda q, v: features(q, v).astype(weights.dtype), q, v)
         return pull_back(weights)
 
     (force, _), (_, rate) = jax.jvp(slope, (q, v, weights), (v, a, change))
@@ -144,16 +147,24 @@ def gradient_and_hessian(network, x, directions):
     adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
     hessian = jnp.zeros((), x.dtype)
     for layer, (tangents, slope, curvature) in zip(
-        reversed(network.layers[1:-1]), reversed(layers[1:]), strict=True
+        reversed(network.layers[:-1]), reversed(layers), strict=True
     ):
-        weighted = (curvature * adjoint)[..., None, :] * tangents
-        hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
+        weights = curvature * adjoint
+        if layer is first and (directions is None or x.shape[-1] <= MORE * directions.shape[-1]):
+            hessian = hessian + _first_hessian(first.weight, weights, directions)
+        else:
+            weighted = weights[..., None, :] * tangents
+            hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
         adjoint = (slope * adjoint) @ layer.weight
-    # In the first layer Z = W D with the same W for all states: one product for all of them.
-    _, slope, curvature = layers[0]
-    squares = jnp.einsum("wm,wn->wmn", first.weight, first.weight)
-    bent = (curvature * adjoint) @ squares.reshape(len(squares), -1)
-    bent = bent.reshape(*x.shape, x.shape[-1])
-    if directions is not None:
-        bent = jnp.swapaxes(directions, -1, -2) @ (bent @ directions)
-    return (slope * adjoint) @ first.weight, hessian + bent
+    return adjoint, hessian
+
+
+def _first_hessian(matrix, weights, directions):
+    """Dᵀ Wᵀ diag(weights) W D. W is the same for all states, so that one product with all W_m W_n does
+    what takes a small one for each state in the layers that follow."""
+    outer = jnp.einsum("wm,wn->wmn", matrix, matrix)
+    hessian = weights @ outer.reshape(len(outer), -1)
+    hessian = hessian.reshape(*weights.shape[:-1], *outer.shape[1:])
+    if directions is None:
+        return hessian
+    return jnp.swapaxes(directions, -1, -2) @ (hessian @ directions)

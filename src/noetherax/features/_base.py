@@ -5,10 +5,6 @@ from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
 
-PRECISION = "highest"
-"""Of the matrix products in features: some accelerators round factors by default, to eleven bits, which
-would break an invariance."""
-
 
 class InvariantFeatures(eqx.Module):
     """Invariant features S(q, v): functions of the state that a symmetry group leaves unchanged,
@@ -37,6 +33,6 @@ class InvariantFeatures(eqx.Module):
 
         **Returns:**
 
-        The features, shape `(num_features,)`. First and second derivatives must be finite wherever
-        the system can be, in particular at rest.
+        The features, shape `(num_features,)`. First and second derivatives, forward and reverse, must
+        be finite wherever the system can be, in particular at rest.
         """

@@ -6,13 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import Configuration, Velocity
-from ._base import PRECISION, InvariantFeatures
+from .._types import PRECISION, Configuration, Velocity
+from ._base import InvariantFeatures
 from ._vectors import StateVectors
 
 DENSE = 2048
-"""Size up to which an expansion is one product with a tensor of signs, most of them zero: it takes
-several times less to differentiate than the gathering of its few terms, which grows more slowly."""
+"""Entries up to which the terms of an expansion are chosen by a tensor of signs, most of them zero. Its
+products are several times faster to differentiate than an indexed sum of the terms alone; but they
+grow faster."""
 
 
 @final
@@ -59,9 +60,9 @@ def _wedge(column, minors, order: int):
     if len(subsets) * len(minors) * count > DENSE:
         terms = jnp.asarray(signs, column.dtype) * column[subsets] * minors[removed]
         return jnp.sum(terms, axis=-1)
-    wedge = np.zeros((len(subsets), len(minors), count))
-    wedge[np.arange(len(subsets))[:, None], removed, subsets] = signs
-    by_column = jnp.matmul(jnp.asarray(wedge, column.dtype), column, precision=PRECISION)
+    tensor = np.zeros((len(subsets), len(minors), count))
+    tensor[np.arange(len(subsets))[:, None], removed, subsets] = signs
+    by_column = jnp.matmul(jnp.asarray(tensor, column.dtype), column, precision=PRECISION)
     return jnp.matmul(by_column, minors, precision=PRECISION)
 
 

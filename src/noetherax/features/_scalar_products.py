@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import Configuration, Velocity
-from ._base import PRECISION, InvariantFeatures
+from .._types import PRECISION, Configuration, Velocity
+from ._base import InvariantFeatures
 from ._vectors import StateVectors
 
 
@@ -42,7 +42,7 @@ class ScalarProducts(InvariantFeatures):
         y = x
         if self.metric is not None:
             y = jnp.matmul(x, jnp.asarray(self.metric, x.dtype), precision=PRECISION)
-        # All of them in one product, and half of those: to gather the factors first is slower to
-        # differentiate.
+        # All of them in one product, then the upper triangle: to gather the factors first is slower
+        # to differentiate.
         products = jnp.matmul(x, y.T, precision=PRECISION)
         return products[np.triu_indices(x.shape[0])]

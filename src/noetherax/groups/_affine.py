@@ -6,7 +6,16 @@ import jax.scipy.linalg
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_array, check_state
+from .._types import (
+    PRECISION,
+    Configuration,
+    FloatArray,
+    Generators,
+    Time,
+    Velocity,
+    check_array,
+    check_state,
+)
 from ..features import InvariantFeatures
 from ._algebra import affine_algebra, balance, check_algebra
 from ._base import SymmetryGroup
@@ -64,7 +73,7 @@ class AffineGroup(SymmetryGroup):
         check_array("q", q, algebra.shift.shape[1])
         q = jnp.asarray(q)
         linear, shift = (jnp.asarray(x, q.dtype) for x in (algebra.linear, algebra.shift))
-        return jnp.einsum("aij,pj->api", linear, q) + shift[:, None, :]
+        return jnp.einsum("aij,pj->api", linear, q, precision=PRECISION) + shift[:, None, :]
 
     def act(
         self,
@@ -84,11 +93,12 @@ class AffineGroup(SymmetryGroup):
                 f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
             )
         matrices = jnp.asarray(algebra.homogeneous, q.dtype)
-        element = jax.scipy.linalg.expm(jnp.einsum("a,aij->ij", coefficients, matrices))
         unit = jnp.asarray(unit, q.dtype)
-        linear = element[:space, :space] * unit[:, None] / unit
-        shift = element[:space, space] * unit
-        return q @ linear.T + shift, v @ linear.T
+        with jax.default_matmul_precision(PRECISION):
+            element = jax.scipy.linalg.expm(jnp.einsum("a,aij->ij", coefficients, matrices))
+            linear = element[:space, :space] * unit[:, None] / unit
+            shift = element[:space, space] * unit
+            return q @ linear.T + shift, v @ linear.T
 
     def invariant_features(
         self, points: int, *, determinants: bool = True, max_degree: int = 4

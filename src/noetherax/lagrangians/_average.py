@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import Configuration, FloatArray, Velocity, check_state
+from .._types import PRECISION, Configuration, FloatArray, Velocity, check_state
 from ._base import Lagrangian
 
 CLOSURE = 1e-9
@@ -93,7 +93,9 @@ class AveragedLagrangian(Lagrangian):
             x = x[..., np.array(self.permutations), :]
         if self.matrices is None:
             return x
-        return jnp.einsum("...gps,gts->...gpt", x, jnp.asarray(self.matrices, x.dtype))
+        return jnp.einsum(
+            "...gps,gts->...gpt", x, jnp.asarray(self.matrices, x.dtype), precision=PRECISION
+        )
 
     def pull_back(
         self, x: Float[FloatArray, "*batch elements points space"]
@@ -101,7 +103,9 @@ class AveragedLagrangian(Lagrangian):
         """gᵀ x_g for every element g, as the gradient of L(g q) has it; the transpose of `images`."""
         x = jnp.asarray(x)
         if self.matrices is not None:
-            x = jnp.einsum("...gps,gst->...gpt", x, jnp.asarray(self.matrices, x.dtype))
+            x = jnp.einsum(
+                "...gps,gst->...gpt", x, jnp.asarray(self.matrices, x.dtype), precision=PRECISION
+            )
         if self.permutations is not None:
             inverse = np.argsort(np.array(self.permutations), axis=1)
             index = inverse.reshape((1,) * (x.ndim - 3) + (*inverse.shape, 1))
