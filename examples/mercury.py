@@ -26,7 +26,7 @@ century. It is the slope of the longitude of perihelion, by the Laplace–Runge�
 over all predicted decades, of the ephemeris over 1900–2050.
 
     python examples/mercury.py            # some ten minutes on two cores
-    python examples/mercury.py --quick    # every line of it in half a minute, learning next to nothing
+    python examples/mercury.py --quick    # every line of it in two minutes, learning next to nothing
 
 Needs `pip install 'noetherax[plot,data]'`; nothing is downloaded when it runs.
 """

@@ -1,15 +1,17 @@
 """Kepler's problem learned from noisy positions alone: no velocities, no accelerations.
 
 Short windows of orbits of the paper's family, observed at equal intervals h with the paper's noise.
-Three ways to learn the law from the same windows, all with the same symmetry (rotations):
+Four ways to learn the law from the same windows, all with the same symmetry (rotations):
 
 (a) finite differences for velocity and acceleration, then the acceleration loss;
 (b) the residual of the discrete Euler–Lagrange equations on every triple of positions;
-(c) the trajectory loss: multiple shooting through a solver, the state of a window fitted to it. It
-    starts from (a), since an untrained network has no trajectories to fit, and takes half the steps.
+(c) the polynomial nearest to each window (`nx.smooth`), then the acceleration loss;
+(d) the trajectory loss: multiple shooting through a solver, the state of a window fitted to it. It
+    starts from (c), since an untrained network has no trajectories to fit, and takes half the steps.
 
 Noise σ of positions enters (a) and (b) as √6 σ/h²: 24 at h = 0.01, where accelerations are about 1.
-Differences are wrong by the fourth derivative as well, which grows with h²; (c) is not.
+Differences are wrong by the fourth derivative as well, which grows with h²; (c) by what the polynomial
+leaves of a whole window, and (d) by nothing.
 Run as `python examples/positions_only.py`; see `--help` for options.
 """
 
@@ -34,12 +36,14 @@ NOISE = 1e-3  # the paper's
 TIMES = {0.01: 33, 0.05: 13, 0.1: 9}
 WINDOWS = 32  # per step
 WIDTH = 64
+DEGREE = 6  # of its polynomials
 METHODS = {
     "differences": "finite differences",
     "discrete": "discrete Euler–Lagrange",
+    "smoothed": "smoothed",
     "trajectory": "trajectory loss",
 }
-RATES = {"differences": 1e-2, "discrete": 1e-2, "trajectory": 5e-3}  # of learning
+RATES = {name: 1e-2 for name in METHODS} | {"trajectory": 5e-3}  # of learning
 
 
 def from_differences(lagrangian, windows, *, interval: float):
@@ -51,10 +55,17 @@ def from_differences(lagrangian, windows, *, interval: float):
     return nx.acceleration_loss(lagrangian, flat)
 
 
+def from_smoothed(lagrangian, windows, *, interval: float):
+    """The acceleration loss on the polynomials in the middle of the windows."""
+    smoothed = nx.smooth(windows, interval=interval, degree=DEGREE, places=(0.0,))
+    return nx.acceleration_loss(lagrangian, smoothed)
+
+
 def losses(interval: float) -> dict:
     return {
         "differences": functools.partial(from_differences, interval=interval),
         "discrete": functools.partial(nx.discrete_euler_lagrange_loss, interval=interval),
+        "smoothed": functools.partial(from_smoothed, interval=interval),
         "trajectory": functools.partial(nx.trajectory_loss, interval=interval, noise=NOISE),
     }
 
@@ -141,7 +152,7 @@ def main() -> None:
                 refined = method == "trajectory"
                 steps = max(1, options.steps // 2) if refined else options.steps
                 model[method], history = nx.fit(
-                    model["differences"] if refined else standardised(model_key),
+                    model["smoothed"] if refined else standardised(model_key),
                     windows,
                     steps=steps,
                     loss=loss,
