@@ -16,8 +16,9 @@ orbits that are not among them and on the same ones turned to other planes and b
 
 Distances are those of all four coordinates. All models are of one size, start from a regular mass
 matrix where there is one, and take the same number of steps, twice as many on the family. The
-optimiser is the one that did better for a model in trials with other seeds: Adam on the network of
-invariants, of which three of four left the finite numbers by Muon, and Muon elsewhere.
+optimiser was chosen by trials with two other seeds: Adam on the network of invariants, of which three
+of four left the finite numbers by Muon, and Muon elsewhere, by which models of single observations
+followed the truth for longer.
 Run as `python examples/schwarzschild.py`; see `--help` for options.
 """
 

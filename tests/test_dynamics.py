@@ -192,6 +192,25 @@ def test_accelerations_differentiate_as_the_solve_does(name):
         assert np.allclose(a, b, rtol=1e-8, atol=1e-9 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("group", [nx.Rotations(3), nx.Trivial(3)], ids=["few", "many"])
+def test_weights_and_states_may_differ_in_precision(group):
+    """Where JAX's own promotion is allowed, a float64 model learns from float32 observations."""
+    lagrangian = helpers.neural(group, 1)
+    states = np.random.default_rng(0).normal(size=(3, 8, 1, 3)).astype(np.float32)
+    gradient = eqx.filter_grad(nx.acceleration_loss)
+    with jax.numpy_dtype_promotion("standard"):
+        mixed = gradient(lagrangian, tuple(jnp.asarray(states)))
+        residual = nx.euler_lagrange_residual(lagrangian, *jnp.asarray(states))
+    wide = tuple(jnp.asarray(states, jnp.float64))
+    expected = gradient(lagrangian, wide)
+    # Features are computed in float32.
+    tolerance = 1e3 * np.finfo(np.float32).eps
+    for a, b in zip(*(jax.tree.leaves(x.network) for x in (mixed, expected)), strict=True):
+        assert np.allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
+    exact = nx.euler_lagrange_residual(lagrangian, *wide)
+    assert np.allclose(residual, exact, rtol=0, atol=tolerance * np.abs(exact).max())
+
+
 def test_a_gradient_costs_the_same_for_any_number_of_coordinates():
     """It differentiates along the motion, not along every coordinate as it would through the matrix."""
 

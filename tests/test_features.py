@@ -177,6 +177,13 @@ def test_products_keep_every_bit_on_accelerators(name):
     helpers.check_precision(group.invariant_features(2), q, v)
     helpers.check_precision(group.act, coefficients, q, v)
     helpers.check_precision(group.generators, q)
+    assert helpers.products(group.act, coefficients, q, v)
+
+
+def test_lower_precision_is_caught():
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 3))
+    with pytest.raises(AssertionError, match="lower precision"):
+        helpers.check_precision(lambda q, v: q @ v.T, q, v)
 
 
 def span_of_values(features, points, space):

@@ -98,6 +98,8 @@ def test_an_average_over_matrices_is_invariant():
         assert not np.isclose(plain(q @ matrix.T, v @ matrix.T), plain(q, v), rtol=1e-3)
     other = np.array([[0.6, -0.8], [0.8, 0.6]])
     assert not np.isclose(square(q @ other.T, v @ other.T), square(q, v), rtol=1e-3)
+    assert helpers.products(square.images, q)
+    helpers.check_precision(lambda q: square.pull_back(square.images(q)), q)
 
 
 def test_permutations_and_matrices_belong_together():

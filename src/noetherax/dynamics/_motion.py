@@ -56,9 +56,12 @@ def _(primals, tangents):
     # Written out again, for derivatives of any order; compilers do not compute it twice.
     solution = _solution(*system, solve)
     a = solution[0].reshape(system[2].shape)
-    _, change = eqx.filter_jvp(
-        lambda *system: euler_lagrange_residual(*system, a), tuple(system), tuple(tangents[:-1])
-    )
+
+    def residual(lagrangian, q, v):
+        # In the wider precision, if those of the weights and of the state differ.
+        return euler_lagrange_residual(lagrangian, q.astype(a.dtype), v.astype(a.dtype), a)
+
+    _, change = eqx.filter_jvp(residual, tuple(system), tuple(tangents[:-1]))
     mass_matrix, force = euler_lagrange_terms(*system)
     change = jnp.zeros_like(force) if change is None else change  # of a constant L
     _, rate = jax.jvp(

@@ -44,10 +44,9 @@ class Determinants(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
-        dim = self.vectors.dim
         # minors[S] is the determinant of the vectors of the subset S in the first `order` axes.
         minors = x[:, 0]
-        for order in range(2, dim + 1):
+        for order in range(2, self.vectors.dim + 1):
             minors = _wedge(x[:, order - 1], minors, order)
         return minors
 
