@@ -1,3 +1,5 @@
+from unittest import mock
+
 import equinox as eqx
 import helpers
 import jax
@@ -9,7 +11,7 @@ import pytest
 import noetherax as nx
 from noetherax import _rollout
 from noetherax._types import check_motion
-from noetherax.dynamics import _activations, autodiff_terms, lagrangian_gradient
+from noetherax.dynamics import _activations, _motion, autodiff_terms, lagrangian_gradient
 
 
 def test_kepler_acceleration_is_newtons():
@@ -180,8 +182,9 @@ def test_accelerations_differentiate_as_the_solve_does(name):
         def observed(weights, q, v):
             return jnp.sum(jnp.sin(law(eqx.combine(weights, constants), q, v)))
 
-        slopes = jax.grad(observed, argnums=(0, 1, 2))
-        return jax.jvp(observed, at, at)[1], slopes(*at), jax.jvp(slopes, at, at)[1]
+        slopes, of_weights = jax.grad(observed, argnums=(0, 1, 2)), jax.grad(observed)
+        twice = [jax.jvp(slope, at, at)[1] for slope in (slopes, of_weights)]
+        return jax.jvp(observed, at, at)[1], slopes(*at), of_weights(*at), twice
 
     ours, expected = (
         jax.tree.leaves(jax.jit(everything, static_argnums=0)(law))
@@ -232,6 +235,47 @@ def test_a_gradient_costs_the_same_for_any_number_of_coordinates():
     )
     assert ours < 1.3
     assert every_entry > 1.8  # what it would be
+
+
+SHARING = {
+    "neural": lambda: (helpers.neural(nx.Rotations(3), 1), (8, 1, 3)),
+    "sum": lambda: (nx.LagrangianSum(helpers.neural(nx.Rotations(3), 1)), (8, 1, 3)),
+    "average": lambda: (
+        nx.AveragedLagrangian(helpers.neural(nx.Rotations(2), 2), permutations=[(0, 1), (1, 0)]),
+        (8, 2, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_a_training_step_sweeps_the_network_and_solves_once(name):
+    """Also inside a loop, where XLA does not see that two computations are equal."""
+    lagrangian, shape = SHARING[name]()
+    motion = np.random.default_rng(0).normal(size=(3, *shape))
+    weights, constants = eqx.partition(lagrangian, nx.trainable(lagrangian))
+
+    def program(weights, constants, motion):
+        def step(weights, noise):
+            observed = tuple(motion + noise)
+            gradient = jax.grad(
+                lambda w: nx.acceleration_loss(eqx.combine(w, constants), observed)
+            )(weights)
+            return eqx.apply_updates(weights, gradient), None
+
+        return jax.lax.scan(step, weights, jnp.arange(5.0))[0]
+
+    def times() -> tuple[int, int]:
+        """How often each layer's softplus is evaluated, and a matrix factorised."""
+        compiled = (
+            eqx.filter_jit(lambda *x: program(*x)).lower(weights, constants, motion).compile()
+        )
+        text = compiled.compiled.as_text()
+        return text.count(" log-plus-one(") // 2, text.count("getrf")
+
+    assert times() == (1, 1)
+    apart = _motion.terms_and_change.dispatch(object)
+    with mock.patch.object(_motion, "terms_and_change", apart):
+        assert times()[0] > 1
 
 
 def test_leading_axes_are_batches():
@@ -369,10 +413,10 @@ def test_gradients_and_their_derivatives_agree_with_autodiff(name):
 def test_activations_and_their_derivatives_equal_autodiff():
     """Also where exponentials overflow or vanish, and the derivatives that training takes of them."""
     z = jnp.concatenate([jnp.linspace(-6.0, 6.0, 41), jnp.array([-800.0, -40.0, 40.0, 800.0])])
-    assert {known for known, _ in _activations.RULES} == {
+    assert {known for known, _, _ in _activations.RULES} == {
         jax.nn.softplus, jnp.tanh, jax.nn.sigmoid, jax.nn.silu
     }  # fmt: skip
-    for known, rule in _activations.RULES:
+    for known, rule, _ in _activations.RULES:
         derivatives = [known]
         for _ in range(4):
             derivatives.append(jax.grad(derivatives[-1]))

@@ -10,23 +10,58 @@ weights, so that training differentiates the network sweep alone; and of that on
 the motion.
 """
 
+from typing import NamedTuple
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
-from ._activations import activate
+from ._motion import differentiated_residual, terms_and_change
+from ._perceptron import HiddenLayer, gradient_along, gradient_and_hessian
 from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
-MORE = 2
-"""Features per direction up to which the first layer's part of the Hessian is found for all features:
-its cost grows with the square of their number."""
+
+class _Known(NamedTuple):
+    """All that the terms are made of and that the residual at the same state is made of again, with
+    standardised features x(S): x, ∂x/∂v, (∂x/∂q) v, x', ∂S/∂q − (∂²S/∂v∂q) v, ∂²S/∂v²."""
+
+    x: Array
+    velocity_slope: Array
+    rate: Array
+    scale: Array
+    pull: Array
+    curvatures: Array
+    layers: list[HiddenLayer]
 
 
 @euler_lagrange_terms.register
 def _(lagrangian: NeuralLagrangian, q, v):
+    terms, _ = _terms(lagrangian, q, v)
+    return terms
+
+
+@terms_and_change.register
+def _(lagrangian: NeuralLagrangian, q, v):
+    terms, known = _terms(lagrangian, q, v)
+
+    def change(a, tangents):
+        moved = tangents[0]
+        if jax.tree.leaves((moved.features, moved.standardisation, *tangents[1:])):
+            return differentiated_residual((lagrangian, q, v), tangents, a)
+        # Only weights change, as in training.
+        return eqx.filter_jvp(
+            lambda network: _residual(network, known, a), (lagrangian.network,), (moved.network,)
+        )[1]
+
+    return terms, change
+
+
+def _terms(lagrangian, q, v):
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
     features, standardisation = lagrangian.features, lagrangian.standardisation
@@ -42,21 +77,34 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
-        gradient, hessian = gradient_and_hessian(lagrangian.network, x, None)
+        gradient, hessian, layers = gradient_and_hessian(lagrangian.network, x, None)
         curved = hessian @ velocity_slope
         mass_matrix = jnp.swapaxes(velocity_slope, -1, -2) @ curved
         transport = jnp.einsum("...mn,...m->...n", curved, rate)
     else:
         # Many features: the Hessian only along the velocities and along the motion.
         directions = jnp.concatenate([velocity_slope, rate[..., None]], axis=-1)
-        gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
+        gradient, hessian, layers = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
     curvatures, drags = over_batch(lambda q, v: _second_derivatives(features, q, v), q)(q, v)
     weights = gradient * scale
     curvature = jnp.einsum("...m,...mij->...ij", weights, curvatures)
-    force = jnp.einsum("...mi,...m->...i", slope - drags, weights) - transport
-    return EulerLagrangeTerms(mass_matrix + curvature, force)
+    pull = slope - drags
+    force = jnp.einsum("...mi,...m->...i", pull, weights) - transport
+    known = _Known(x, velocity_slope, rate, scale, pull, curvatures, layers)
+    return EulerLagrangeTerms(mass_matrix + curvature, force), known
+
+
+def _residual(network, known: _Known, a):
+    """The residual of an acceleration at the state of which all is known."""
+    a = a.reshape(*known.rate.shape[:-1], -1)
+    along = known.rate + jnp.einsum("...mi,...i->...m", known.velocity_slope, a)
+    gradient, change = gradient_along(network, known.x, along, known.layers)
+    turning = jnp.einsum("...mij,...j->...mi", known.curvatures, a) - known.pull
+    return jnp.einsum("...mi,...m->...i", known.velocity_slope, change) + jnp.einsum(
+        "...mi,...m->...i", turning, known.scale * gradient
+    )
 
 
 @euler_lagrange_residual.register
@@ -97,74 +145,3 @@ def _weighted_residual(features: InvariantFeatures, q, v, a, weights, change):
 
     (force, _), (_, rate) = jax.jvp(slope, (q, v, weights), (v, a, change))
     return (rate - force).reshape(-1)
-
-
-def gradient_along(network, x, direction):
-    """g = ∂f/∂x, and its derivative H u along u = `direction`, from one sweep forth and back."""
-    first, *rest = network.layers
-    values, tangent = x @ first.weight.T + first.bias, direction @ first.weight.T
-    layers = []
-    for layer in rest:
-        activated, slope, curvature = activate(network.activation, values)
-        layers.append((slope, curvature * tangent))
-        if layer is rest[-1]:
-            break
-        values = activated @ layer.weight.T + layer.bias
-        tangent = (slope * tangent) @ layer.weight.T
-
-    adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
-    change = jnp.zeros_like(adjoint)
-    for layer, (slope, turning) in zip(
-        reversed(network.layers[:-1]), reversed(layers), strict=True
-    ):
-        change = (slope * change + turning * adjoint) @ layer.weight
-        adjoint = (slope * adjoint) @ layer.weight
-    return adjoint, change
-
-
-def gradient_and_hessian(network, x, directions):
-    """g = ∂f/∂x and H = Dᵀ (∂²f/∂x²) D of a perceptron, D = `directions` (the identity if `None`).
-
-    Forward, every layer carries its values z and the derivatives Z = ∂z/∂x D, these in one matrix
-    product; backward, the adjoint weights of each layer's σ'' are the curvature,
-    H = Σ_layers Zᵀ diag(σ''(z) ∂f/∂σ) Z.
-    """
-    first, *rest = network.layers
-    values = x @ first.weight.T + first.bias
-    if directions is None:
-        tangents = jnp.broadcast_to(first.weight.T, (*x.shape, first.weight.shape[0]))
-    else:
-        tangents = jnp.einsum("...md,wm->...dw", directions, first.weight)
-    layers = []
-    for layer in rest:
-        activated, slope, curvature = activate(network.activation, values)
-        layers.append((tangents, slope, curvature))
-        if layer is rest[-1]:
-            break
-        values = activated @ layer.weight.T + layer.bias
-        tangents = (slope[..., None, :] * tangents) @ layer.weight.T
-
-    adjoint = jnp.broadcast_to(rest[-1].weight[0], values.shape)
-    hessian = jnp.zeros((), x.dtype)
-    for layer, (tangents, slope, curvature) in zip(
-        reversed(network.layers[:-1]), reversed(layers), strict=True
-    ):
-        weights = curvature * adjoint
-        if layer is first and (directions is None or x.shape[-1] <= MORE * directions.shape[-1]):
-            hessian = hessian + _first_hessian(first.weight, weights, directions)
-        else:
-            weighted = weights[..., None, :] * tangents
-            hessian = hessian + weighted @ jnp.swapaxes(tangents, -1, -2)
-        adjoint = (slope * adjoint) @ layer.weight
-    return adjoint, hessian
-
-
-def _first_hessian(matrix, weights, directions):
-    """Dᵀ Wᵀ diag(weights) W D. W is the same for all states, so that one product with all W_m W_n does
-    what takes a small one for each state in the layers that follow."""
-    outer = jnp.einsum("wm,wn->wmn", matrix, matrix)
-    hessian = weights @ outer.reshape(len(outer), -1)
-    hessian = hessian.reshape(*weights.shape[:-1], *outer.shape[1:])
-    if directions is None:
-        return hessian
-    return jnp.swapaxes(directions, -1, -2) @ (hessian @ directions)

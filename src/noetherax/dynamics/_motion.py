@@ -1,5 +1,7 @@
 """The acceleration as the root of the equations of motion, and its derivative."""
 
+import functools
+import operator
 from collections.abc import Callable
 from functools import singledispatch
 
@@ -9,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from .._types import FloatArray
-from ._residual import euler_lagrange_residual
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms
+from ..lagrangians import AveragedLagrangian, LagrangianSum
+from ._residual import averaged_residual, euler_lagrange_residual
+from ._terms import EulerLagrangeTerms, averaged_terms, euler_lagrange_terms
 
 
 @singledispatch
@@ -53,18 +56,69 @@ def _solution(lagrangian, q, v, solve):
 @_solution.def_jvp
 def _(primals, tangents):
     *system, solve = primals
-    # Written out again, for derivatives of any order; compilers do not compute it twice.
-    solution = _solution(*system, solve)
-    a = solution[0].reshape(system[2].shape)
+    terms, change = terms_and_change(*system)
+    # Everything once: what is written twice, compilers compute twice inside a loop.
+    solution, solve_again = jax.linearize(
+        lambda force: solve(EulerLagrangeTerms(terms.mass_matrix, force)), terms.force
+    )
+    rate = change(solution[0].reshape(system[2].shape), tuple(tangents[:-1]))
+    rate = jnp.zeros_like(terms.force) if rate is None else rate  # of a constant L
+    return solution, (solve_again(-rate)[0], None)
+
+
+@singledispatch
+def terms_and_change(lagrangian: Callable, q, v) -> tuple[EulerLagrangeTerms, Callable]:
+    """The terms at a state, and how the residual there changes with L and with the state,
+    `change(a, tangents) -> (∂R/∂w) dw`, the tangents those of `(lagrangian, q, v)` or `None`.
+
+    Types whose residual shares work with the terms register a rule.
+    """
+
+    def change(a, tangents):
+        return differentiated_residual((lagrangian, q, v), tangents, a)
+
+    return euler_lagrange_terms(lagrangian, q, v), change
+
+
+@terms_and_change.register
+def _(lagrangian: LagrangianSum, q, v):
+    terms, changes = zip(*(terms_and_change(term, q, v) for term in lagrangian.terms), strict=True)
+
+    def change(a, tangents):
+        moved, *state = tangents
+        rates = [
+            of_term(a, (tangent, *state))
+            for of_term, tangent in zip(changes, moved.terms, strict=True)
+        ]
+        return _sum([rate for rate in rates if rate is not None])
+
+    return jax.tree.map(lambda *parts: _sum(parts), *terms), change
+
+
+@terms_and_change.register
+def _(lagrangian: AveragedLagrangian, q, v):
+    terms, change_at_images = terms_and_change(
+        lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v)
+    )
+
+    def change(a, tangents):
+        moved, *state = tangents
+        state = (None if tangent is None else lagrangian.images(tangent) for tangent in state)
+        rate = change_at_images(lagrangian.images(a), (moved.lagrangian, *state))
+        return None if rate is None else averaged_residual(lagrangian, rate, a.shape[-2:])
+
+    return averaged_terms(lagrangian, terms, q.shape[-2:]), change
+
+
+def differentiated_residual(system, tangents, a):
+    """∂R/∂w dw by differentiating [`noetherax.euler_lagrange_residual`][]."""
 
     def residual(lagrangian, q, v):
         # In the wider precision, if those of the weights and of the state differ.
         return euler_lagrange_residual(lagrangian, q.astype(a.dtype), v.astype(a.dtype), a)
 
-    _, change = eqx.filter_jvp(residual, tuple(system), tuple(tangents[:-1]))
-    mass_matrix, force = euler_lagrange_terms(*system)
-    change = jnp.zeros_like(force) if change is None else change  # of a constant L
-    _, rate = jax.jvp(
-        lambda force: solve(EulerLagrangeTerms(mass_matrix, force))[0], (force,), (-change,)
-    )
-    return solution, (rate, None)
+    return eqx.filter_jvp(residual, system, tangents)[1]
+
+
+def _sum(parts):
+    return functools.reduce(operator.add, parts) if parts else None

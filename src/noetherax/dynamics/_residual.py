@@ -62,7 +62,12 @@ def _(lagrangian: AveragedLagrangian, q, v, a):
     check_motion(q, v, a)
     images = (lagrangian.images(x) for x in (q, v, a))
     residual = euler_lagrange_residual(lagrangian.lagrangian, *images)
-    pulled = lagrangian.pull_back(residual.reshape(*residual.shape[:-1], *q.shape[-2:]))
+    return averaged_residual(lagrangian, residual, q.shape[-2:])
+
+
+def averaged_residual(lagrangian: AveragedLagrangian, residual, shape):
+    """From the residuals of L at all images of a motion, that of its average."""
+    pulled = lagrangian.pull_back(residual.reshape(*residual.shape[:-1], *shape))
     return jnp.mean(pulled.reshape(residual.shape), axis=-2)
 
 

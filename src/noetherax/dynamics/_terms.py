@@ -64,15 +64,19 @@ def _(lagrangian: LagrangianSum, q, v):
 def _(lagrangian: AveragedLagrangian, q, v):
     check_state(q, v, batched=True)
     terms = euler_lagrange_terms(lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v))
-    shape = q.shape[-2:]
+    return averaged_terms(lagrangian, terms, q.shape[-2:])
+
+
+def averaged_terms(lagrangian: AveragedLagrangian, terms: EulerLagrangeTerms, shape):
+    """From the terms of L at all images of a state, those of its average there: L(g q, g v) has the
+    terms gᵀ M g and gᵀ F at (g q, g v)."""
 
     def pull_back(x):  # the last axis of (..., elements, size)
         return lagrangian.pull_back(x.reshape(*x.shape[:-1], *shape)).reshape(x.shape)
 
-    # L(g q, g v) has the terms gᵀ M g and gᵀ F at (g q, g v).
-    force = jnp.mean(pull_back(terms.force), axis=-2)
     mass_matrix = pull_back(jnp.moveaxis(terms.mass_matrix, -2, -3))
     mass_matrix = pull_back(jnp.swapaxes(mass_matrix, -1, -3))
+    force = jnp.mean(pull_back(terms.force), axis=-2)
     return EulerLagrangeTerms(jnp.mean(mass_matrix, axis=-2), force)
 
 
