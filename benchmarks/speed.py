@@ -50,15 +50,18 @@ MODELS = {
 }
 
 
-def milliseconds(function, *arguments) -> float:
-    """Median time of one call, after compilation, with the result ready."""
-    jax.block_until_ready(function(*arguments))
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
+def milliseconds(calls: dict) -> dict[str, np.ndarray]:
+    """Times of every call, after compilation, with the result ready: `{name: (function, arguments)}`
+    to one time for each repeat. They take turns, so that a machine that slows down does so for all."""
+    times = {name: np.empty(REPEATS) for name in calls}
+    for function, arguments in calls.values():
         jax.block_until_ready(function(*arguments))
-        times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times) / LOOPS
+    for repeat in range(REPEATS):
+        for name, (function, arguments) in calls.items():
+            start = time.perf_counter()
+            jax.block_until_ready(function(*arguments))
+            times[name][repeat] = 1e3 * (time.perf_counter() - start) / LOOPS
+    return times
 
 
 def autodiff_loss(lagrangian, batch):
@@ -131,22 +134,24 @@ def measure(group, points, width=WIDTH, batch=BATCH):
         return nx.rollout(lagrangian, q, v, ts=ts, solver=nx.RK4(), throw=False).q
 
     closed: Any = gradient_loop(nx.acceleration_loss)
-    times = {
-        "closed form": milliseconds(closed, lagrangian, data),
-        "autodiff": milliseconds(gradient_loop(autodiff_loss), lagrangian, data),
-        "matrix products": milliseconds(matrix_products, forward, backward, weight),
-        "rollout step": milliseconds(steps, lagrangian, q[0], v[0]),
-    }
+    times = milliseconds(
+        {
+            "closed form": (closed, (lagrangian, data)),
+            "autodiff": (gradient_loop(autodiff_loss), (lagrangian, data)),
+            "matrix products": (matrix_products, (forward, backward, weight)),
+            "rollout step": (steps, (lagrangian, q[0], v[0])),
+        }
+    )
     options: Any = dict(batch_size=batch, steps=FIT_STEPS, key=KEY, progress=False)
     _, history = nx.fit(lagrangian, data, **options)
     memory = closed.lower(lagrangian, data).compile().compiled.memory_analysis()
-    return times | {
+    return {name: float(np.median(x)) for name, x in times.items()} | {
         "features": features.num_features,
         "fit step": 1e3 * (history.seconds - history.compile_seconds) / (FIT_STEPS - 1),
         "compilation, s": history.compile_seconds,
         "memory, MiB": memory.temp_size_in_bytes / 2**20,
-        AUTODIFF: times["autodiff"] / times["closed form"],
-        BOUND: times["closed form"] / times["matrix products"],
+        AUTODIFF: float(np.median(times["autodiff"] / times["closed form"])),
+        BOUND: float(np.median(times["closed form"] / times["matrix products"])),
     }
 
 
