@@ -26,50 +26,63 @@ from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 
-class _Known(NamedTuple):
-    """All that the terms are made of and that the residual at the same state is made of again, with
-    standardised features x(S): x, ∂x/∂v, (∂x/∂q) v, x', ∂S/∂q − (∂²S/∂v∂q) v, ∂²S/∂v²."""
+@euler_lagrange_terms.register
+def _(lagrangian: NeuralLagrangian, q, v):
+    terms, _ = _terms_and_sweep(lagrangian, q, v)
+    return terms
+
+
+@euler_lagrange_residual.register
+def _(lagrangian: NeuralLagrangian, q, v, a):
+    check_motion(q, v, a)
+    q, v, a = (jnp.asarray(x) for x in (q, v, a))
+    features, standardisation = lagrangian.features, lagrangian.standardisation
+    values, rate = over_batch(lambda q, v, a: jax.jvp(features, (q, v), (v, a)), q)(q, v, a)
+    # x' changes in time only where ∂S/∂v = 0, and drops out.
+    x, scale = standardisation(values), standardisation.slope(values)
+    gradient, change = gradient_along(lagrangian.network, x, scale * rate)
+    return _of_features(features, (q, v, a), scale * gradient, scale * change)
+
+
+@terms_and_change.register
+def _(lagrangian: NeuralLagrangian, q, v):
+    terms, swept = _terms_and_sweep(lagrangian, q, v)
+
+    def change(a, tangents):
+        moved, *state = tangents
+        if jax.tree.leaves((moved.features, moved.standardisation, *state)):
+            return differentiated_residual((lagrangian, q, v), tangents, a)
+
+        # Weights alone change, as in training: what else the residual needs has been computed.
+        def residual(network):
+            flat = a.reshape(*swept.rate.shape[:-1], -1)
+            along = swept.rate + jnp.einsum("...mi,...i->...m", swept.velocity_slope, flat)
+            gradient, change = gradient_along(network, swept.x, along, swept.layers)
+            weights = swept.scale * gradient, swept.scale * change
+            return _of_features(lagrangian.features, (q, v, a), *weights)
+
+        return eqx.filter_jvp(residual, (lagrangian.network,), (moved.network,))[1]
+
+    return terms, change
+
+
+class _Sweep(NamedTuple):
+    """What is left of standardised features x(S) and of the network: x, ∂x/∂v, (∂x/∂q) v, x'."""
 
     x: Array
     velocity_slope: Array
     rate: Array
     scale: Array
-    pull: Array
-    curvatures: Array
     layers: list[HiddenLayer]
 
 
-@euler_lagrange_terms.register
-def _(lagrangian: NeuralLagrangian, q, v):
-    terms, _ = _terms(lagrangian, q, v)
-    return terms
-
-
-@terms_and_change.register
-def _(lagrangian: NeuralLagrangian, q, v):
-    terms, known = _terms(lagrangian, q, v)
-
-    def change(a, tangents):
-        moved = tangents[0]
-        if jax.tree.leaves((moved.features, moved.standardisation, *tangents[1:])):
-            return differentiated_residual((lagrangian, q, v), tangents, a)
-        # Only weights change, as in training.
-        return eqx.filter_jvp(
-            lambda network: _residual(network, known, a), (lagrangian.network,), (moved.network,)
-        )[1]
-
-    return terms, change
-
-
-def _terms(lagrangian, q, v):
+def _terms_and_sweep(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _Sweep]:
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
     features, standardisation = lagrangian.features, lagrangian.standardisation
     size = v.shape[-2] * v.shape[-1]
 
-    values, slope, velocity_slope, rate = over_batch(
-        lambda q, v: _first_derivatives(features, q, v), q
-    )(q, v)
+    values, velocity_slope, rate = over_batch(lambda q, v: _slopes(features, q, v), q)(q, v)
     # Standardised features x(S): first derivatives are multiplied by x', here or as `weights`. Features
     # that depend on velocities have x'' = 0, and no second derivative below concerns the others.
     x, scale = standardisation(values), standardisation.slope(values)
@@ -87,61 +100,46 @@ def _terms(lagrangian, q, v):
         gradient, hessian, layers = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
-    curvatures, drags = over_batch(lambda q, v: _second_derivatives(features, q, v), q)(q, v)
-    weights = gradient * scale
-    curvature = jnp.einsum("...m,...mij->...ij", weights, curvatures)
-    pull = slope - drags
-    force = jnp.einsum("...mi,...m->...i", pull, weights) - transport
-    known = _Known(x, velocity_slope, rate, scale, pull, curvatures, layers)
-    return EulerLagrangeTerms(mass_matrix + curvature, force), known
+    weighted = over_batch(lambda *state: _weighted_terms(features, *state), q)
+    curvature, force = weighted(q, v, gradient * scale)
+    terms = EulerLagrangeTerms(mass_matrix + curvature, force - transport)
+    return terms, _Sweep(x, velocity_slope, rate, scale, layers)
 
 
-def _residual(network, known: _Known, a):
-    """The residual of an acceleration at the state of which all is known."""
-    a = a.reshape(*known.rate.shape[:-1], -1)
-    along = known.rate + jnp.einsum("...mi,...i->...m", known.velocity_slope, a)
-    gradient, change = gradient_along(network, known.x, along, known.layers)
-    turning = jnp.einsum("...mij,...j->...mi", known.curvatures, a) - known.pull
-    return jnp.einsum("...mi,...m->...i", known.velocity_slope, change) + jnp.einsum(
-        "...mi,...m->...i", turning, known.scale * gradient
-    )
+def _slopes(features: InvariantFeatures, q, v):
+    """S, ∂S/∂v and (∂S/∂q) v, with the velocity flattened."""
+    along = jnp.concatenate([v[None], jnp.zeros((v.size, *v.shape), v.dtype)])
+    turned = jnp.eye(v.size + 1, v.size, -1, dtype=v.dtype).reshape(along.shape)
+    push = jax.vmap(lambda *tangents: jax.jvp(features, (q, v), tangents)[1])
+    slopes = push(along, turned)
+    return features(q, v), slopes[1:].T, slopes[0]
 
 
-@euler_lagrange_residual.register
-def _(lagrangian: NeuralLagrangian, q, v, a):
-    check_motion(q, v, a)
-    q, v, a = (jnp.asarray(x) for x in (q, v, a))
-    features, standardisation = lagrangian.features, lagrangian.standardisation
-    values, rate = over_batch(lambda q, v, a: jax.jvp(features, (q, v), (v, a)), q)(q, v, a)
-    # x' changes in time only where ∂S/∂v = 0, and drops out.
-    x, scale = standardisation(values), standardisation.slope(values)
-    gradient, change = gradient_along(lagrangian.network, x, scale * rate)
-    residual = over_batch(lambda *motion: _weighted_residual(features, *motion), q)
-    return residual(q, v, a, scale * gradient, scale * change)
+def _weighted_terms(features: InvariantFeatures, q, v, weights):
+    """Terms of the sum of features with constant weights. It is taken before its derivatives are: the
+    second derivatives of every feature would take more room and time than all else."""
+
+    def slope(q, v):
+        return _weighted_slope(features, q, v, weights)
+
+    curvature = jax.jacfwd(lambda v: slope(q, v)[1])(v)
+    (force, _), (_, drag) = jax.jvp(lambda q: slope(q, v), (q,), (v,))
+    return curvature.reshape(v.size, v.size), (force - drag).reshape(-1)
 
 
-def _first_derivatives(features: InvariantFeatures, q, v):
-    """S, ∂S/∂q, ∂S/∂v and (∂S/∂q) v, with the state flattened."""
-    slope, velocity_slope = jax.jacfwd(features, argnums=(0, 1))(q, v)
-    slope = slope.reshape(-1, q.size)
-    return features(q, v), slope, velocity_slope.reshape(-1, v.size), slope @ v.reshape(-1)
-
-
-def _second_derivatives(features: InvariantFeatures, q, v):
-    """∂²S/∂v² and (∂²S/∂v∂q) v of every feature. Forward twice: what is constant, as it is of
-    products, then is so to the compiler."""
-    slope = jax.jacfwd(features, argnums=1)
-    curvature = jax.jacfwd(slope, argnums=1)(q, v)
-    _, drag = jax.jvp(lambda q: slope(q, v), (q,), (v,))
-    return curvature.reshape(-1, v.size, v.size), drag.reshape(-1, v.size)
-
-
-def _weighted_residual(features: InvariantFeatures, q, v, a, weights, change):
+def _of_features(features: InvariantFeatures, motion, weights, change):
     """d/dt ∂/∂v − ∂/∂q of the sum of features with weights that change at the rate `change`."""
 
-    def slope(q, v, weights):
-        _, pull_back = jax.vjp(lambda q, v: features(q, v).astype(weights.dtype), q, v)
-        return pull_back(weights)
+    def residual(q, v, a, weights, change):
+        (force, _), (_, rate) = jax.jvp(
+            lambda *state: _weighted_slope(features, *state), (q, v, weights), (v, a, change)
+        )
+        return (rate - force).reshape(-1)
 
-    (force, _), (_, rate) = jax.jvp(slope, (q, v, weights), (v, a, change))
-    return (rate - force).reshape(-1)
+    return over_batch(residual, motion[0])(*motion, weights, change)
+
+
+def _weighted_slope(features: InvariantFeatures, q, v, weights):
+    """Derivatives of Σ_m weights_m S_m by q and v."""
+    _, pull_back = jax.vjp(lambda q, v: features(q, v).astype(weights.dtype), q, v)
+    return pull_back(weights)

@@ -2,7 +2,6 @@ from typing import final
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import PRECISION, Configuration, Velocity
@@ -42,7 +41,6 @@ class ScalarProducts(InvariantFeatures):
         y = x
         if self.metric is not None:
             y = jnp.matmul(x, jnp.asarray(self.metric, x.dtype), precision=PRECISION)
-        # All of them in one product, then the upper triangle: to gather the factors first is slower
-        # to differentiate.
-        products = jnp.matmul(x, y.T, precision=PRECISION)
-        return products[np.triu_indices(x.shape[0])]
+        # By matrix times vector: XLA's small products of two matrices cost a call for every state.
+        rows = [jnp.matmul(y[i:], x[i], precision=PRECISION) for i in range(x.shape[0])]
+        return jnp.concatenate(rows)
