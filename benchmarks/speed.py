@@ -1,5 +1,5 @@
-"""Cost of a training step and of a rollout step, as ratios to a peer and to a bound in the same run;
-how it scales; memory, compilation, and what `import noetherax` takes.
+"""Cost of a training step and of a rollout step, as ratios to a peer and to a bound in the same run,
+on all cores and on one; how it scales; memory, compilation, and what `import noetherax` takes.
 
 Peer: the same loss with the Euler–Lagrange terms by automatic differentiation, and any program that
 `--peer` names. Bound: the matrix products that the gradient of the loss cannot avoid, alone. Compiled
@@ -12,6 +12,7 @@ first, median of several repeats. Nothing else should run meanwhile.
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -155,6 +156,13 @@ def measure(group, points, width=WIDTH, batch=BATCH):
     }
 
 
+def on_one_core() -> dict:
+    """The models in a process that keeps to one core, where no step waits for another thread."""
+    command = [sys.executable, __file__, "--one-core"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def scaling() -> dict:
     """The same numbers as one thing grows: points, features, width, batch."""
     both, rotations = nx.Translations(4) * nx.Rotations(4), nx.Rotations(3)
@@ -226,14 +234,23 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--peer", type=Path, action="append", default=[], help="see above")
     parser.add_argument("--check", type=Path, help="speed.json of another run to compare with")
+    parser.add_argument("--one-core", action="store_true", help="the models alone, as JSON")
     options = parser.parse_args()
+    if options.one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        print(json.dumps({name: measure(*model) for name, model in MODELS.items()}))
+        return
     before = json.loads(options.check.read_text())["models"] if options.check else {}
     models, lines = {}, []
     for name, (group, points) in MODELS.items():
         models[name] = measure(group, points)
         print("\n".join(table("", {name: models[name]})[-1 if lines else 0 :]), flush=True)
         lines = table(f"ms, batch {BATCH}, width {WIDTH}, float32", models)
-    results = {"models": models, "scaling": scaling(), "import": import_times()}
+    # Only Linux lets a process choose its cores.
+    one_core = on_one_core() if hasattr(os, "sched_setaffinity") else {}
+    results = {"models": models, "one core": one_core}
+    results |= {"scaling": scaling(), "import": import_times()}
+    lines += ["", *table("the same on one core", one_core)]
     for title, rows in results["scaling"].items():
         lines += ["", *table(title, rows)]
     lines += ["", *(f"{name}: {x:.3g}" for name, x in results["import"].items())]

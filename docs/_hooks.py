@@ -40,6 +40,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "exact where": _measured.exact_where_table,
         "solvers": _measured.solvers_table,
         "speed": _measured.speed_table,
+        "one core": _measured.one_core_table,
         "scaling": _measured.scaling_tables,
         "training": _measured.training_table,
         "regular start": _measured.regular_start_table,

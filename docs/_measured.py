@@ -48,6 +48,13 @@ def speed_table() -> str:
     return _table("float32, milliseconds", columns, results["models"])
 
 
+def one_core_table() -> str:
+    """The same on one core."""
+    columns = ["fit step", "closed form", "autodiff", "matrix products"]
+    columns += ["autodiff / closed form", "closed form / matrix products"]
+    return _table("on one core, milliseconds", columns, _read("speed")["one core"])
+
+
 def scaling_tables() -> str:
     """The same as one thing grows."""
     columns = ["closed form", "autodiff / closed form", "closed form / matrix products"]
