@@ -133,8 +133,8 @@ def measure(task: Task, optimizer, steps: int, seeds: int) -> dict[str, Any]:
     numbers: dict[str, Any] = {"diverged": diverged, "left out": skipped}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        numbers[name] = float(np.median(values))
-        numbers[f"worst {name}"] = float(np.max(values))
+        for label, value in ((name, np.median(values)), (f"worst {name}", np.max(values))):
+            numbers[label] = float(value) if np.isfinite(value) else None  # JSON has no infinity
     return numbers | {"seconds": float(np.median(seconds))}
 
 
@@ -162,7 +162,9 @@ def main() -> None:
             settings = {"seeds": options.seeds, "steps": options.steps, "until": task.final_time}
             name = f"{called}, {optimizer}, {options.steps} steps, to {task.final_time:g}"
             results[name] = settings | numbers
-            cells = "  ".join(f"{key} {x:.3g}" for key, x in numbers.items())
+            cells = "  ".join(
+                f"{key} {'-' if x is None else f'{x:.3g}'}" for key, x in numbers.items()
+            )
             print(f"{name}: {cells}", flush=True)
             path.write_text(json.dumps(results, indent=2) + "\n")
 

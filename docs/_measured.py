@@ -90,7 +90,8 @@ def start(*path: str) -> str:
 def _table(title: str, columns: list[str], rows: dict) -> str:
     lines = [f"| {title} | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
     for name, row in rows.items():
-        lines.append(f"| {name} | {' | '.join(f'{row[column]:.2g}' for column in columns)} |")
+        cells = ("–" if row[column] is None else f"{row[column]:.2g}" for column in columns)
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
