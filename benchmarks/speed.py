@@ -158,8 +158,13 @@ def measure(group, points, width=WIDTH, batch=BATCH):
 
 def on_one_core() -> dict:
     """The models in a process that keeps to one core, where no step waits for another thread."""
-    command = [sys.executable, __file__, "--one-core"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})  # of this thread, and so of all in the process it starts
+    try:
+        command = [sys.executable, __file__, "--models"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    finally:
+        os.sched_setaffinity(0, cores)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -234,10 +239,9 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--peer", type=Path, action="append", default=[], help="see above")
     parser.add_argument("--check", type=Path, help="speed.json of another run to compare with")
-    parser.add_argument("--one-core", action="store_true", help="the models alone, as JSON")
+    parser.add_argument("--models", action="store_true", help="the models alone, as JSON")
     options = parser.parse_args()
-    if options.one_core:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    if options.models:
         print(json.dumps({name: measure(*model) for name, model in MODELS.items()}))
         return
     before = json.loads(options.check.read_text())["models"] if options.check else {}

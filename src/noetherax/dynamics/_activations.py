@@ -6,7 +6,6 @@ the sigmoid s, s' = s (1 − s), and tanh' = 1 − tanh². The third derivative,
 to weights need, follows by the same rules, so that each function is its own rule.
 """
 
-import functools
 from collections.abc import Callable
 
 import jax
@@ -16,50 +15,10 @@ from jaxtyping import Array
 
 def activate(activation: Callable, z: Array) -> tuple[Array, Array, Array]:
     """σ(z), σ'(z) and σ''(z), elementwise, for any smooth σ; fast for those listed in `RULES`."""
-    for candidate, rule, _ in RULES:
-        if activation is candidate:
+    for known, rule in RULES:
+        if activation is known:
             return rule(z)
     return _differentiated(activation, z)
-
-
-def recall(
-    activation: Callable, z: Array, known_z: Array, known: tuple[Array, Array, Array]
-) -> tuple[Array, Array, Array]:
-    """As `activate`, where z and what follows from it are known: to be differentiated, and not to be
-    computed again."""
-    for candidate, _, third in RULES:
-        if activation is candidate and third is not None:
-            return _recalled(third, z, known)
-    return activate(activation, replaced(z, known_z))
-
-
-@jax.custom_jvp
-def replaced(computed: Array, known: Array) -> Array:
-    """The `known` value with the derivative of the expression that has it. What only the value of the
-    expression needs is then never computed."""
-    return known
-
-
-@replaced.defjvp
-def _(primals, tangents):
-    return primals[1], tangents[0]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _recalled(third, z, known):
-    return known
-
-
-@_recalled.defjvp
-def _(third, primals, tangents):
-    (_, known), (tangent, _) = primals, tangents
-    return known, _rates(third, known, tangent)
-
-
-def _rates(third, values, tangent):
-    """Of (σ, σ', σ'')."""
-    _, slope, curvature = values
-    return tuple(rate * tangent for rate in (slope, curvature, third(*values)))
 
 
 def _differentiated(activation: Callable, z: Array) -> tuple[Array, Array, Array]:
@@ -80,27 +39,18 @@ def _with_third_derivative(third: Callable) -> Callable:
 
         @rule.defjvp
         def _(primals, tangents):
-            values = rule(*primals)
-            return values, _rates(third, values, *tangents)
+            (z,), (tangent,) = primals, tangents
+            values = rule(z)
+            value, slope, curvature = values
+            rates = slope, curvature, third(value, slope, curvature)
+            return values, tuple(rate * tangent for rate in rates)
 
         return rule
 
     return decorate
 
 
-def _third_of_softplus(value, slope, curvature):
-    return curvature * (1 - 2 * slope)
-
-
-def _third_of_tanh(value, slope, curvature):
-    return -2 * slope * (1 - 3 * value * value)
-
-
-def _third_of_sigmoid(value, slope, curvature):
-    return slope * (1 - 6 * slope)
-
-
-@_with_third_derivative(_third_of_softplus)
+@_with_third_derivative(lambda value, slope, curvature: curvature * (1 - 2 * slope))
 def _softplus(z):
     e = jnp.exp(-jnp.abs(z))
     part = 1 / (1 + e)  # the sigmoid of |z|
@@ -108,14 +58,14 @@ def _softplus(z):
     return jnp.maximum(z, 0) + jnp.log1p(e), slope, e * part * part
 
 
-@_with_third_derivative(_third_of_tanh)
+@_with_third_derivative(lambda value, slope, curvature: -2 * slope * (1 - 3 * value * value))
 def _tanh(z):
     value = jnp.tanh(z)
     slope = 1 - value * value
     return value, slope, -2 * value * slope
 
 
-@_with_third_derivative(_third_of_sigmoid)
+@_with_third_derivative(lambda value, slope, curvature: slope * (1 - 6 * slope))
 def _sigmoid(z):
     value = jax.nn.sigmoid(z)
     slope = value * (1 - value)
@@ -128,10 +78,9 @@ def _silu(z):
     return z * value, value + z * slope, 2 * slope + z * curvature
 
 
-RULES: tuple[tuple[Callable, Callable, Callable | None], ...] = (
-    (jax.nn.softplus, _softplus, _third_of_softplus),
-    (jnp.tanh, _tanh, _third_of_tanh),
-    (jax.nn.sigmoid, _sigmoid, _third_of_sigmoid),
-    (jax.nn.silu, _silu, None),
+RULES = (
+    (jax.nn.softplus, _softplus),
+    (jnp.tanh, _tanh),
+    (jax.nn.sigmoid, _sigmoid),
+    (jax.nn.silu, _silu),
 )
-# Activations, their derivatives, and the third where it follows from these.

@@ -21,14 +21,14 @@ from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
 from ._motion import differentiated_residual, terms_and_change
-from ._perceptron import HiddenLayer, gradient_along, gradient_and_hessian
+from ._perceptron import gradient_along, gradient_and_hessian
 from ._residual import euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 
 @euler_lagrange_terms.register
 def _(lagrangian: NeuralLagrangian, q, v):
-    terms, _ = _terms_and_sweep(lagrangian, q, v)
+    terms, _ = _terms_of(lagrangian, q, v)
     return terms
 
 
@@ -46,37 +46,42 @@ def _(lagrangian: NeuralLagrangian, q, v, a):
 
 @terms_and_change.register
 def _(lagrangian: NeuralLagrangian, q, v):
-    terms, swept = _terms_and_sweep(lagrangian, q, v)
+    terms, known = _terms_of(lagrangian, q, v)
 
-    def change(a, tangents):
+    def change_of_residual(a, tangents):
         moved, *state = tangents
         if jax.tree.leaves((moved.features, moved.standardisation, *state)):
             return differentiated_residual((lagrangian, q, v), tangents, a)
 
-        # Weights alone change, as in training: what else the residual needs has been computed.
+        # Weights alone change, as in training.
         def residual(network):
-            flat = a.reshape(*swept.rate.shape[:-1], -1)
-            along = swept.rate + jnp.einsum("...mi,...i->...m", swept.velocity_slope, flat)
-            gradient, change = gradient_along(network, swept.x, along, swept.layers)
-            weights = swept.scale * gradient, swept.scale * change
-            return _of_features(lagrangian.features, (q, v, a), *weights)
+            flat = a.reshape(*known.rate.shape[:-1], -1)
+            along = known.rate + jnp.einsum("...mi,...i->...m", known.velocity_slope, flat)
+            gradient, change = gradient_along(network, known.x, along)
+            motion = q.astype(a.dtype), v.astype(a.dtype), a
+            return _of_features(
+                lagrangian.features, motion, known.scale * gradient, known.scale * change
+            )
 
         return eqx.filter_jvp(residual, (lagrangian.network,), (moved.network,))[1]
 
-    return terms, change
+    return terms, change_of_residual
 
 
-class _Sweep(NamedTuple):
-    """What is left of standardised features x(S) and of the network: x, ∂x/∂v, (∂x/∂q) v, x'."""
+class _Standardised(NamedTuple):
+    """Standardised features x(S) at a state: x, ∂x/∂v, (∂x/∂q) v, x'.
+
+    Given to both, since XLA sees that the sweeps of terms and residual are the same only if they start
+    from the same x: in a loop it moves each computation of it out on its own.
+    """
 
     x: Array
     velocity_slope: Array
     rate: Array
     scale: Array
-    layers: list[HiddenLayer]
 
 
-def _terms_and_sweep(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _Sweep]:
+def _terms_of(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _Standardised]:
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
     features, standardisation = lagrangian.features, lagrangian.standardisation
@@ -90,34 +95,36 @@ def _terms_and_sweep(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeT
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
-        gradient, hessian, layers = gradient_and_hessian(lagrangian.network, x, None)
+        gradient, hessian = gradient_and_hessian(lagrangian.network, x, None)
         curved = hessian @ velocity_slope
         mass_matrix = jnp.swapaxes(velocity_slope, -1, -2) @ curved
         transport = jnp.einsum("...mn,...m->...n", curved, rate)
     else:
         # Many features: the Hessian only along the velocities and along the motion.
         directions = jnp.concatenate([velocity_slope, rate[..., None]], axis=-1)
-        gradient, hessian, layers = gradient_and_hessian(lagrangian.network, x, directions)
+        gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
     weighted = over_batch(lambda *state: _weighted_terms(features, *state), q)
     curvature, force = weighted(q, v, gradient * scale)
     terms = EulerLagrangeTerms(mass_matrix + curvature, force - transport)
-    return terms, _Sweep(x, velocity_slope, rate, scale, layers)
+    return terms, _Standardised(x, velocity_slope, rate, scale)
 
 
 def _slopes(features: InvariantFeatures, q, v):
-    """S, ∂S/∂v and (∂S/∂q) v, with the velocity flattened."""
-    along = jnp.concatenate([v[None], jnp.zeros((v.size, *v.shape), v.dtype)])
-    turned = jnp.eye(v.size + 1, v.size, -1, dtype=v.dtype).reshape(along.shape)
+    """S, ∂S/∂v and (∂S/∂q) v, with the velocity flattened: all from one push of tangents, the first
+    along the motion and one for each component of the velocity."""
+    moving = jnp.concatenate([v[None], jnp.zeros((v.size, *v.shape), v.dtype)])
+    turning = jnp.eye(v.size + 1, v.size, -1, dtype=v.dtype).reshape(moving.shape)
     push = jax.vmap(lambda *tangents: jax.jvp(features, (q, v), tangents)[1])
-    slopes = push(along, turned)
+    slopes = push(moving, turning)
     return features(q, v), slopes[1:].T, slopes[0]
 
 
 def _weighted_terms(features: InvariantFeatures, q, v, weights):
     """Terms of the sum of features with constant weights. It is taken before its derivatives are: the
     second derivatives of every feature would take more room and time than all else."""
+    q, v = q.astype(weights.dtype), v.astype(weights.dtype)
 
     def slope(q, v):
         return _weighted_slope(features, q, v, weights)

@@ -67,7 +67,7 @@ def acceleration(
     - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
     - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v², where there
         is a system to solve. `lineax.AutoLinearSolver(well_posed=False)` gives a least-squares answer
-        where it is singular.
+        where it is singular; derivatives of the acceleration hold where it is regular.
     - `throw`: raise if ∂²L/∂v² is singular to working precision; otherwise such entries are NaN.
 
     **Returns:**

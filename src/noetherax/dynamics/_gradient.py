@@ -59,7 +59,7 @@ def _slope(network, x):
 def _(primals, tangents):
     network, x = primals
     network_tangent, tangent = tangents
-    slope, hessian, _ = gradient_and_hessian(network, x, None)
+    slope, hessian = gradient_and_hessian(network, x, None)
     change = jnp.zeros_like(x) if tangent is None else hessian @ tangent
     if jax.tree.leaves(network_tangent):
         weights, rest = eqx.partition(network, _perturbed(network, network_tangent))

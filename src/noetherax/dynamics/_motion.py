@@ -56,12 +56,11 @@ def _solution(lagrangian, q, v, solve):
 @_solution.def_jvp
 def _(primals, tangents):
     *system, solve = primals
-    terms, change = terms_and_change(*system)
-    # Everything once: what is written twice, compilers compute twice inside a loop.
+    terms, change_of_residual = terms_and_change(*system)
     solution, solve_again = jax.linearize(
         lambda force: solve(EulerLagrangeTerms(terms.mass_matrix, force)), terms.force
     )
-    rate = change(solution[0].reshape(system[2].shape), tuple(tangents[:-1]))
+    rate = change_of_residual(solution[0].reshape(system[2].shape), tuple(tangents[:-1]))
     rate = jnp.zeros_like(terms.force) if rate is None else rate  # of a constant L
     return solution, (solve_again(-rate)[0], None)
 
@@ -69,22 +68,23 @@ def _(primals, tangents):
 @singledispatch
 def terms_and_change(lagrangian: Callable, q, v) -> tuple[EulerLagrangeTerms, Callable]:
     """The terms at a state, and how the residual there changes with L and with the state,
-    `change(a, tangents) -> (∂R/∂w) dw`, the tangents those of `(lagrangian, q, v)` or `None`.
+    `change_of_residual(a, tangents) -> (∂R/∂w) dw`, the tangents those of `(lagrangian, q, v)` or
+    `None`.
 
     Types whose residual shares work with the terms register a rule.
     """
 
-    def change(a, tangents):
+    def change_of_residual(a, tangents):
         return differentiated_residual((lagrangian, q, v), tangents, a)
 
-    return euler_lagrange_terms(lagrangian, q, v), change
+    return euler_lagrange_terms(lagrangian, q, v), change_of_residual
 
 
 @terms_and_change.register
 def _(lagrangian: LagrangianSum, q, v):
     terms, changes = zip(*(terms_and_change(term, q, v) for term in lagrangian.terms), strict=True)
 
-    def change(a, tangents):
+    def change_of_residual(a, tangents):
         moved, *state = tangents
         rates = [
             of_term(a, (tangent, *state))
@@ -92,7 +92,7 @@ def _(lagrangian: LagrangianSum, q, v):
         ]
         return _sum([rate for rate in rates if rate is not None])
 
-    return jax.tree.map(lambda *parts: _sum(parts), *terms), change
+    return jax.tree.map(lambda *parts: _sum(parts), *terms), change_of_residual
 
 
 @terms_and_change.register
@@ -101,13 +101,13 @@ def _(lagrangian: AveragedLagrangian, q, v):
         lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v)
     )
 
-    def change(a, tangents):
+    def change_of_residual(a, tangents):
         moved, *state = tangents
         state = (None if tangent is None else lagrangian.images(tangent) for tangent in state)
         rate = change_at_images(lagrangian.images(a), (moved.lagrangian, *state))
         return None if rate is None else averaged_residual(lagrangian, rate, a.shape[-2:])
 
-    return averaged_terms(lagrangian, terms, q.shape[-2:]), change
+    return averaged_terms(lagrangian, terms, q.shape[-2:]), change_of_residual
 
 
 def differentiated_residual(system, tangents, a):
