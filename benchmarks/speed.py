@@ -6,6 +6,7 @@ Peer: the same loss with the Euler–Lagrange terms by automatic differentiation
 first, median of several repeats. Nothing else should run meanwhile.
 
     python benchmarks/speed.py                       # results/benchmarks/speed.json and speed.md
+    python benchmarks/speed.py --parts scaling       # a part anew, beside what is there
     python benchmarks/speed.py --check docs/results/benchmarks/speed.json    # slower than it was?
     python benchmarks/speed.py --peer PROGRAM.py     # prints one JSON object {model: ms per step}
 """
@@ -157,7 +158,10 @@ def measure(group, points, width=WIDTH, batch=BATCH):
 
 
 def on_one_core() -> dict:
-    """The models in a process that keeps to one core, where no step waits for another thread."""
+    """The models in a process that keeps to one core, where no step waits for another thread. Nothing
+    where a process may not choose its cores, as it may on Linux."""
+    if not hasattr(os, "sched_setaffinity"):
+        return {}
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})  # of this thread, and so of all in the process it starts
     try:
@@ -213,6 +217,19 @@ def of_peer(program: Path) -> dict:
         return {}
 
 
+def measure_models() -> dict:
+    """Every model, on all cores that this process may use."""
+    return {name: measure(*model) for name, model in MODELS.items()}
+
+
+PARTS = {
+    "models": measure_models,
+    "one core": on_one_core,
+    "scaling": scaling,
+    "import": import_times,
+}
+
+
 def slower(models: dict, before: dict) -> list[str]:
     """Which models have lost speed, by ratios that each run measures for itself."""
     return [
@@ -234,42 +251,51 @@ def table(title: str, rows: dict) -> list[str]:
     return lines
 
 
+def report(results: dict) -> str:
+    """All tables."""
+    lines: list[str] = []
+    named = {
+        f"ms, batch {BATCH}, width {WIDTH}, float32, {results['device']}": results.get("models"),
+        "the same on one core": results.get("one core"),
+        **results.get("scaling", {}),
+    }
+    for title, rows in named.items():
+        lines += [*table(title, rows), ""] if rows else []
+    lines += [f"{name}: {x:.3g}" for name, x in results.get("import", {}).items()]
+    for program, numbers in results.get("peers", {}).items():
+        for name, x in numbers.items():
+            row = results.get("models", {}).get(name)
+            ours = f", {x / row['fit step']:.3g} times ours" if row else ""
+            lines.append(f"peer {program}, {name}: {x:.3g} ms{ours}")
+    return "\n".join(lines) + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description="Cost of a training step and of a rollout step.")
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     parser.add_argument("--peer", type=Path, action="append", default=[], help="see above")
     parser.add_argument("--check", type=Path, help="speed.json of another run to compare with")
     parser.add_argument("--models", action="store_true", help="the models alone, as JSON")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="one by one")
     options = parser.parse_args()
     if options.models:
-        print(json.dumps({name: measure(*model) for name, model in MODELS.items()}))
+        print(json.dumps(measure_models()))
         return
     before = json.loads(options.check.read_text())["models"] if options.check else {}
-    models, lines = {}, []
-    for name, (group, points) in MODELS.items():
-        models[name] = measure(group, points)
-        print("\n".join(table("", {name: models[name]})[-1 if lines else 0 :]), flush=True)
-        lines = table(f"ms, batch {BATCH}, width {WIDTH}, float32", models)
-    # Only Linux lets a process choose its cores.
-    one_core = on_one_core() if hasattr(os, "sched_setaffinity") else {}
-    results = {"models": models, "one core": one_core}
-    results |= {"scaling": scaling(), "import": import_times()}
-    lines += ["", *table("the same on one core", one_core)]
-    for title, rows in results["scaling"].items():
-        lines += ["", *table(title, rows)]
-    lines += ["", *(f"{name}: {x:.3g}" for name, x in results["import"].items())]
-    results["peers"] = {str(program): of_peer(program) for program in options.peer}
-    for program, numbers in results["peers"].items():
-        for name, x in numbers.items():
-            ours = f", {x / models[name]['fit step']:.3g} times ours" if name in models else ""
-            lines.append(f"peer {program}, {name}: {x:.3g} ms{ours}")
-    results |= {"device": str(jax.devices()[0]), "machine": platform.platform()}
-    results |= {"jax": jax.__version__}
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "speed.json").write_text(json.dumps(results, indent=2) + "\n")
-    (options.out / "speed.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
-    if lost := slower(models, before):
+    path = options.out / "speed.json"
+    results = json.loads(path.read_text()) if path.exists() else {}
+    for part in options.parts:
+        results[part] = PARTS[part]()
+        if part == "models" and options.peer:
+            results["peers"] = {str(program): of_peer(program) for program in options.peer}
+        results |= {"device": str(jax.devices()[0]), "machine": platform.platform()}
+        results |= {"jax": jax.__version__}
+        path.write_text(json.dumps(results, indent=2) + "\n")
+        (options.out / "speed.md").write_text(report(results))
+        print(f"{part}: done", flush=True)
+    print(report(results))
+    if lost := slower(results.get("models", {}), before):
         sys.exit("Slower than before:\n" + "\n".join(lost))
 
 
