@@ -123,11 +123,8 @@ def test_the_closed_form_takes_every_smooth_activation(name):
 @pytest.mark.parametrize(
     ("group", "points"),
     [(nx.Rotations(3), 1), (nx.Trivial(3), 1), (nx.Orthogonal(2), 3)],
-    ids=[
-        "few",
-        "more",
-        "many",
-    ],  # 3 features and a Hessian of all, 6 and along 4 directions, 21 and 7
+    # 3 features and a Hessian of all; 6 and 21 features, and one along 4 and 7 directions
+    ids=["few", "more", "many"],
 )
 def test_the_closed_form_takes_any_depth(depth, group, points):
     lagrangian = helpers.neural(group, points, depth=depth)
@@ -299,6 +296,14 @@ def test_a_training_step_sweeps_the_network_and_solves_once(name):
     apart = _motion.terms_and_change.dispatch(object)
     with mock.patch.object(_motion, "terms_and_change", apart):
         assert times()[0] > 2
+
+
+@pytest.mark.parametrize("name", SHARING)
+def test_gradients_name_a_wrong_shape(name):
+    """As values do: the rule for derivatives is another."""
+    lagrangian, _ = SHARING[name]()
+    with pytest.raises(ValueError, match=r"shape \(points, space\), but it has shape \(3,\)"):
+        _motion.terms_and_change(lagrangian, jnp.ones(3), jnp.ones(3))
 
 
 def test_leading_axes_are_batches():

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from .._types import FloatArray
+from .._types import FloatArray, check_state
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._residual import averaged_residual, euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, averaged_terms, euler_lagrange_terms
@@ -97,6 +97,7 @@ def _(lagrangian: LagrangianSum, q, v):
 
 @terms_and_change.register
 def _(lagrangian: AveragedLagrangian, q, v):
+    check_state(q, v, batched=True)
     terms, change_at_images = terms_and_change(
         lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v)
     )
