@@ -119,6 +119,26 @@ def test_the_closed_form_takes_every_smooth_activation(name):
     check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
 
 
+class Swish(eqx.Module):
+    """An activation that trains: x s(βx)."""
+
+    slope: jax.Array
+
+    def __call__(self, x):
+        return x * jax.nn.sigmoid(self.slope * x)
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_the_closed_form_takes_activations_that_train(depth):
+    """With a slope for every layer and unit, all different."""
+    lagrangian = helpers.neural(nx.Rotations(3), 1, depth=depth, activation=Swish(jnp.array(1.3)))
+    slopes = lagrangian.network.activation.slope
+    assert slopes.shape == (depth, slopes.shape[-1])
+    own = jnp.asarray(np.random.default_rng(2).uniform(0.5, 1.5, size=slopes.shape))
+    lagrangian = eqx.tree_at(lambda model: model.network.activation.slope, lagrangian, own)
+    check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
+
+
 @pytest.mark.parametrize("depth", [1, 3, 5])
 @pytest.mark.parametrize(
     ("group", "points"),

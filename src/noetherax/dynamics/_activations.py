@@ -8,6 +8,7 @@ to weights need, follows by the same rules, so that each function is its own rul
 
 from collections.abc import Callable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -19,6 +20,21 @@ def activate(activation: Callable, z: Array) -> tuple[Array, Array, Array]:
         if activation is known:
             return rule(z)
     return _differentiated(activation, z)
+
+
+def of_layer(activation: Callable, index: int) -> Callable:
+    """The activation of a hidden layer. One with parameters of its own (an `equinox.Module`) has them
+    for every layer and unit, stacked in this order, as `equinox.nn.MLP` holds it."""
+    layer = jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, activation)
+    if not any(eqx.is_array(leaf) for leaf in jax.tree.leaves(layer)):
+        return activation
+
+    def each_unit(z):
+        units = z.reshape(-1, z.shape[-1]).T
+        values = eqx.filter_vmap(lambda unit, z: jax.vmap(unit)(z))(layer, units)
+        return values.T.reshape(z.shape)
+
+    return each_unit
 
 
 def _differentiated(activation: Callable, z: Array) -> tuple[Array, Array, Array]:

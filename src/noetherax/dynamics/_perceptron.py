@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from ._activations import activate
+from ._activations import activate, of_layer
 
 
 def gradient_and_hessian(network: Any, x, directions) -> tuple[Array, Array]:
@@ -22,8 +22,8 @@ def gradient_and_hessian(network: Any, x, directions) -> tuple[Array, Array]:
     else:
         tangents = jnp.einsum("...md,wm->...dw", directions, first.weight)
     swept = []
-    for layer in rest:
-        activated, slope, curvature = activate(network.activation, values)
+    for index, layer in enumerate(rest):
+        activated, slope, curvature = activate(of_layer(network.activation, index), values)
         swept.append((tangents, slope, curvature))
         if layer is rest[-1]:
             break
@@ -50,8 +50,8 @@ def gradient_along(network: Any, x, direction) -> tuple[Array, Array]:
     first, *rest = network.layers
     values, tangent = x @ first.weight.T + first.bias, direction @ first.weight.T
     layers = []
-    for layer in rest:
-        activated, slope, curvature = activate(network.activation, values)
+    for index, layer in enumerate(rest):
+        activated, slope, curvature = activate(of_layer(network.activation, index), values)
         layers.append((slope, curvature * tangent))
         if layer is rest[-1]:
             break

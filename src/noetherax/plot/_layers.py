@@ -54,7 +54,8 @@ def _boxes(lagrangian: NeuralLagrangian) -> list[tuple[str, str]]:
     if len(names) > MOST_NAMES:
         names = [*names[: MOST_NAMES - 2], "⋮", names[-1]]
     layers = lagrangian.network.layers
-    activation = getattr(lagrangian.network.activation, "__name__", "activation")
+    activation = lagrangian.network.activation
+    activation = getattr(activation, "__name__", type(activation).__name__)
     boxes = [
         ("state", "q, v"),
         (f"S: {lagrangian.features.num_features} features", "\n".join(names)),
