@@ -64,7 +64,7 @@ def scaling_tables() -> str:
 
 
 def training_table() -> str:
-    """What 5,000 steps reach, by system and optimiser, over twenty seeds."""
+    """What some thousand steps reach, by system and optimiser, over several seeds."""
     columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]
     columns += ["worst true drift", "seconds", "first seconds"]
     return _table("system, optimiser", columns, _read("training"))

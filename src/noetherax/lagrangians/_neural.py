@@ -28,7 +28,7 @@ class NeuralLagrangian(Lagrangian):
     - `depth`: number of hidden layers, at least one.
     - `activation`: a smooth elementwise function. Twice differentiable: with a piecewise linear one
         (`relu`) ∂²L/∂v² would not see the curvature of the network. An `equinox.Module` with arrays of
-        its own trains them, one set for each unit.
+        its own trains them, one set for each unit of each layer.
     - `dtype`: of the weights; JAX's default floating dtype if not given.
     - `key`: random key for the weights.
 
