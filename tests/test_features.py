@@ -133,7 +133,9 @@ def test_many_determinants_are_announced_with_their_number():
         nx.Rotations(8).invariant_features(8)
 
 
-@pytest.mark.parametrize(("points", "dim"), [(3, 2), (3, 3), (3, 5), (4, 4), (5, 1), (1, 3)])
+@pytest.mark.parametrize(
+    ("points", "dim"), [(3, 2), (3, 3), (2, 4), (3, 5), (4, 4), (5, 1), (1, 3)]
+)
 def test_determinants_equal_linear_algebra(points, dim):
     from itertools import combinations
 
@@ -147,7 +149,7 @@ def test_determinants_equal_linear_algebra(points, dim):
     assert np.allclose(values, expected, rtol=1e-11, atol=1e-13)
 
 
-def test_few_and_many_determinants_are_the_same_function(monkeypatch):
+def test_few_some_and_many_determinants_are_the_same_function(monkeypatch):
     from noetherax.features import _determinants
 
     features = nx.Determinants(nx.StateVectors(3, 3))
@@ -158,11 +160,16 @@ def test_few_and_many_determinants_are_the_same_function(monkeypatch):
         everything = function(q, v), first(q, v), jax.jacfwd(first, argnums=(0, 1))(q, v)
         return np.concatenate([np.ravel(x) for x in jax.tree.leaves(everything)])
 
-    few = derivatives(features)
+    some = derivatives(features)
     assert helpers.products(features, q, v)
     monkeypatch.setattr(_determinants, "DENSE", 0)
     many = derivatives(features)
+    assert {x.primitive.name for x in helpers.equations(features, q, v)} & {"gather"}
+    monkeypatch.setattr(_determinants, "UNROLLED", 1000)
+    few = derivatives(features)
     assert not helpers.products(features, q, v)
+    assert not {x.primitive.name for x in helpers.equations(features, q, v)} & {"gather"}
+    assert np.allclose(few, some, rtol=1e-12, atol=1e-13)
     assert np.allclose(few, many, rtol=1e-12, atol=1e-13)
     other = derivatives(lambda q, v: features(q, (1 + 1e-9) * v))
     assert not np.allclose(few, other, rtol=1e-12, atol=1e-13)

@@ -10,6 +10,7 @@ from ._derived import (
     momentum,
     solve_terms,
 )
+from ._elimination import solve_symmetric
 from ._gradient import lagrangian_gradient
 from ._motion import solve_motion
 from ._residual import euler_lagrange_residual
@@ -27,5 +28,6 @@ __all__ = [
     "lagrangian_gradient",
     "momentum",
     "solve_motion",
+    "solve_symmetric",
     "solve_terms",
 ]

@@ -10,6 +10,10 @@ from .._types import PRECISION, Configuration, Velocity
 from ._base import InvariantFeatures
 from ._vectors import StateVectors
 
+UNROLLED = 64
+"""Terms up to which an expansion is written out number by number. All of it then is one loop over
+states, several times faster to differentiate than any product; more terms take long to compile."""
+
 DENSE = 2048
 """Entries up to which the terms of an expansion are chosen by a tensor of signs, most of them zero. Its
 products are several times faster to differentiate than an indexed sum of the terms alone; but they
@@ -44,11 +48,38 @@ class Determinants(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
+        if self.num_features and _terms_written_out(*x.shape) <= UNROLLED:
+            return jnp.stack(list(_written_out(x).values()))
         # minors[S] is the determinant of the vectors of the subset S in the first `order` axes.
         minors = x[:, 0]
         for order in range(2, self.vectors.dim + 1):
             minors = _wedge(x[:, order - 1], minors, order)
         return minors
+
+
+def _written_out(x) -> dict[tuple[int, ...], Array]:
+    """The determinant of each subset of vectors, from minors in the first half of the axes and
+    complementary ones in the other."""
+    count, dim = x.shape
+    if dim == 1:
+        return {(i,): x[i, 0] for i in range(count)}
+    first, second = _written_out(x[:, : dim // 2]), _written_out(x[:, dim // 2 :])
+    minors = {}
+    for subset in itertools.combinations(range(count), dim):
+        terms = []
+        for part in itertools.combinations(subset, dim // 2):
+            rest = tuple(i for i in subset if i not in part)
+            inversions = sum(i > j for i in part for j in rest)
+            terms.append((-1.0) ** inversions * first[part] * second[rest])
+        minors[subset] = sum(terms[1:], terms[0])
+    return minors
+
+
+def _terms_written_out(count: int, dim: int) -> int:
+    if dim == 1:
+        return 0
+    parts = _terms_written_out(count, dim // 2) + _terms_written_out(count, dim - dim // 2)
+    return parts + math.comb(count, dim) * math.comb(dim, dim // 2)
 
 
 def _wedge(column, minors, order: int):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._types import FloatArray
-from ..dynamics import EulerLagrangeTerms, solve_motion
+from ..dynamics import EulerLagrangeTerms, solve_motion, solve_symmetric
 
 
 class Observations(NamedTuple):
@@ -93,7 +93,7 @@ def relative_acceleration_loss(
 def solve_plainly(terms: EulerLagrangeTerms):
     """The acceleration and whether it is finite. Not Lineax here: the derivative of its solve raises
     where a matrix is singular, while training goes on without that update."""
-    a = jnp.linalg.solve(terms.mass_matrix, terms.force[..., None])[..., 0]
+    a = solve_symmetric(*terms)
     return a, jnp.all(jnp.isfinite(a), axis=-1)
 
 
