@@ -1,12 +1,15 @@
 """Trains on all devices of all processes and prints what came out; run by test_sharding.py."""
 
+import signal
 import sys
+from unittest import mock
 
 import equinox as eqx
 import jax
 import numpy as np
 
 import noetherax as nx
+from noetherax.training import _loop
 
 
 def main() -> None:
@@ -22,10 +25,23 @@ def main() -> None:
     options = dict(steps=60, batch_size=32, progress=False, sharding=mesh)
     for observations in (sampler, arrays):
         show(*nx.fit(model, observations, key=jax.random.key(1), **options))
+    if jax.process_count() > 1:
+        with mock.patch.object(_loop, "tqdm", Interrupted):
+            _, history = nx.fit(model, arrays, key=jax.random.key(1), **options | {"steps": 1000})
+        print("interrupted", history.interrupted, len(history.loss))
     keys = jax.random.split(jax.random.key(3), 4)
     models = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(features, width=16, key=key))(keys)
     folder = sys.argv[4] if len(sys.argv) > 4 else None
     show(*nx.fit_ensemble(models, sampler, keys=keys, checkpoints=folder, **options))
+
+
+class Interrupted(_loop.tqdm):
+    """Ctrl-C in one process alone, early in a run."""
+
+    def update(self, n=1):
+        if jax.process_index() == 1 and n > 1:
+            signal.raise_signal(signal.SIGINT)
+        return super().update(n)
 
 
 def show(model, history) -> None:

@@ -1,5 +1,6 @@
 """Runs survive their process: interrupted, killed, with damaged files or a full disk."""
 
+import contextlib
 import errno
 import signal
 import subprocess
@@ -80,6 +81,82 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     assert files(tmp_path) == ["step_000000000040.nx", "step_000000000060.nx"]
     # A finished run is there at once, also by the name of its folder alone.
     assert equal(run(checkpoints=str(tmp_path))[0], whole)
+
+
+def press(monkeypatch, times: int) -> None:
+    """Ctrl-C at the worst moment: the old state has given its buffers away, the new one has no name."""
+    chunk = _loop._chunk
+
+    def interrupted(given, state):
+        new = chunk(given, state)
+        if int(new[0].step) > 5:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+        return new
+
+    monkeypatch.setattr(_loop, "_chunk", interrupted)
+
+
+@pytest.fixture
+def default_handler():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_for_the_end_of_a_chunk(tmp_path, monkeypatch, default_handler, capfd):
+    whole, history = run()
+    with monkeypatch.context() as patch:
+        press(patch, times=1)
+        with pytest.warns(UserWarning, match="interrupted after"):
+            early, stopped = run(tmp_path, progress=True)
+    assert "Ctrl-C again" in capfd.readouterr().err
+    assert stopped.interrupted
+    assert 5 < len(stopped.loss) < 60
+    assert np.array_equal(stopped.loss, history.loss[: len(stopped.loss)])
+    assert not equal(early, whole)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert equal(run(tmp_path)[0], whole)
+
+
+def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, default_handler):
+    """And so does the first one, with the state lost, if nobody notes it."""
+    whole, _ = run()
+    with monkeypatch.context() as patch:
+        press(patch, times=2)
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with monkeypatch.context() as patch:
+        press(patch, times=1)
+        patch.setattr(_loop, "noted_interrupts", lambda announce: contextlib.nullcontext([]))
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path)
+    assert equal(run(tmp_path)[0], whole)
+
+
+def test_another_handler_of_ctrl_c_is_left_alone(monkeypatch, default_handler):
+    noted = []
+    signal.signal(signal.SIGINT, lambda *_: noted.append(True))
+    press(monkeypatch, times=1)
+    _, history = run()
+    assert noted
+    assert not history.interrupted
+
+
+def test_chunks_take_over_the_buffers_of_a_state_and_not_those_of_the_model(monkeypatch):
+    given_away, chunk = [], _loop._chunk
+
+    def watched(given, state):
+        given_away.extend(jax.tree.leaves((state.parameters, state.average, state.optimizer)))
+        return chunk(given, state)
+
+    monkeypatch.setattr(_loop, "_chunk", watched)
+    start = Spring(jnp.array([1.0, 2.0, 3.0]))
+    nx.fit(start, observations(), steps=60, key=jax.random.key(0), progress=False)
+    assert len(given_away) > 6
+    assert all(x.is_deleted() for x in given_away)
+    assert not any(x.is_deleted() for x in jax.tree.leaves(start))
 
 
 def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(tmp_path):

@@ -30,9 +30,11 @@ def start(devices: int, *arguments: str) -> subprocess.Popen:
     return subprocess.Popen(command, env=os.environ | environment, text=True, **pipes)
 
 
-def finish(process: subprocess.Popen, devices: int) -> np.ndarray:
+def finish(process: subprocess.Popen, devices: int, several: bool = False) -> np.ndarray:
     output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
+    # Ctrl-C in one process ends the run in both, at the same step.
+    assert ("\ninterrupted True 21\n" in output) == several, output
     lines = re.findall(rf"^{devices} (.*)$", output, re.MULTILINE)
     assert len(lines) == 3, output  # a sampler, arrays, an ensemble
     return np.concatenate([line.split() for line in lines]).astype(float)
@@ -45,7 +47,7 @@ def test_several_devices_and_several_processes_learn_what_one_device_does(tmp_pa
     both = [start(2, address, "2", str(index), str(tmp_path)) for index in range(2)]
     alone, together = start(1), start(4)
     alone, together = finish(alone, 1), finish(together, 4)
-    first, second = (finish(process, 4) for process in both)
+    first, second = (finish(process, 4, several=True) for process in both)
     assert np.array_equal(first, second)
     for other in (first, together):
         assert np.allclose(other, alone, rtol=ROUNDING)

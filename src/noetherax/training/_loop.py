@@ -16,8 +16,9 @@ from jaxtyping import Array, Int, PyTree
 from tqdm.auto import tqdm
 
 from ._checkpoints import Checkpoints, record, restore
+from ._interruption import noted_interrupts
 from ._optimizer import default_optimizer
-from ._sharding import agreed, constrained, gathered, placed, whole
+from ._sharding import agreed, constrained, gathered, in_any_process, placed, whole
 
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
@@ -119,7 +120,8 @@ def run(
         if checkpoints is not None:
             (state, losses), before = restore(checkpoints, (state, losses), description)
         done, length = int(state.step), 1
-        state = _placed(placement, state)
+        # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
+        state = jax.tree.map(jnp.copy, _placed(placement, state))
         several = jax.process_count() > 1
         compile_seconds, interrupted, hopeless = 0.0, False, 0
         hidden = not progress or jax.process_index() > 0
@@ -131,14 +133,15 @@ def run(
             record(checkpoints, kept, done, description, elapsed)
 
         try:
-            with bar:
-                while done < steps:
+            with noted_interrupts(announce=not hidden) as interrupts, bar:
+                while done < steps and not interrupted:
                     began = time.perf_counter()
                     length = min(length, steps - done)
                     if checkpoints is not None:
                         length = min(length, checkpoints.every - done % checkpoints.every)
-                    left_out = np.asarray(state.skipped)
-                    state, values = _chunk(static, rest, data, state, jnp.array(length))
+                    left_out = np.array(state.skipped)
+                    given = static, rest, data, jnp.array(length)
+                    state, values = _chunk(given, state)
                     recent = np.asarray(values)[..., :length]
                     losses[..., done : done + length] = recent
                     done += length
@@ -147,7 +150,7 @@ def run(
                     bar.set_postfix(loss=f"{_mean(recent):.3g}", refresh=False)
                     if checkpoints is not None and done % checkpoints.every == 0:
                         write(checkpoints)
-                    left_out = np.asarray(state.skipped) - left_out
+                    left_out = np.array(state.skipped) - left_out
                     hopeless = hopeless + length if np.all(left_out == length) else 0
                     if hopeless >= PATIENCE:
                         break
@@ -157,13 +160,16 @@ def run(
                         length = COMMON_CHUNK
                     else:
                         length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
+                    interrupted = in_any_process(bool(interrupts))
         except KeyboardInterrupt:
-            interrupted = True
+            if any(x.is_deleted() for x in jax.tree.leaves(state)):
+                raise  # a second Ctrl-C, within a chunk
+            done, interrupted = int(state.step), True
+        if interrupted:
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
         state = gathered(placement.weights, state)
         seconds = before + time.perf_counter() - start
         if interrupted and checkpoints is not None:
-            done = int(state.step)
             write(checkpoints)
     skipped = np.asarray(state.skipped) if problem.ensemble else int(state.skipped)
     history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
@@ -189,11 +195,12 @@ def _placed(placement: Placement, state: _State, place: Callable = placed) -> _S
     return _State(*place(placement.weights, state[:3]), *looked_at)
 
 
-@eqx.filter_jit
-def _chunk(static, rest, data, state: _State, length):
-    """`length` steps of training; returns the new state and a buffer of losses."""
+@eqx.filter_jit(donate="all-except-first")
+def _chunk(given, state: _State):
+    """`length` steps of training; returns the new state, in the buffers of the old one, and a buffer of
+    losses."""
+    static, (constants, keys), (data, averaging), length = given
     optimizer, loss, draw, placement, ensemble, promotion = static
-    (constants, keys), (data, averaging) = rest, data
     arrays, structure = eqx.partition(constants, eqx.is_array)
 
     def update(arrays, parameters, average, moments, batch, weight):

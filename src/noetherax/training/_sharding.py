@@ -65,6 +65,15 @@ def agreed(tree: PyTree) -> PyTree:
     return eqx.combine(jax.tree.map(jnp.asarray, broadcast_one_to_all(arrays)), rest)
 
 
+def in_any_process(flag: bool) -> bool:
+    """Whether a flag is set in one of the processes, which all of them must then know."""
+    if jax.process_count() == 1:
+        return flag
+    from jax.experimental.multihost_utils import process_allgather
+
+    return bool(np.any(process_allgather(np.array(flag))))
+
+
 def placed(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
     """A tree with its arrays on the devices of a sharding, whichever process those belong to."""
     if sharding is None:
