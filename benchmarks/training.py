@@ -76,10 +76,41 @@ def adam(steps: int, rate: float = 1e-2) -> optax.GradientTransformation:
     return optax.adam(schedule, b2=0.99, eps=1e-12)
 
 
+def schedule_free(steps: int) -> optax.GradientTransformation:
+    """No decay of the rate, but an average of its own, over which `fit` takes its average."""
+    return optax.contrib.schedule_free_adamw(
+        1e-2, warmup_steps=steps // 20, b1=0.95, b2=0.99, eps=1e-12
+    )
+
+
+def growing(optimizer: Callable[[int], optax.GradientTransformation]):
+    """Batches four times as large, accumulated, from the middle of the run on."""
+
+    def of_steps(steps: int) -> optax.GradientTransformation:
+        single = steps // 2
+        updates = single + (steps - single) // 4
+
+        def batches(update):
+            return jnp.where(update < single, 1, 4)
+
+        return optax.MultiSteps(optimizer(updates), batches).gradient_transformation()
+
+    return of_steps
+
+
 OPTIMIZERS = {
     "default (Muon)": nx.default_optimizer,
     "Adam, 1e-2": adam,
     "Adam, 3e-3": functools.partial(adam, rate=3e-3),
+}
+OTHERS = {
+    "Muon, growing batch": growing(nx.default_optimizer),
+    "Adam, 1e-2, growing batch": growing(adam),
+    "schedule-free Adam": schedule_free,
+    "Adan": lambda steps: optax.adan(optax.cosine_decay_schedule(1e-2, steps, alpha=1e-2)),
+    "AdEMAMix": lambda steps: optax.contrib.ademamix(
+        optax.cosine_decay_schedule(3e-3, steps, alpha=0.1), eps=1e-12
+    ),
 }
 
 
@@ -150,7 +181,8 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="follow models as long as the paper")
     parser.add_argument("--plain", action="store_true", help="models without the symmetry")
     parser.add_argument("--random", action="store_true", help="start from the paper's weights")
-    parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
+    every = OPTIMIZERS | OTHERS
+    parser.add_argument("--optimizers", nargs="+", choices=every, default=list(OPTIMIZERS))
     parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -163,7 +195,7 @@ def main() -> None:
         called = f"{system} without symmetry" if options.plain else system
         called = f"{called}, random start" if options.random else called
         for optimizer in options.optimizers:
-            chosen = OPTIMIZERS[optimizer](options.steps)  # one object: every seed runs one program
+            chosen = every[optimizer](options.steps)  # one object: every seed runs one program
             numbers = measure(task, chosen, options.steps, options.seeds, not options.random)
             settings = {"seeds": options.seeds, "steps": options.steps, "until": task.final_time}
             name = f"{called}, {optimizer}, {options.steps} steps, to {task.final_time:g}"

@@ -77,8 +77,10 @@ def fit(
 
     **Returns:**
 
-    The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early and returns
-    what has been learned so far; with checkpoints, it is saved, and the next run goes on from there.
+    The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early, after
+    the steps under way (a second or so; in every process, if there are several), and returns what has
+    been learned so far; with checkpoints, it is saved, and the next run goes on from there. A second
+    Ctrl-C does not wait, and may raise `KeyboardInterrupt`.
 
     **Raises:**
 
