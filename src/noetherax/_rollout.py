@@ -131,7 +131,7 @@ def rollout(
     options |= diffeqsolve_options
     options = {"dt0": None} | options | {"throw": False}
     with jax.default_matmul_precision(PRECISION):
-        regular = is_regular(euler_lagrange_terms(lagrangian, q0, v0).mass_matrix)
+        regular = _regular_at(lagrangian, q0, v0)
         if throw:
             q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
         if variational:
@@ -156,6 +156,11 @@ def rollout(
         okay = diffrax.is_okay(result)
         trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
+
+
+@eqx.filter_jit
+def _regular_at(lagrangian, q, v):
+    return is_regular(euler_lagrange_terms(lagrangian, q, v).mass_matrix)
 
 
 @eqx.filter_jit
