@@ -26,6 +26,8 @@ def main() -> None:
     for observations in (sampler, arrays):
         show(*nx.fit(model, observations, key=jax.random.key(1), **options))
     if jax.process_count() > 1:
+        # A shell starts what runs in the background with Ctrl-C ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with mock.patch.object(_loop, "tqdm", Interrupted):
             _, history = nx.fit(model, arrays, key=jax.random.key(1), **options | {"steps": 1000})
         print("interrupted", history.interrupted, len(history.loss))

@@ -78,9 +78,9 @@ def fit(
     **Returns:**
 
     The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early, after
-    the steps under way (a second or so; in every process, if there are several), and returns what has
+    the steps under way (in every process, if there are several), and returns what has
     been learned so far; with checkpoints, it is saved, and the next run goes on from there. A second
-    Ctrl-C does not wait, and may raise `KeyboardInterrupt`.
+    Ctrl-C may lose those steps, and raise `KeyboardInterrupt`.
 
     **Raises:**
 

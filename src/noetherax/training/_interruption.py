@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
-STOPPING = b"\nStopping after the steps under way; Ctrl-C again stops at once.\n"
+STOPPING = b"\nStopping after the steps under way; Ctrl-C again may lose them.\n"
 STANDARD_ERROR = 2
 
 

@@ -123,7 +123,7 @@ def run(
         # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
         state = jax.tree.map(jnp.copy, _placed(placement, state))
         several = jax.process_count() > 1
-        compile_seconds, interrupted, hopeless = 0.0, False, 0
+        compile_seconds, interrupted, hopeless, values = 0.0, False, 0, None
         hidden = not progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
@@ -164,7 +164,10 @@ def run(
         except KeyboardInterrupt:
             if any(x.is_deleted() for x in jax.tree.leaves(state)):
                 raise  # a second Ctrl-C, within a chunk
-            done, interrupted = int(state.step), True
+            taken, interrupted = int(state.step), True
+            if taken > done:  # or behind one, before its losses were noted
+                losses[..., done:taken] = np.asarray(values)[..., : taken - done]
+            done = taken
         if interrupted:
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
         state = gathered(placement.weights, state)
