@@ -135,6 +135,34 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, default_handler):
     assert equal(run(tmp_path)[0], whole)
 
 
+def test_a_second_ctrl_c_loses_no_loss_of_steps_that_are_kept(tmp_path, monkeypatch):
+    """It may come when a chunk has given its state, and not yet its losses."""
+    whole, history = run()
+    chunk, presses = _loop._chunk, iter([KeyboardInterrupt])
+
+    class Late:
+        def __init__(self, losses):
+            self.losses = losses
+
+        def __array__(self, dtype=None, copy=None):
+            for pressed in presses:
+                raise pressed
+            return np.asarray(self.losses)
+
+    def late(given, state):
+        state, losses = chunk(given, state)
+        return state, Late(losses) if int(state.step) > 5 else losses
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_loop, "_chunk", late)
+        with pytest.warns(UserWarning, match="interrupted after 20 of 60"):
+            _, stopped = run(tmp_path)
+    assert np.array_equal(stopped.loss, history.loss[:20])
+    again, resumed = run(tmp_path)
+    assert equal(again, whole)
+    assert np.array_equal(resumed.loss, history.loss)
+
+
 def test_another_handler_of_ctrl_c_is_left_alone(monkeypatch, default_handler):
     noted = []
     signal.signal(signal.SIGINT, lambda *_: noted.append(True))

@@ -48,7 +48,7 @@ class Determinants(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
-        if self.num_features and _terms_written_out(*x.shape) <= UNROLLED:
+        if self.num_features and 0 < _terms_written_out(*x.shape) <= UNROLLED:
             return jnp.stack(list(_written_out(x).values()))
         # minors[S] is the determinant of the vectors of the subset S in the first `order` axes.
         minors = x[:, 0]

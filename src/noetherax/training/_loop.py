@@ -119,11 +119,11 @@ def run(
         before = 0.0
         if checkpoints is not None:
             (state, losses), before = restore(checkpoints, (state, losses), description)
-        done, length = int(state.step), 1
+        done, length, values = int(state.step), 1, None
         # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
         state = jax.tree.map(jnp.copy, _placed(placement, state))
         several = jax.process_count() > 1
-        compile_seconds, interrupted, hopeless, values = 0.0, False, 0, None
+        compile_seconds, interrupted, hopeless = 0.0, False, 0
         hidden = not progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
