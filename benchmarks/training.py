@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from _soap import soap
 
 import noetherax as nx
 
@@ -98,6 +99,13 @@ def growing(optimizer: Callable[[int], optax.GradientTransformation]):
     return of_steps
 
 
+def preconditioned(steps: int) -> optax.GradientTransformation:
+    """The default, but with four iterations to orthogonalise, from a start nearer to their end."""
+    rate = optax.cosine_decay_schedule(1e-2, steps, alpha=0.1)
+    muon = optax.contrib.muon(rate, ns_steps=4, preconditioning="aol")
+    return optax.chain(optax.normalize_by_update_norm(), muon)
+
+
 OPTIMIZERS = {
     "default (Muon)": nx.default_optimizer,
     "Adam, 1e-2": adam,
@@ -106,6 +114,8 @@ OPTIMIZERS = {
 OTHERS = {
     "Muon, growing batch": growing(nx.default_optimizer),
     "Adam, 1e-2, growing batch": growing(adam),
+    "Muon, AOL, 4": preconditioned,
+    "SOAP": lambda steps: soap(optax.cosine_decay_schedule(3e-3, steps, alpha=1e-2)),
     "schedule-free Adam": schedule_free,
     "Adan": lambda steps: optax.adan(optax.cosine_decay_schedule(1e-2, steps, alpha=1e-2)),
     "AdEMAMix": lambda steps: optax.contrib.ademamix(

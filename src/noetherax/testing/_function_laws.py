@@ -9,12 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..charges import lift
-from ..dynamics import (
-    autodiff_terms,
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    solve_terms,
-)
+from ..dynamics import euler_lagrange_residual, euler_lagrange_terms, solve_terms
 from ..groups import component_representatives
 from ._evidence import ROUNDING, SOLVED, require, require_finite
 
@@ -124,20 +119,19 @@ def completeness_law(function, group, points: int, dtype=np.float64) -> None:
 def terms_law(lagrangian, group, q, v, coefficients) -> None:
     """The Euler–Lagrange terms of a type's own rule equal those of automatic differentiation."""
     own = _terms(lagrangian, q, v)
-    reference = _autodiff_terms(lagrangian, q, v)
-    for name in own._fields:
-        a, b = np.asarray(getattr(own, name)), np.asarray(getattr(reference, name))
+    mass_matrix, force = _autodiff_terms(lagrangian, q, v)
+    for name, a, b in zip(own._fields, own, (mass_matrix, force), strict=True):
         # The force is a difference of terms of the size of ∂²L/∂v∂q v, which may cancel.
-        scale = 1.0 + np.abs(b).max() + np.abs(np.asarray(reference.mass_matrix)).max()
+        scale = 1.0 + np.abs(b).max() + np.abs(mass_matrix).max()
         law = f"euler_lagrange_terms equals automatic differentiation: {name}"
-        require(law, a - b, scale, ROUNDING, state=(q, v), precision=q.dtype)
+        require(law, np.asarray(a) - b, scale, ROUNDING, state=(q, v), precision=q.dtype)
 
 
 def residual_law(lagrangian, group, q, v, coefficients) -> None:
     """The Euler–Lagrange residual of a type's own rule equals that of automatic differentiation."""
     a = q - v  # any acceleration will do
     own = np.asarray(_residual(lagrangian, q, v, a))
-    mass_matrix, force = map(np.asarray, _autodiff_terms(lagrangian, q, v))
+    mass_matrix, force = _autodiff_terms(lagrangian, q, v)
     scale = 1.0 + np.abs(force).max() + np.abs(mass_matrix).max() * (1.0 + np.abs(a).sum())
     law = "euler_lagrange_residual equals automatic differentiation"
     difference = own - (mass_matrix @ a.reshape(-1) - force)
@@ -203,6 +197,13 @@ def _slopes(function, q, v):
     return slope[..., 0, :, :], slope[..., 1, :, :]
 
 
+def _autodiff_terms(lagrangian, q, v) -> tuple[np.ndarray, np.ndarray]:
+    """∂²L/∂v² and ∂L/∂q − (∂²L/∂v∂q) v, of the derivatives that all laws share."""
+    _, slope, second = (np.asarray(x) for x in _expansion(lagrangian, q, v))
+    second = second.reshape(2, q.size, 2, q.size)
+    return second[1, :, 1], slope[0].ravel() - second[1, :, 0] @ v.ravel()
+
+
 @eqx.filter_jit
 def _act(group, coefficients, q, v):
     return group.act(coefficients, q, v)
@@ -223,11 +224,6 @@ def _residual(lagrangian, q, v, a):
     return euler_lagrange_residual(lagrangian, q, v, a)
 
 
-@eqx.filter_jit
-def _autodiff_terms(lagrangian, q, v):
-    return autodiff_terms(lagrangian, q, v)
-
-
 _solve = eqx.filter_jit(solve_terms)
 
 
@@ -235,9 +231,9 @@ _solve = eqx.filter_jit(solve_terms)
 def _rate(charge, q, v, a, t):
     """dI/dt along a motion, and what it is made of: ‖∂I/∂q‖‖v‖ + ‖∂I/∂v‖‖a‖ for each charge."""
     q, v = jnp.asarray(q), jnp.asarray(v)
-    _, rate = jax.jvp(charge, (q, v, t), (v, a, jnp.ones_like(t)))
-    slope_q, slope_v = jax.jacrev(charge, argnums=(0, 1))(q, v, t)
+    slope_q, slope_v, slope_t = jax.jacrev(charge, argnums=(0, 1, 2))(q, v, t)
     axes = (-2, -1)
+    rate = slope_t + jnp.sum(slope_q * v, axes) + jnp.sum(slope_v * a, axes)
     scale = jnp.sqrt(jnp.sum(slope_q**2, axes)) * jnp.linalg.norm(v)
     return rate, scale + jnp.sqrt(jnp.sum(slope_v**2, axes)) * jnp.linalg.norm(a)
 
