@@ -4,6 +4,7 @@ N. Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam" (2024), alg
 matrices, in the eigenbases of Shampoo's two preconditioners, which are averages of G Gᵀ and Gᵀ G.
 """
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,7 +16,7 @@ class _State(NamedTuple):
     """What is kept of every matrix: sums that make the bases, the bases, and Adam's moments, of which
     the second one is in the bases."""
 
-    count: jax.Array
+    steps: jax.Array
     left: Any
     right: Any
     left_basis: Any
@@ -43,7 +44,7 @@ def _scale_by_soap(b1: float, b2: float, every: int, eps: float) -> optax.Gradie
 
     def update(updates, state, params=None):
         del params
-        count = state.count + 1
+        count = state.steps + 1
         turned = (count == 1) | (count % every == 0)
 
         def step(gradient, left, right, left_basis, right_basis, mean, square):
@@ -80,7 +81,7 @@ def soap(
     def kinds(params):
         return jax.tree.map(lambda x: "matrix" if x.ndim == 2 else "other", params)
 
-    transforms = {
+    transforms: dict[Hashable, optax.GradientTransformation] = {
         "matrix": _scale_by_soap(b1, b2, every, eps),
         "other": optax.scale_by_adam(b1, b2, eps),
     }
