@@ -80,7 +80,7 @@ def fit(
     The trained Lagrangian and its [`noetherax.History`][]. Ctrl-C ends the run early, after
     the steps under way (in every process, if there are several), and returns what has
     been learned so far; with checkpoints, it is saved, and the next run goes on from there. A second
-    Ctrl-C may lose those steps, and raise `KeyboardInterrupt`.
+    Ctrl-C may lose those steps, and raise `KeyboardInterrupt`; other processes then wait for this one.
 
     **Raises:**
 
