@@ -149,7 +149,7 @@ def test_the_closed_form_takes_activations_that_train(depth):
     check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
 
 
-@pytest.mark.parametrize("depth", [1, 3, 5])
+@pytest.mark.parametrize("depth", [1, 4])  # and 2 in all other tests
 @pytest.mark.parametrize(
     ("group", "points"),
     [(nx.Rotations(3), 1), (nx.Trivial(3), 1), (nx.Orthogonal(2), 3)],
@@ -201,7 +201,7 @@ DIFFERENTIATED = {
         "potential network",
     )
 } | {
-    "neural": lambda: (helpers.neural(nx.Rotations(2), 2), nx.Rotations(2), 2, None),
+    "neural": lambda: (helpers.neural(nx.Rotations(2), 2, depth=1), nx.Rotations(2), 2, None),
     "rule for the terms alone": lambda: (OnlyTerms(jnp.array(0.7)), nx.Trivial(2), 2, None),
 }
 
