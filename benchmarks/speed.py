@@ -191,14 +191,13 @@ def import_times() -> dict:
     """Seconds of importing what the package needs anyway, of the package, and their ratio."""
 
     def seconds(code: str) -> float:
-        times = []
-        for _ in range(REPEATS):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(time.perf_counter() - start)
-        return statistics.median(times)
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return time.perf_counter() - start
 
-    nothing, needed, package = seconds(""), seconds(NEEDED), seconds("import noetherax")
+    # By turns, since other work on the machine comes and goes.
+    times = [[seconds(x) for x in ("", NEEDED, "import noetherax")] for _ in range(REPEATS)]
+    nothing, needed, package = map(statistics.median, zip(*times, strict=True))
     needed, package = needed - nothing, package - nothing
     return {NEEDED: needed, "import noetherax": package, "ratio": package / needed}
 

@@ -143,7 +143,8 @@ import sys
 import jax
 import noetherax as nx
 assert not jax.config.jax_enable_x64
-heavy = {"matplotlib", "hypothesis", "noetherax.systems", "noetherax.testing", "noetherax.plot"}
+heavy = {"matplotlib", "hypothesis", "scipy.linalg"}
+heavy |= {"noetherax.systems", "noetherax.testing", "noetherax.plot"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 import jax.numpy as jnp
 group = nx.Rotations(3)

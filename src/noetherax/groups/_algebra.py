@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.linalg
 from jax.core import Tracer
 
 
@@ -139,6 +138,8 @@ def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
     A speed of light of 3e8 or lengths in metres would otherwise drown what is small in the same
     matrix. Units are powers of two, so that nothing is rounded.
     """
+    from scipy.linalg import matrix_balance  # here, since it is slow to import
+
     unit = np.ones(algebra.shift.shape[1])
     for _ in range(2):  # the size of a generator depends on the units, and the units on it
         linear = algebra.linear * unit / unit[:, None]
@@ -148,7 +149,7 @@ def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
         total = np.sqrt(np.sum((linear[size > 0] / size[size > 0, None, None]) ** 2, axis=0))
         np.fill_diagonal(total, 0.0)
         with np.errstate(all="ignore"):
-            _, (scaling, _) = scipy.linalg.matrix_balance(total, permute=False, separate=True)
+            _, (scaling, _) = matrix_balance(total, permute=False, separate=True)
         if not np.all(np.isfinite(scaling)) or np.any(scaling <= 0):
             break
         unit = unit * scaling

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import final
 
 import numpy as np
-import scipy.linalg
 
 WELL_CONDITIONED = 1e4
 """Eigenvectors of a random generator with a smaller condition number are used for the reduction."""
@@ -171,15 +170,17 @@ def _null_of_gram(gram: np.ndarray, tolerance: float) -> np.ndarray:
     if len(gram) <= SMALL:
         values, vectors = np.linalg.eigh(gram)
         return vectors[:, values <= threshold]
+    from scipy.linalg import cho_factor, cho_solve  # here, since it is slow to import
+
     # Inverse iteration from random blocks: whatever is annihilated grows by 1/shift at each step.
     shift = threshold / 10
-    factor = scipy.linalg.cho_factor(gram + shift * np.eye(len(gram)), overwrite_a=True)
+    factor = cho_factor(gram + shift * np.eye(len(gram)), overwrite_a=True)
     rng = np.random.default_rng(5)
     width = 32
     while True:
         block = rng.normal(size=(len(gram), min(width, len(gram)))).astype(gram.dtype)
         for _ in range(3):
-            block = np.linalg.qr(scipy.linalg.cho_solve(factor, block))[0]
+            block = np.linalg.qr(cho_solve(factor, block))[0]
         values, mixing = np.linalg.eigh(block.conj().T @ gram @ block)
         null = block @ mixing[:, values <= threshold]
         if null.shape[1] < block.shape[1] or block.shape[1] == len(gram):
