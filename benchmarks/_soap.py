@@ -1,7 +1,8 @@
-"""SOAP, as an Optax optimiser: no package of today's JAX has it.
+"""SOAP, as an Optax optimiser: we found no package of it that works with today's JAX.
 
 N. Vyas et al., "SOAP: Improving and Stabilizing Shampoo using Adam" (2024), algorithm 3: Adam on
-matrices, in the eigenbases of Shampoo's two preconditioners, which are averages of G Gᵀ and Gᵀ G.
+matrices, in the eigenbases of Shampoo's two preconditioners, which are averages of G Gᵀ and Gᵀ G. Here
+the bases start as the identity, and the first step counts.
 """
 
 from collections.abc import Hashable
@@ -62,9 +63,9 @@ def _scale_by_soap(b1: float, b2: float, every: int, eps: float) -> optax.Gradie
             mean = b1 * mean + (1 - b1) * gradient
             inside = left_basis.T @ gradient @ right_basis
             square = b2 * square + (1 - b2) * inside**2
-            step = left_basis.T @ (mean / (1 - b1**count)) @ right_basis
-            step = step / (jnp.sqrt(square / (1 - b2**count)) + eps)
-            moved = left_basis @ step @ right_basis.T
+            scaled = left_basis.T @ (mean / (1 - b1**count)) @ right_basis
+            scaled = scaled / (jnp.sqrt(square / (1 - b2**count)) + eps)
+            moved = left_basis @ scaled @ right_basis.T
             return moved, left, right, left_basis, right_basis, mean, square
 
         updates, *rest = each(step, updates, *state[1:])
@@ -76,7 +77,7 @@ def _scale_by_soap(b1: float, b2: float, every: int, eps: float) -> optax.Gradie
 def soap(
     rate: optax.Schedule, *, b1: float = 0.95, b2: float = 0.95, every: int = 10, eps: float = 1e-12
 ) -> optax.GradientTransformation:
-    """SOAP on matrices, Adam on all else; bases are turned `every` so many steps."""
+    """SOAP on matrices, Adam on all else; bases are turned once in `every` steps."""
 
     def kinds(params):
         return jax.tree.map(lambda x: "matrix" if x.ndim == 2 else "other", params)

@@ -149,7 +149,7 @@ def test_the_closed_form_takes_activations_that_train(depth):
     check_closed_form(lagrangian, *np.random.default_rng(0).normal(size=(2, 4, 1, 3)))
 
 
-@pytest.mark.parametrize("depth", [1, 4])  # and 2 in all other tests
+@pytest.mark.parametrize("depth", [1, 4])  # most other tests have 2
 @pytest.mark.parametrize(
     ("group", "points"),
     [(nx.Rotations(3), 1), (nx.Trivial(3), 1), (nx.Orthogonal(2), 3)],
