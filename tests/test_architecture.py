@@ -15,6 +15,8 @@ import noetherax as nx
 
 SOURCE = Path(nx.__file__).parent
 ROOMS = [
+    "_content",
+    "_programs",
     "_types",
     "features",
     "lagrangians",

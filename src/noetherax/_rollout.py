@@ -1,5 +1,6 @@
 """Solutions of the Euler–Lagrange equations, and how well they keep what should be conserved."""
 
+import inspect
 import warnings
 from collections.abc import Callable
 from functools import singledispatch
@@ -15,13 +16,17 @@ import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from ._programs import run
 from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
 from .dynamics import (
     SINGULAR,
     euler_lagrange_terms,
     is_regular,
+    known,
+    lagrangian_gradient,
     momentum,
+    opened,
     solve_motion,
     solve_terms,
 )
@@ -29,6 +34,9 @@ from .solvers import LagrangianTerm, VariationalSolver, velocity
 
 TOLERANCE = 1e-8
 """Relative and absolute tolerance of error-estimating solvers, where the precision allows it."""
+
+# Without its own `jit`, which would find what it traced before by the identity of functions.
+_integrate = inspect.unwrap(diffrax.diffeqsolve)
 
 TOO_LARGE = (
     "Newton's method found no solution of a variational step. The step is too large for this motion, "
@@ -131,13 +139,16 @@ def rollout(
     options |= diffeqsolve_options
     options = {"dt0": None} | options | {"throw": False}
     with jax.default_matmul_precision(PRECISION):
-        regular = _regular_at(lagrangian, q0, v0)
+        lagrangian = known(lagrangian, q0, v0, _used)
+        regular = run(_regular_at, lagrangian, q0, v0)
         if throw:
             q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
         if variational:
-            solution = _solve_variational(lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
+            solution = run(_solve_variational, lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
         else:
-            solution = _solve(lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options)
+            solution = run(
+                _solve, lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options
+            )
     assert solution.ys is not None  # SaveAt saves something
     assert solution.ts is not None
     q, v, *p = solution.ys
@@ -158,31 +169,38 @@ def rollout(
     return trajectory
 
 
-@eqx.filter_jit
+def _used(lagrangian, q, v):
+    """All that a rollout computes of a Lagrangian, whichever the solver."""
+    return (
+        euler_lagrange_terms(lagrangian, q, v),
+        lagrangian_gradient(lagrangian, q, v),
+        solve_motion(lagrangian, q, v, solve_terms)[0],
+    )
+
+
 def _regular_at(lagrangian, q, v):
-    return is_regular(euler_lagrange_terms(lagrangian, q, v).mass_matrix)
+    return is_regular(euler_lagrange_terms(opened(lagrangian), q, v).mass_matrix)
 
 
-@eqx.filter_jit
 def _solve(lagrangian, linear_solver, solver, t0, t1, state, options) -> diffrax.Solution:
-    return diffrax.diffeqsolve(
+    return _integrate(
         diffrax.ODETerm(_vector_field),
         solver,
         t0=t0,
         t1=t1,
         y0=state,
-        args=(lagrangian, linear_solver),
+        args=(opened(lagrangian), linear_solver),
         **options,
     )
 
 
-@eqx.filter_jit
 def _solve_variational(lagrangian, solver, t0, t1, state, options) -> diffrax.Solution:
     """As `_solve`, with (q, v, p) at the saved times."""
+    lagrangian = opened(lagrangian)
     q, v = state
     term = LagrangianTerm(lagrangian)
     start = (q, momentum(lagrangian, q, v), v)
-    solution = diffrax.diffeqsolve(term, solver, t0=t0, t1=t1, y0=start, **options)
+    solution = _integrate(term, solver, t0=t0, t1=t1, y0=start, **options)
     assert solution.ys is not None
     q, p, guess = solution.ys
     v = jax.vmap(lambda q, p, guess: velocity(term, t0, q, p, guess))(q, p, guess)

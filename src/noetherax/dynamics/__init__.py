@@ -2,6 +2,7 @@
 
 from . import _closed_form as _closed_form  # registers the rule of neural Lagrangians
 from . import _separable as _separable  # and of constant mass matrices
+from ._closed import closure_converted, known, opened
 from ._derived import (
     SINGULAR,
     acceleration,
@@ -21,12 +22,15 @@ __all__ = [
     "EulerLagrangeTerms",
     "acceleration",
     "autodiff_terms",
+    "closure_converted",
     "energy",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
     "is_regular",
+    "known",
     "lagrangian_gradient",
     "momentum",
+    "opened",
     "solve_motion",
     "solve_symmetric",
     "solve_terms",

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._types import FloatArray, check_state
 from ..lagrangians import AveragedLagrangian, LagrangianSum
+from ._closed import closure_converted
 from ._residual import averaged_residual, euler_lagrange_residual
 from ._terms import EulerLagrangeTerms, averaged_terms, euler_lagrange_terms
 
@@ -45,7 +46,8 @@ def solve_motion(
 
     What `solve` returns, of shapes `(..., points·space)` and `(...)`.
     """
-    return _solution(lagrangian, q, v, solve)
+    # A custom derivative does not see what a function closes over.
+    return _solution(closure_converted(lagrangian, q, v), q, v, solve)
 
 
 @eqx.filter_custom_jvp

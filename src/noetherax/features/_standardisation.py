@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from .._programs import run
 from .._types import FloatArray
 from ._base import InvariantFeatures
 
@@ -76,8 +77,8 @@ class Standardisation(eqx.Module):
     ) -> "Standardisation":
         """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
         q, v = jnp.asarray(q), jnp.asarray(v)
-        seen = tuple(_seen(slope) for slope in _slopes(features, q, v))
-        bends, centre, unit = _fitted(features, q, v, seen, bend)
+        seen = tuple(_seen(slope) for slope in run(_slopes, features, q, v))
+        bends, centre, unit = run(_fitted, features, q, v, seen, bend)
         return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
@@ -89,14 +90,12 @@ class Standardisation(eqx.Module):
 
 
 # Two programs, since op by op there would be a hundred to compile, and NumPy between them.
-@eqx.filter_jit
 def _slopes(features, q, v):
     """Slopes of the features over isotropic states, with respect to positions and velocities."""
     scales = tuple(_rms(x - jnp.mean(x, axis=0)) for x in (q, v))
     return jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, scales))
 
 
-@eqx.filter_jit
 def _fitted(features, q, v, seen, bend: bool):
     """Bends, centres and units over the data."""
     values = jax.vmap(features)(q, v)

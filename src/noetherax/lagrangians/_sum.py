@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import final
 
 from jaxtyping import Array, Float
@@ -12,16 +13,17 @@ class LagrangianSum(Lagrangian):
 
     **Arguments:**
 
-    - `terms`: the Lagrangians to add, at least one.
+    - `terms`: the Lagrangians to add, at least one: [`noetherax.Lagrangian`][]s or any functions
+        `(q, v) -> scalar`.
 
     **Raises:**
 
     `ValueError` if there is none.
     """
 
-    terms: tuple[Lagrangian, ...]
+    terms: tuple[Callable, ...]
 
-    def __init__(self, *terms: Lagrangian):
+    def __init__(self, *terms: Callable):
         if not terms:
             raise ValueError("LagrangianSum needs at least one Lagrangian, but got none.")
         self.terms = terms

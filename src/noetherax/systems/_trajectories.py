@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from .._programs import run
 from .._rollout import rollout
 from ..dynamics import solve_motion, solve_terms
 from ..training import Windows
@@ -59,11 +59,10 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
 
     with jax.enable_x64(True):
         q0, v0 = np.asarray(q0, np.float64), np.asarray(v0, np.float64)
-        q, v = _solve(lagrangian, q0, v0, steps)
+        q, v = run(_solve, lagrangian, q0, v0, steps)
         return np.asarray(q[..., skip:, :, :]), np.asarray(v[..., skip:, :, :])
 
 
-@eqx.filter_jit
 def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
     # Steps below the resolution of time mean that the motion has left the finite numbers.
     smallest = jnp.finfo(ts.dtype).eps * ts[-1]
@@ -159,11 +158,10 @@ def _motion(lagrangian: Callable, q, v) -> tuple[Array, ...]:
     """States and their accelerations, computed in float64, in JAX's default precision."""
     with jax.enable_x64(True):
         states = (x.reshape(-1, *x.shape[-2:]) for x in (q, v))
-        a = np.asarray(_accelerations(lagrangian, *states)).reshape(v.shape)
+        a = np.asarray(run(_accelerations, lagrangian, *states)).reshape(v.shape)
     return tuple(jnp.asarray(np.asarray(x), jnp.result_type(float)) for x in (q, v, a))
 
 
-@eqx.filter_jit
 def _accelerations(lagrangian: Callable, q, v) -> Array:
     # Known laws have a regular mass matrix: no need to look for a singular one.
     a, _ = solve_motion(lagrangian, q, v, solve_terms)

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._programs import run
+
 STANDARDISATION_SAMPLES = 4096
 """Samples drawn from a sampler to set the standardisation."""
 
@@ -55,14 +57,15 @@ class OfAllMembers(eqx.Module):
 
 def first_batches(draw, key):
     """Enough fresh batches for the standardisation, stacked."""
-    shapes = jax.tree.leaves(jax.eval_shape(draw, key))
+    # JAX remembers what it traced by the function's identity; this one is new every time.
+    shapes = jax.tree.leaves(jax.eval_shape(lambda key: draw(key), key))
     size = shapes[0].shape[0] if shapes and shapes[0].shape else 1
-    return _draw(draw, jax.random.split(key, max(1, STANDARDISATION_SAMPLES // max(1, size))))
+    keys = jax.random.split(key, max(1, STANDARDISATION_SAMPLES // max(1, size)))
+    return run(_draw, draw, keys)
 
 
-@eqx.filter_jit
 def _draw(draw, keys):
-    return jax.vmap(draw)(keys)
+    return jax.vmap(lambda key: draw(key))(keys)
 
 
 def states_of(drawn):

@@ -3,7 +3,6 @@
 import time
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -15,6 +14,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, PyTree
 from tqdm.auto import tqdm
 
+from .._programs import program
 from ._checkpoints import Checkpoints, record, restore
 from ._interruption import noted_interrupts
 from ._optimizer import default_optimizer
@@ -100,9 +100,9 @@ def run(
     """Takes the steps, a second or so at a time."""
     parameters, constants = agreed((problem.parameters, problem.constants))
     problem = problem._replace(parameters=parameters, constants=constants)
-    optimizer = _default(steps) if optimizer is None else optimizer
+    optimizer = default_optimizer(steps) if optimizer is None else optimizer
     if max_norm is not None:
-        optimizer = _clipped(optimizer, max_norm)
+        optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
     members = problem.keys.shape if problem.ensemble else ()
     promotion = jax.config.values["jax_numpy_dtype_promotion"]
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
@@ -123,7 +123,7 @@ def run(
         # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
         state = jax.tree.map(jnp.copy, _placed(placement, state))
         several = jax.process_count() > 1
-        compile_seconds, interrupted, hopeless = 0.0, False, 0
+        compile_seconds, interrupted, hopeless, take = 0.0, False, 0, None
         hidden = not progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
@@ -141,7 +141,9 @@ def run(
                         length = min(length, checkpoints.every - done % checkpoints.every)
                     left_out = np.array(state.skipped)
                     given = static, rest, data, jnp.array(length)
-                    state, values = _chunk(given, state)
+                    if take is None:
+                        take = program(_chunk, given, state, donated=1)
+                    state, values = take(given, state)
                     recent = np.asarray(values)[..., :length]
                     losses[..., done : done + length] = recent
                     done += length
@@ -179,15 +181,6 @@ def run(
     return Outcome(state.average if averaging else state.parameters, history, hopeless)
 
 
-# One object for equal arguments: another fit of the same kind of model then compiles nothing.
-_default = lru_cache(default_optimizer)
-
-
-@lru_cache
-def _clipped(optimizer, max_norm: float):
-    return optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
-
-
 def _lift(ensemble: bool, function: Callable, in_axes: Any = 0) -> Callable:
     return jax.vmap(function, in_axes) if ensemble else function
 
@@ -198,7 +191,6 @@ def _placed(placement: Placement, state: _State, place: Callable = placed) -> _S
     return _State(*place(placement.weights, state[:3]), *looked_at)
 
 
-@eqx.filter_jit(donate="all-except-first")
 def _chunk(given, state: _State):
     """`length` steps of training; returns the new state, in the buffers of the old one, and a buffer of
     losses."""

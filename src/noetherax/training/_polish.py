@@ -12,6 +12,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
+from .._programs import programs, run
 from ._checks import check_batch, check_count, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._loop import History
@@ -119,10 +120,11 @@ def polish(
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
+    call = programs()
     with jax.enable_x64(True):
         best, fixed, chunks = _in_double((parameters, constants, _chunked(batch, count)))
         part = chunks if few == count else _in_double(_chunked(_drawn(batch, few), few))
-        value = float(_cost(residual, best, fixed, chunks)) / count
+        value = float(call(_cost, residual, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
             start = f"The mean square of the residuals is {value}, so that polish cannot start."
@@ -132,16 +134,16 @@ def polish(
         try:
             with bar:
                 while len(losses) <= iterations:
-                    matrix = _curvature(residual, best, fixed, part)
+                    matrix = call(_curvature, residual, best, fixed, part)
                     # As if it were that of the part, which the bend of the step is summed over.
-                    slope = _slope(residual, best, fixed, chunks) * (few / count)
+                    slope = call(_slope, residual, best, fixed, chunks) * (few / count)
                     jax.block_until_ready((matrix, slope))
                     compile_seconds = compile_seconds or time.perf_counter() - start
                     for _ in range(TRIALS):
                         equations = matrix, slope, jnp.asarray(damping)
-                        trial, ratio = _step(residual, best, fixed, part, *equations)
+                        trial, ratio = call(_step, residual, best, fixed, part, *equations)
                         if ratio < STRAIGHT:
-                            value = float(_cost(residual, trial, fixed, chunks)) / count
+                            value = float(call(_cost, residual, trial, fixed, chunks)) / count
                             if value < losses[-1]:
                                 break
                         skipped, damping = skipped + 1, damping * STIFFEN
@@ -172,12 +174,16 @@ def _collected(observations, samples: int, key):
         return batch
     if key is None:
         raise TypeError("A sampler needs a random key: polish(..., key=jax.random.key(0)).")
-    size = jax.tree.leaves(jax.eval_shape(observations, key))[0].shape[0]
+    size = jax.tree.leaves(jax.eval_shape(lambda key: observations(key), key))[0].shape[0]
     keys = jax.random.split(key, -(-samples // size))
-    drawn = eqx.filter_jit(jax.lax.map)(observations, keys)
+    drawn = run(_all_drawn, observations, keys)
     batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:samples], drawn)
     check_batch(batch)
     return batch
+
+
+def _all_drawn(observations, keys):
+    return jax.lax.map(lambda key: observations(key), keys)
 
 
 def _drawn(batch, few: int):
@@ -220,7 +226,6 @@ def _total(function, start, chunks):
     return jax.lax.scan(lambda total, chunk: (total + function(*chunk), None), start, chunks)[0]
 
 
-@eqx.filter_jit
 def _cost(residual, parameters, constants, chunks):
     """Sum of squares over all samples."""
     errors, weights, _ = _flat(residual, parameters, constants)
@@ -231,7 +236,6 @@ def _cost(residual, parameters, constants, chunks):
     return _total(square, jnp.zeros(()), chunks)
 
 
-@eqx.filter_jit
 def _slope(residual, parameters, constants, chunks):
     """Jᵀr over all samples."""
     errors, weights, _ = _flat(residual, parameters, constants)
@@ -243,7 +247,6 @@ def _slope(residual, parameters, constants, chunks):
     return _total(slope, jnp.zeros(weights.size), chunks)
 
 
-@eqx.filter_jit
 def _curvature(residual, parameters, constants, chunks):
     """JᵀJ over all samples, from the Jacobian of one chunk after the other."""
     errors, weights, _ = _flat(residual, parameters, constants)
@@ -259,7 +262,6 @@ def _curvature(residual, parameters, constants, chunks):
     return _total(curvature, jnp.zeros((weights.size, weights.size)), chunks)
 
 
-@eqx.filter_jit
 def _step(residual, parameters, constants, chunks, matrix, slope, damping):
     """The weights after a damped step with its geodesic acceleration, and ‖a‖/‖v‖ of the two."""
     errors, weights, unravel = _flat(residual, parameters, constants)

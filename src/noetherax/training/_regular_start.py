@@ -5,6 +5,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from .._programs import run
 from .._types import FloatArray
 from ..dynamics import euler_lagrange_terms
 from ..lagrangians import NeuralLagrangian
@@ -73,7 +74,7 @@ def regular_start(
         return lagrangian
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
-    parts = _linear_parts(lagrangian, *states)
+    parts = run(_linear_parts, lagrangian, *states)
     equations, columns = (np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
     rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
@@ -87,7 +88,7 @@ def regular_start(
         return lagrangian  # no weight gives ∂²L/∂v² a trace
     solution *= np.linalg.norm(given) / np.linalg.norm(solution)
     found = eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
-    before, after = (float(_loss(model, states)) for model in (lagrangian, found))
+    before, after = (float(run(acceleration_loss, model, states)) for model in (lagrangian, found))
     return found if after < (before if np.isfinite(before) else np.inf) else lagrangian
 
 
@@ -101,7 +102,6 @@ def _last_layers(model: PyTree) -> list:
     return [node.network.layers[-1].weight for node in nodes if neural(node)]
 
 
-@eqx.filter_jit
 def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
     """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, and their
     derivative with respect to the last layers, one column for each weight."""
@@ -119,6 +119,3 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
     return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
-
-
-_loss = eqx.filter_jit(acceleration_loss)

@@ -1,0 +1,102 @@
+"""Compiled programs: when one is used again, and how many are kept.
+
+`jax.jit` finds a program by the identity of what is not an array, and keeps it for as long as the
+function that it was made from. A function that reads something else than last time is then answered
+with last time's program; and one that is made anew in every turn of a loop leaves a program behind each
+time, until the process runs out of memory maps. Programs here are found by what they compute, and few
+are kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any, final
+
+import equinox as eqx
+import jax
+
+from ._content import Incomparable, content, is_transparent
+
+MOST = 64
+"""Programs kept. Each holds tens to hundreds of memory maps, of which Linux gives a process 65,530."""
+
+RAISED = "EquinoxRuntimeError: "
+"""What stands before the message of `equinox.error_if` in the error that JAX raises."""
+
+_kept: OrderedDict[Hashable, Callable] = OrderedDict()
+
+
+def run(function: Callable, *arguments: Any) -> Any:
+    """`function(*arguments)`, compiled: arrays are traced, and all else is part of the program."""
+    return program(function, *arguments)(*arguments)
+
+
+def programs() -> Callable:
+    """A `run` that asks for the program of a function once, for loops that call several of them and
+    change nothing but arrays."""
+    found: dict[Callable, Callable] = {}
+
+    def call(function: Callable, *arguments: Any) -> Any:
+        if function not in found:
+            found[function] = program(function, *arguments)
+        return found[function](*arguments)
+
+    return call
+
+
+def program(function: Callable, *arguments: Any, donated: int | None = None) -> Callable:
+    """The compiled function for arguments like these.
+
+    If all that is no array is data of libraries, the program is found by that data, which costs
+    nothing. Otherwise `function` is traced, and the program found by its jaxpr. So a loop that calls it
+    many times should ask for it once.
+
+    **Arguments:**
+
+    - `function`: of arrays and other objects; it returns a PyTree.
+    - `arguments`: those that it will be called with, up to the values of their arrays.
+    - `donated`: index of an argument whose buffers the results may take over.
+    """
+    dynamic, static = eqx.partition(arguments, eqx.is_array)
+    jitted = _jitted(function, static, donated)
+    try:
+        if is_transparent(arguments):
+            leaves, structure = jax.tree.flatten(static)
+            key = tuple((type(x), x, repr(x)) for x in leaves), structure
+        else:
+            key = content(jitted.trace(*dynamic).jaxpr)
+        jitted = _kept.setdefault((function, key, donated), jitted)
+        _kept.move_to_end((function, key, donated))
+    except (Incomparable, TypeError):
+        pass  # what cannot be compared, or hashed, is not kept
+    if len(_kept) > MOST:
+        _kept.popitem(last=False)
+
+    def call(*arguments):
+        try:
+            arrays, rest = jitted(*eqx.filter(arguments, eqx.is_array))
+        except jax.errors.JaxRuntimeError as error:
+            _, found, message = str(error).partition(RAISED)
+            if not found:
+                raise
+            raise RuntimeError(message.strip()) from None
+        return eqx.combine(arrays, rest.value)
+
+    return call
+
+
+def _jitted(function: Callable, static: tuple, donated: int | None) -> Any:
+    def call(*dynamic):
+        arrays, rest = eqx.partition(function(*eqx.combine(dynamic, static)), eqx.is_array)
+        return arrays, _Static(rest)
+
+    call.__name__ = getattr(function, "__name__", "call")
+    return jax.jit(call, donate_argnums=() if donated is None else donated)
+
+
+@final
+@jax.tree_util.register_static
+class _Static:
+    """What a program returns beside arrays."""
+
+    def __init__(self, value: Any):
+        self.value = value
