@@ -205,9 +205,9 @@ def test_another_run_in_the_folder_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"another run: key was"):
         run(tmp_path, key=jax.random.key(1))
     q, v, a = observations()
-    with pytest.raises(ValueError, match=r"another run: data was"):
+    with pytest.raises(ValueError, match=r"another run: data\[2\] was"):
         run(tmp_path, data=(q, v, 2 * a))
-    with pytest.raises(ValueError, match="another structure"):
+    with pytest.raises(ValueError, match="another run: optimizer"):
         run(tmp_path, optimizer=optax.sgd(1e-3, momentum=0.9))
     assert files(tmp_path) == before
 

@@ -112,7 +112,7 @@ def test_other_versions_are_refused(path):
     magic, header, body = path.read_bytes().split(b"\n", 2)
     header = json.loads(header) | {"version": 99}
     path.write_bytes(b"\n".join([magic, json.dumps(header).encode(), body]))
-    with pytest.raises(ValueError, match="format version 99, but this noetherax reads version 1"):
+    with pytest.raises(ValueError, match="format version 99, but this noetherax reads version 2"):
         nx.load(path, fresh())
 
 
@@ -120,7 +120,7 @@ def test_other_versions_are_refused(path):
     ("like", "evidence"),
     [
         (lambda: fresh(depth=3), "another structure"),
-        (lambda: fresh(width=8), r"weight=float64\[8, 3\]"),
+        (lambda: fresh(width=8), r"weight was float64\[16, 3\] and is float64\[8, 3\]"),
         (lambda: fresh(dtype=jnp.float32), "float32"),
         (lambda: fresh(activation=jnp.tanh), "tanh"),
         (lambda: helpers.HarmonicOscillator(), "HarmonicOscillator"),
