@@ -19,6 +19,9 @@ MOST_LINES = 2_000
 MOST_PARTS = 100_000
 """Looked at in a few seconds; what is beyond is named as not seen."""
 
+LONGEST_PATH = 500
+"""Characters; longer ones go on from their hash."""
+
 
 class Description(NamedTuple):
     """Lines `path=text`, and the paths of what could not be looked into."""
@@ -49,6 +52,8 @@ def describe(name: str, thing: Any) -> Description:
         if len(lines) == MOST_PARTS:
             unseen.append(f"what follows {path}, the {MOST_PARTS:,}th part")
             break
+        if len(path) > LONGEST_PATH:
+            path = f"{path[:LONGEST_PATH]}…{digest(path.encode())}"
         stack.extend((path + step, child) for step, child in reversed(part.parts))
     if len(lines) > MOST_LINES:
         rest = "\n".join(lines[MOST_LINES:])
@@ -61,7 +66,7 @@ def describe(name: str, thing: Any) -> Description:
 def _set(thing: Any) -> Part:
     """Sorted by content: the order of a set of strings differs from process to process."""
     told = [describe("", member) for member in thing]
-    text = ", ".join(sorted("; ".join(x.lines) for x in told))
+    text = ", ".join(sorted("; ".join(line.removeprefix("=") for line in x.lines) for x in told))
     return Part(
         f"{class_name(type(thing))} {{{short(text)}}}", seen=not any(x.unseen for x in told)
     )

@@ -203,12 +203,12 @@ def read(path: str | os.PathLike) -> Stored:
         )
     if not intact and type(version) is int and version != VERSION:
         raise ValueError(
-            f"{path} has format version {version}, but this noetherax reads version {VERSION}; or it is "
-            "damaged, since its checksum does not match."
+            f"{path} has format version {version}, but this noetherax reads version {VERSION}; or it "
+            "is damaged, since its checksum does not match."
         )
     if not intact:
         raise damaged
     body = content[end + 1 : -CHECKSUM]
-    if version != VERSION or not is_valid(header, len(body)):
+    if type(version) is not int or not is_valid(header, len(body)):
         raise ValueError(f"{path} is no noetherax model: its header does not describe its content.")
     return Stored(path, header["structure"], header["leaves"], header["metadata"], body)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import inspect
 import re
+import struct
 import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,6 +23,8 @@ LONGEST_TEXT = 200
 
 SHORT_ARRAY = 16
 """Entries of arrays that are told by their values."""
+
+POINTER = struct.calcsize("P")
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
@@ -51,17 +54,37 @@ def look(thing: Any) -> Part:
     cls = type(thing)
     # Libraries say better themselves what the state of an object is, caches left out.
     found = _reduced(thing) if _says_its_state(cls) else None
-    fields = _fields(thing)
-    if found is None and fields is not None:
-        kind = [] if imported_name(cls) else [(".__class__", cls)]
-        return Part(f"{class_name(cls)}()", [*kind, *fields])
+    if found is None and not _holds_more(cls):
+        return Part(f"{class_name(cls)}()", of_instance(thing))
     found = found or _reduced(thing)
     if found is not None:
         return found
     text = repr(thing)
-    if ADDRESS.search(text):
-        return Part(class_name(cls), seen=False)
+    if ADDRESS.search(text) or hasattr(thing, "__dict__"):
+        return Part(f"{class_name(cls)}()", of_instance(thing), seen=False)
     return Part(f"{class_name(cls)} {short(text)}")
+
+
+def of_instance(thing: Any) -> list[tuple[str, Any]]:
+    """The class of an instance, if it is the user's, and its attributes."""
+    cls = type(thing)
+    names = {name for name in _slots(cls) if hasattr(thing, name)}
+    found = {name: getattr(thing, name) for name in names} | getattr(thing, "__dict__", {})
+    kept = [(f".{name}", found[name]) for name in sorted(found) if _is_content(cls, name)]
+    return kept if library(cls.__module__) else [(".__class__", cls), *kept]
+
+
+def _slots(cls: type) -> list[str]:
+    slots = [vars(base).get("__slots__", ()) for base in cls.__mro__]
+    return [name for some in slots for name in ((some,) if isinstance(some, str) else some)]
+
+
+def _holds_more(cls: type) -> bool:
+    """Whether instances hold something that is not in their attributes, as files and iterators do."""
+    pointers = len({name for name in _slots(cls) if not is_special(name)})
+    pointers += (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
+    expected = object.__basicsize__ + POINTER * pointers
+    return cls.__itemsize__ > 0 or cls.__basicsize__ > expected
 
 
 def _says_its_state(cls: type) -> bool:
@@ -83,18 +106,6 @@ def _reduced(thing: Any) -> Part | None:
     except Exception:  # whatever the author of a class chose for one that cannot be pickled
         return None
     return Part(f"{class_name(cls)}()", [(".make", state[:2]), (".state", rest)])
-
-
-def _fields(thing: Any) -> list[tuple[str, Any]] | None:
-    """The attributes of an instance, or `None` if Python sees none."""
-    cls = type(thing)
-    slots = [vars(base)["__slots__"] for base in cls.__mro__ if "__slots__" in vars(base)]
-    if not hasattr(thing, "__dict__") and not slots:
-        return None
-    names = {name for some in slots for name in ((some,) if isinstance(some, str) else some)}
-    found = {name: getattr(thing, name) for name in names if hasattr(thing, name)}
-    found |= getattr(thing, "__dict__", {})
-    return [(f".{name}", found[name]) for name in sorted(found) if _is_content(cls, name)]
 
 
 def _is_content(cls: type, name: str) -> bool:
@@ -125,7 +136,12 @@ def plain_text(thing: Any) -> str:
 
 
 def _plain(thing: Any) -> Part:
-    return Part(plain_text(thing))
+    return Part(plain_text(thing), _of_subclass(thing))
+
+
+def _of_subclass(thing: Any) -> list[tuple[str, Any]]:
+    """What an instance of a user's subclass of a type that has its rule here holds beside."""
+    return [] if library(type(thing).__module__) else of_instance(thing)
 
 
 for _kind in (*PLAIN, range, slice, type(...), type(NotImplemented), np.dtype):
@@ -156,7 +172,7 @@ def _array(thing: Any) -> Part:
     text = repr(array.tolist()) if array.size <= SHORT_ARRAY else ""
     if not text or len(text) > LONGEST_TEXT:
         text = digest(np.ascontiguousarray(array).tobytes())
-    return Part(f"{array.dtype}{list(array.shape)} {text}")
+    return Part(f"{array.dtype}{list(array.shape)} {text}", _of_subclass(thing))
 
 
 # Collections: by their members
@@ -171,10 +187,11 @@ def _sequence(thing: Any) -> Part:
     if not names and all(type(x) in PLAIN for x in thing):
         ends = "[]" if isinstance(thing, list) else "()"
         text = ", ".join(map(plain_text, thing))
-        return Part(name + short(ends[0] + text + ends[1]))
+        return Part(name + short(ends[0] + text + ends[1]), _of_subclass(thing))
     steps = [f".{x}" for x in names] if names else [f"[{i}]" for i in range(len(thing))]
     kind = "list" if isinstance(thing, list) else "tuple"
-    return Part(f"{name}{kind} of {len(thing)}", list(zip(steps, thing, strict=True)))
+    members = list(zip(steps, thing, strict=True))
+    return Part(f"{name}{kind} of {len(thing)}", [*members, *_of_subclass(thing)])
 
 
 @look.register(dict)
@@ -184,5 +201,7 @@ def _mapping(thing: Any) -> Part:
     text = f"{class_name(type(thing))} of {len(items)}"
     if all(type(key) in PLAIN for key, _ in items):
         texts = {f"[{plain_text(key)}]": value for key, value in items}
-        return Part(text, sorted(texts.items(), key=lambda item: item[0]))
-    return Part(text, [(f"[{i}]", item) for i, item in enumerate(items)])
+        parts = sorted(texts.items(), key=lambda item: item[0])
+    else:
+        parts = [(f"[{i}]", item) for i, item in enumerate(items)]
+    return Part(text, [*parts, *_of_subclass(thing)])

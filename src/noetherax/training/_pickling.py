@@ -1,9 +1,8 @@
 """Models can be pickled and copied, with the activations and methods that they hold.
 
-JAX's compiled functions are pickled as the plain functions within, which their modules do not offer
-under that name; a copy of one is another function, for which closed forms of derivatives are not found.
-Bound methods of Equinox modules hold annotations that cannot be pickled. `copyreg` lets both say better
-what they are: the name under which they are found.
+JAX pickles a compiled function as the plain one within, which no module offers, and copies it as
+another one, for which closed forms of derivatives are not found. Equinox pickles bound methods with
+annotations that cannot be. `copyreg` is where Python lets both be told by their names instead.
 """
 
 import copyreg
@@ -13,27 +12,20 @@ from typing import Any
 import equinox as eqx
 import jax
 
+PROTOCOL = 4
+"""Of pickling, for objects without a name."""
 
-def _reduced(thing: Any) -> Any:
-    """The name of what its module offers under that name; else what it says of itself."""
-    module, name = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
-    if name and getattr(sys.modules.get(str(module)), name, None) is thing:
+
+def _compiled(function: Any) -> Any:
+    name = function.__qualname__
+    if getattr(sys.modules.get(function.__module__), name, None) is function:
         return name
-    return thing.__reduce_ex__(copyreg_protocol)
-
-
-copyreg_protocol = 4
-
-
-class _Probe(eqx.Module):
-    def method(self):
-        pass
+    return function.__reduce_ex__(PROTOCOL)
 
 
 def _bound(method: Any) -> Any:
     return getattr, (method.__self__, method.__func__.__name__)
 
 
-for _kind in (type(jax.jit(lambda: None)), jax.custom_jvp, jax.custom_vjp):
-    copyreg.pickle(_kind, _reduced)
-copyreg.pickle(type(_Probe().method), _bound)
+copyreg.pickle(type(jax.jit(lambda: None)), _compiled)
+copyreg.pickle(type(eqx.nn.Identity().__call__), _bound)
