@@ -244,9 +244,9 @@ def test_whatever_is_different_makes_another_run(tmp_path):
     for evidence, other in others.items():
         with pytest.raises(ValueError, match=f"another run: .*{evidence}"):
             run(tmp_path, **usual | other)
-    with pytest.raises(ValueError, match="numpy_dtype_promotion'] was 'strict' and is 'standard'"):  # noqa: SIM117
-        with jax.numpy_dtype_promotion("standard"):
-            run(tmp_path, **usual)
+    evidence = "numpy_dtype_promotion.* was .*STRICT.* and is .*STANDARD"
+    with jax.numpy_dtype_promotion("standard"), pytest.raises(ValueError, match=evidence):
+        run(tmp_path, **usual)
     assert files(tmp_path) == before
     # Made anew, all the same: the run is known, and its result there at once.
     usual |= dict(optimizer=optax.adam(1e-3), loss=weighted_loss(1.0), data=sampler(1.0))
@@ -283,7 +283,7 @@ def test_any_flipped_bit_costs_the_steps_since_the_checkpoint_before(tmp_path):
     assert restored(checkpoints, "run") == (2, 1.5)
     for file in tmp_path.iterdir():
         file.write_bytes(b"")
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="Left out|None of the 3") as warned:
         assert restored(checkpoints, "run") == (-1, 0.0)
     assert len(warned) == 4
     assert "None of the 3 checkpoints" in str(warned[-1].message)

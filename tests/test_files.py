@@ -1,5 +1,4 @@
 import copy
-import fcntl
 import hashlib
 import itertools
 import json
@@ -320,6 +319,7 @@ def test_modes_of_files_are_left_to_the_system(path, monkeypatch):
 
 
 def test_what_killed_saves_left_is_removed(path):
+    fcntl = pytest.importorskip("fcntl")
     left, alive, foreign, other = (
         path.parent / name
         for name in (
@@ -399,8 +399,8 @@ def test_models_can_be_pickled_and_copied():
     model = fresh()
     things = [model, fresh(activation=jnp.tanh), group, group.invariant_features(2)]
     things += [group.noether_charge(model), nx.default_optimizer(5).init(jnp.ones(2))]
-    states, result = np.ones((3, 1, 1)), diffrax.RESULTS.successful
-    things += [nx.Trajectory(np.ones(3), states, states, None, {"num_steps": 2}, result)]
+    states, result = jnp.ones((3, 1, 1)), diffrax.RESULTS.successful
+    things += [nx.Trajectory(jnp.ones(3), states, states, None, {"num_steps": 2}, result)]
     things += [nx.History(np.ones(2), 0, 1.0, 1.0, False)]
     for thing in things:
         for copied in (pickle.loads(pickle.dumps(thing)), copy.deepcopy(thing)):

@@ -39,6 +39,12 @@ class Checkpoints(eqx.Module):
     same weights, bit for bit, as one that was never stopped: on the same machine and with the same
     versions, since another compiler rounds differently.
 
+    A run is known by the content of all that `fit` is given: numbers and arrays by their values,
+    functions by what they do, with their closures and the globals they read, so that those of an Optax
+    optimiser differ by their learning rate. Another run in the folder is an error that says what
+    differs. What cannot be seen into, such as an open file that a sampler reads, is named in a warning;
+    what a function asks the system for, such as the environment, is not seen.
+
     Each checkpoint is one file as [`noetherax.save`][] writes it: whole or not at all. The first is
     written before training starts, so that a folder that cannot be written is known by then. If a later
     one fails, for instance on a full disk, a warning says so and training goes on.

@@ -40,8 +40,8 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
     The file appears whole or not at all: it is written under a temporary name in the same folder,
     synced, and renamed. What a killed process left there of the same file is removed.
 
-    Functions in a model, such as its activation, are not stored: their content is described, so that
-    `load` notices another one.
+    Functions in a model, such as its activation, are not stored, but what they do is described, so
+    that `load` notices another one. Classes are told by their names.
 
     **Arguments:**
 

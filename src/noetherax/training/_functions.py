@@ -27,7 +27,8 @@ def _function(thing: Any) -> Part:
         return Part(name)
     module = str(thing.__globals__.get("__name__"))
     inner = getattr(thing, "__wrapped__", None)
-    if library(module) in CHECKERS and inner is not None:
+    checks = library(module) in CHECKERS or thing.__code__.co_filename.startswith("<@beartype")
+    if checks and inner is not None:
         return look(inner)
     code, known = thing.__code__, library(module) is not None
     parts = {}
@@ -46,6 +47,11 @@ def _function(thing: Any) -> Part:
         parts |= {f".{key}": value for key, value in extra}
     name = code.co_qualname if known else thing.__name__
     return Part(label(module, name, code_digest(code)), list(parts.items()))
+
+
+@look.register(types.CodeType)
+def _code(thing: Any) -> Part:
+    return Part(label("", thing.co_name, code_digest(thing)))
 
 
 @look.register(types.MethodType)
@@ -94,6 +100,8 @@ def _class(thing: Any) -> Part:
         if key not in NOTES and (callable(value) or not is_special(key))
     ]
     bases = [(f"(base {i})", base) for i, base in enumerate(thing.__bases__)]
+    if library(type(thing).__module__) is None:
+        bases.append((".__class__", type(thing)))
     return Part(f"class {class_name(thing)}", [*bases, *members])
 
 
@@ -108,11 +116,14 @@ def _reference(thing: Any) -> Part:
     return Part("reference", [(".to", thing())])
 
 
+@look.register(jax.extend.core.Jaxpr)
 @look.register(jax.extend.core.ClosedJaxpr)
 def _jaxpr(thing: Any) -> Part:
-    """A traced function: its operations print alike everywhere, but for addresses of functions."""
-    text = ADDRESS.sub("", str(thing.jaxpr))
-    return Part(f"jaxpr {digest(text.encode())}", [(".consts", list(thing.consts))])
+    """A traced function: its operations print alike everywhere, but for addresses of functions, and
+    without rules of derivatives."""
+    text = ADDRESS.sub("", str(thing))
+    constants = [(".consts", list(getattr(thing, "consts", ())))]
+    return Part(f"jaxpr {digest(text.encode())}", constants, seen="custom_" not in text)
 
 
 @look.register(type(threading.Lock()))

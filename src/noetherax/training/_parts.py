@@ -1,5 +1,6 @@
 """What there is to see of each kind of thing, without calling, copying or pickling it."""
 
+import collections
 import copyreg
 import enum
 import functools
@@ -101,7 +102,8 @@ def _reduced(thing: Any) -> Part | None:
         reducer = copyreg.dispatch_table.get(cls)
         state = reducer(thing) if reducer else thing.__reduce_ex__(4)
         if isinstance(state, str):
-            return Part(f"{class_name(cls)} {state}")
+            known = library(getattr(thing, "__module__", None)) is not None
+            return Part(f"{class_name(cls)} {state}", seen=known)
         rest = [list(x) if isinstance(x, Iterator) else x for x in state[2:]]
     except Exception:  # whatever the author of a class chose for one that cannot be pickled
         return None
@@ -146,6 +148,11 @@ def _of_subclass(thing: Any) -> list[tuple[str, Any]]:
 
 for _kind in (*PLAIN, range, slice, type(...), type(NotImplemented), np.dtype):
     look.register(_kind, _plain)
+
+
+@look.register(memoryview)
+def _view(thing: Any) -> Part:
+    return Part("view", [(".bytes", bytes(thing))])
 
 
 @look.register(enum.Enum)
@@ -204,4 +211,6 @@ def _mapping(thing: Any) -> Part:
         parts = sorted(texts.items(), key=lambda item: item[0])
     else:
         parts = [(f"[{i}]", item) for i, item in enumerate(items)]
+    if isinstance(thing, collections.defaultdict):
+        parts.append((".default_factory", thing.default_factory))
     return Part(text, [*parts, *_of_subclass(thing)])

@@ -9,8 +9,9 @@ import copyreg
 import sys
 from typing import Any
 
-import equinox as eqx
 import jax
+
+from ..groups import Trivial
 
 PROTOCOL = 4
 """Of pickling, for objects without a name."""
@@ -28,4 +29,4 @@ def _bound(method: Any) -> Any:
 
 
 copyreg.pickle(type(jax.jit(lambda: None)), _compiled)
-copyreg.pickle(type(eqx.nn.Identity().__call__), _bound)
+copyreg.pickle(type(Trivial(1).act), _bound)
