@@ -8,10 +8,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-try:
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # on Windows
     import fcntl
-except ImportError:  # on Windows
-    fcntl = None
 
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{16}\.unfinished")
 """Names of files that are being written, or were when their process was killed."""

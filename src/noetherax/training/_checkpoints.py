@@ -19,6 +19,9 @@ NAME = re.compile(r"step_\d{12,}\.nx")
 FIRST_BATCH = "first batch"
 """What the data of a sampler are called in the description of a run."""
 
+NOT_DESCRIBED = Description([], [])
+"""Of a run without checkpoints."""
+
 SETTINGS = (
     "jax_enable_x64",
     "jax_numpy_dtype_promotion",
@@ -129,8 +132,8 @@ def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> tuple[
 def _check_same_run(path: Path, metadata: dict[str, Any], run: Description) -> None:
     """Raises `ValueError` if a checkpoint is of another run, and warns if that cannot be known."""
     theirs, seconds = metadata.get("run"), metadata.get("seconds")
-    told = isinstance(theirs, list) and all(isinstance(x, str) and "=" in x for x in theirs)
-    if not told or not isinstance(seconds, float):
+    described = isinstance(theirs, list) and all(isinstance(x, str) and "=" in x for x in theirs)
+    if theirs is None or not described or not isinstance(seconds, float):
         raise ValueError(f"{path} is a model, and no checkpoint. Take another folder.")
     content, versions = differences(theirs, run.lines)
     rounded = [x for x in content if x.startswith(FIRST_BATCH)]

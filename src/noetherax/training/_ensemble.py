@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled
-from ._checkpoints import FIRST_BATCH, Checkpoints, as_checkpoints, describe_run
+from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import check_count, check_fraction, check_model
 from ._diagnosis import diagnosis
 from ._fit import first_look, prepared
@@ -111,7 +111,7 @@ def fit_ensemble(
         _of_member(index, check_model, model, chosen, loss, batch)
     split = split_sharding(sharding, keys, "The members")
     draw, data = _rule(observations, batch_size, [data for data, _ in looks])
-    description = None
+    description = NOT_DESCRIBED
     if checkpoints is not None:
         description = describe_run(
             steps=int(steps),

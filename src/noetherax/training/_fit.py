@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._batches import Resampled, Sampled, first_batches, states_of
-from ._checkpoints import FIRST_BATCH, Checkpoints, as_checkpoints, describe_run
+from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import check_batch, check_count, check_fraction, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
@@ -104,7 +104,7 @@ def fit(
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
     split = split_sharding(sharding, batch)
-    description = None
+    description = NOT_DESCRIBED
     if checkpoints is not None:
         description = describe_run(
             steps=int(steps),

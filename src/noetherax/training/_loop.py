@@ -95,7 +95,7 @@ def run(
     max_norm: float | None,
     averaging: float,
     checkpoints: Checkpoints | None,
-    description: Description | None,
+    description: Description,
     progress: bool,
 ) -> Outcome:
     """Takes the steps, a second or so at a time."""

@@ -16,6 +16,7 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._names import class_name, imported_name, library
 
@@ -163,7 +164,7 @@ def _member(thing: Any) -> Part:
 @look.register(np.ndarray)
 @look.register(np.generic)
 def _array(thing: Any) -> Part:
-    if isinstance(thing, jax.core.Tracer):
+    if isinstance(thing, Tracer):
         return Part(f"traced {thing.aval}", seen=False)
     if isinstance(thing, jax.Array):
         if not (thing.is_fully_addressable or thing.is_fully_replicated):

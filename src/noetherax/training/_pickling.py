@@ -7,19 +7,19 @@ annotations that cannot be. `copyreg` is where Python lets both be told by their
 
 import copyreg
 import sys
-from typing import Any
+from typing import Any, final
 
+import equinox as eqx
 import jax
-
-from ..groups import Trivial
 
 PROTOCOL = 4
 """Of pickling, for objects without a name."""
 
 
 def _compiled(function: Any) -> Any:
-    name = function.__qualname__
-    if getattr(sys.modules.get(function.__module__), name, None) is function:
+    name = getattr(function, "__qualname__", "")
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    if name and getattr(module, name, None) is function:
         return name
     return function.__reduce_ex__(PROTOCOL)
 
@@ -28,5 +28,11 @@ def _bound(method: Any) -> Any:
     return getattr, (method.__self__, method.__func__.__name__)
 
 
+@final
+class _Example(eqx.Module):
+    def method(self) -> None:
+        """Bound, it has the type of all bound methods of modules."""
+
+
 copyreg.pickle(type(jax.jit(lambda: None)), _compiled)
-copyreg.pickle(type(Trivial(1).act), _bound)
+copyreg.pickle(type(_Example().method), _bound)
