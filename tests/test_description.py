@@ -1,5 +1,6 @@
 """What describes a thing is equal in every process for equal things, and differs if they do."""
 
+import collections
 import contextlib
 import functools
 import itertools
@@ -139,6 +140,10 @@ def variants() -> dict[str, list]:
             {1},
             {1: 1},
         ],
+        "collections": [
+            *(kind(x) for kind in (bytearray, memoryview, collections.deque) for x in (b"a", b"b")),
+            *(collections.defaultdict(kind) for kind in (int, float)),
+        ],
         "sets": [{"a", "b"}, {"a", "c"}, frozenset({"a", "b"}), {"a", "b", "c"}],
         "generators of numbers": [np.random.default_rng(c) for c in (0, 1)],
     }
@@ -164,6 +169,8 @@ def test_circles_and_depths_are_no_obstacle():
     circle: list = [1, 2.0]
     circle.append({"again": circle})
     assert describe("x", circle).lines[-1] == "x[2]['again']=as x"
+    pair = (1, (2, [3]))
+    assert describe("x", [pair, pair]) == describe("x", [pair, (1, (2, pair[1][1]))])
     fact = defined("def f(n): return n * f(n - 1) if n else 1")
     assert describe("x", fact).lines[-1] == "x/f=as x"
     deep: list = []

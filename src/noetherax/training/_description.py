@@ -44,7 +44,7 @@ def describe(name: str, thing: Any) -> Description:
             part = look(thing)
         except Exception as error:  # of a stranger's class, whatever it may be
             part = Part(f"{class_name(type(thing))}, {type(error).__name__}", seen=False)
-        if part.parts:
+        if part.parts and type(thing) is not tuple:  # equal constants may be one tuple, or two
             met[id(thing)] = path, thing
         if not part.seen:
             unseen.append(f"{path} ({part.text})")
