@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import signal
 import subprocess
 import sys
@@ -205,11 +206,147 @@ def test_another_run_in_the_folder_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"another run: key was"):
         run(tmp_path, key=jax.random.key(1))
     q, v, a = observations()
-    with pytest.raises(ValueError, match=r"another run: data was"):
+    with pytest.raises(ValueError, match=r"another run: data\[2\] was"):
         run(tmp_path, data=(q, v, 2 * a))
-    with pytest.raises(ValueError, match="another structure"):
+    with pytest.raises(ValueError, match="another run: optimizer"):
         run(tmp_path, optimizer=optax.sgd(1e-3, momentum=0.9))
     assert files(tmp_path) == before
+
+
+def weighted_loss(weight):
+    return lambda model, batch: weight * nx.acceleration_loss(model, batch)
+
+
+def test_whatever_is_different_makes_another_run(tmp_path):
+    q, v, a = observations()
+
+    def sampler(scale):
+        return lambda key: tuple(scale * jax.random.normal(key, (8, 1, 3)) for _ in range(3))
+
+    usual = dict(optimizer=optax.adam(1e-3), loss=weighted_loss(1.0), data=sampler(1.0))
+    usual |= dict(steps=1, trainable=True)
+    run(tmp_path, **usual)
+    others = {
+        r"optimizer.*step_size was -0.001 and is -0.01\.": dict(optimizer=optax.adam(1e-2)),
+        r"optimizer.*b2 was 0.999 and is 0.9\.": dict(optimizer=optax.adam(1e-3, b2=0.9)),
+        "optimizer was .* and is None": dict(optimizer=None),
+        r"loss/weight was 1.0 and is 2.0\.": dict(loss=weighted_loss(2.0)),
+        "loss was .* and is": dict(loss=nx.acceleration_loss),
+        r"data/scale was 1.0 and is 2.0; first batch": dict(data=sampler(2.0)),
+        "data was .* and is tuple of 3": dict(data=(q, v, a)),
+        "standardise was True and is False": dict(standardise=False),
+        "trainable was True and is None": dict(trainable=None),
+        "averaging was 0.1 and is 0.2": dict(averaging=0.2),
+        "max_norm was 1.0 and is None": dict(max_norm=None),
+        "batch_size was 128 and is 64": dict(batch_size=64),
+    }
+    before = files(tmp_path)
+    for evidence, other in others.items():
+        with pytest.raises(ValueError, match=f"another run: .*{evidence}"):
+            run(tmp_path, **usual | other)
+    evidence = "numpy_dtype_promotion.* was .*STRICT.* and is .*STANDARD"
+    with jax.numpy_dtype_promotion("standard"), pytest.raises(ValueError, match=evidence):
+        run(tmp_path, **usual)
+    assert files(tmp_path) == before
+    # Made anew, all the same: the run is known, and its result there at once.
+    usual |= dict(optimizer=optax.adam(1e-3), loss=weighted_loss(1.0), data=sampler(1.0))
+    run(tmp_path, **usual)
+
+
+def begun(folder, thing, count=3):
+    """A folder with checkpoints of a run that something describes."""
+    checkpoints = nx.Checkpoints(folder, keep=5)
+    description = _checkpoints.describe_run(thing=thing)
+    for step in range(count):
+        _checkpoints.write(checkpoints, jnp.array(step), step, description, 1.5)
+    return checkpoints
+
+
+def restored(checkpoints, thing):
+    state, seconds = _checkpoints.restore(
+        checkpoints, jnp.array(-1), _checkpoints.describe_run(thing=thing)
+    )
+    return int(state), seconds
+
+
+def test_any_flipped_bit_costs_the_steps_since_the_checkpoint_before(tmp_path):
+    checkpoints = begun(tmp_path, "run")
+    newest = tmp_path / "step_000000000002.nx"
+    content = newest.read_bytes()
+    for place in range(0, 8 * len(content), 331):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        newest.write_bytes(flipped)
+        with pytest.warns(UserWarning, match="Left out a checkpoint"):
+            assert restored(checkpoints, "run") == (1, 1.5)
+    newest.write_bytes(content)
+    assert restored(checkpoints, "run") == (2, 1.5)
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"")
+    with pytest.warns(UserWarning, match="Left out|None of the 3") as warned:
+        assert restored(checkpoints, "run") == (-1, 0.0)
+    assert len(warned) == 4
+    assert "None of the 3 checkpoints" in str(warned[-1].message)
+
+
+def test_damaged_checkpoints_do_not_count_as_kept(tmp_path):
+    begun(tmp_path, "run")
+    (tmp_path / "step_000000000002.nx").write_bytes(b"damaged")
+    last = nx.Checkpoints(tmp_path, keep=1)
+    _checkpoints.write(last, jnp.array(1), 1, _checkpoints.describe_run(thing="run"), 2.5)
+    with pytest.warns(UserWarning, match="step_000000000002"):
+        assert restored(last, "run") == (1, 2.5)
+
+
+def test_what_is_not_a_checkpoint_is_left_alone(tmp_path):
+    nx.save(tmp_path / "step_final.nx", jnp.array(7))
+    left = tmp_path / ".step_000000000009.nx.0123456789abcdef.unfinished"
+    left.write_bytes(b"half of one, of a killed process")
+    checkpoints = begun(tmp_path, "run", 8)
+    assert restored(checkpoints, "run") == (7, 1.5)
+    assert len(files(tmp_path)) == 6
+    assert "step_final.nx" in files(tmp_path)
+    nx.save(tmp_path / "step_000000000009.nx", jnp.array(7))
+    with pytest.raises(ValueError, match="a model, and no checkpoint"):
+        restored(checkpoints, "run")
+
+
+def test_checkpoints_of_another_format_are_not_trained_over(tmp_path):
+    checkpoints = begun(tmp_path, "run", 2)
+    newest = tmp_path / "step_000000000001.nx"
+    content = newest.read_bytes()[:-32].replace(b'"version": 2', b'"version": 3')
+    newest.write_bytes(content + hashlib.sha256(content).digest())
+    with pytest.raises(
+        ValueError, match="has format version 3, but this noetherax reads version 2"
+    ):
+        restored(checkpoints, "run")
+
+
+def test_what_cannot_be_known_of_a_run_is_said(tmp_path):
+    generator = (x for x in "ab")
+    with pytest.warns(UserWarning, match=r"cannot see what is in thing.*generator"):
+        assert restored(begun(tmp_path / "a", generator), generator) == (2, 1.5)
+    checkpoints = begun(tmp_path / "b", "run")
+    path = checkpoints.folder / "step_000000000002.nx"
+    metadata = nx.load_metadata(path)
+    lines = [line.replace("jaxlib==", "jaxlib==0.") for line in metadata["run"]]
+    nx.save(path, jnp.array(2), metadata=metadata | {"run": lines})
+    with pytest.warns(UserWarning, match="other versions.*version of jaxlib was"):
+        assert restored(checkpoints, "run") == (2, 1.5)
+
+    def described(batch, data):
+        return _checkpoints.describe_run(**{"data": data, _checkpoints.FIRST_BATCH: batch})
+
+    checkpoints = nx.Checkpoints(tmp_path / "c")
+    _checkpoints.write(checkpoints, jnp.array(0), 0, described(jnp.ones(3), "sampler"), 1.5)
+    with pytest.warns(UserWarning, match="another first batch"):
+        _checkpoints.restore(checkpoints, jnp.array(0), described(jnp.zeros(3), "sampler"))
+    hidden = described(jnp.zeros(3), "sampler")._replace(unseen=["data"])
+    with (
+        pytest.warns(UserWarning, match="cannot see"),
+        pytest.raises(ValueError, match="another run: first batch"),
+    ):
+        _checkpoints.restore(checkpoints, jnp.array(0), hidden)
 
 
 def test_a_folder_that_cannot_be_written_is_known_before_training(tmp_path):
@@ -240,6 +377,11 @@ def test_options_are_checked(tmp_path):
         nx.Checkpoints(tmp_path, every=0)
     with pytest.raises(ValueError, match="keep"):
         nx.Checkpoints(tmp_path, keep=0)
+    for wrong, kind in ((5, TypeError), (b"run", TypeError), ("", ValueError), (True, TypeError)):
+        with pytest.raises(kind, match="checkpoints, if not noetherax.Checkpoints, must be a path"):
+            _checkpoints.as_checkpoints(wrong)
+    assert _checkpoints.as_checkpoints(None) is None
+    assert _checkpoints.as_checkpoints("run").folder.name == "run"
 
 
 SCRIPT = """

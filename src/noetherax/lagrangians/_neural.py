@@ -72,6 +72,7 @@ class NeuralLagrangian(Lagrangian):
             width_size=width,
             depth=depth,
             activation=activation,
+            final_activation=_identity,
             use_final_bias=False,
             dtype=dtype,
             key=key,
@@ -83,6 +84,11 @@ class NeuralLagrangian(Lagrangian):
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
         check_state(q, v)
         return self.network(self.standardisation(self.features(q, v)))
+
+
+def _identity(x: Array) -> Array:
+    """The last layer is linear. Equinox' own default is a lambda, which cannot be pickled."""
+    return x
 
 
 def _initialise(network: eqx.nn.MLP, width: int, key: PRNGKeyArray) -> eqx.nn.MLP:

@@ -1,5 +1,6 @@
 """Learning a Lagrangian from data: losses, the training loop, and files."""
 
+from . import _pickling  # noqa: F401 (registers)
 from ._checkpoints import Checkpoints
 from ._discrete_loss import discrete_euler_lagrange_loss
 from ._ensemble import fit_ensemble

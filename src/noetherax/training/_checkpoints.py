@@ -1,19 +1,37 @@
-import hashlib
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import PyTree
 
+from ._atomic import checked_path, remove_unfinished
 from ._checks import check_count
-from ._files import load, load_metadata, save
+from ._description import Description, describe, differences
+from ._files import MOST_SHOWN, OtherVersion, read, save
+from ._names import label
 
-PATTERN = "step_*.nx"
+NAME = re.compile(r"step_\d{12,}\.nx")
+
+FIRST_BATCH = "first batch"
+"""What the data of a sampler are called in the description of a run."""
+
+NOT_DESCRIBED = Description([], [])
+"""Of a run without checkpoints."""
+
+SETTINGS = (
+    "jax_enable_x64",
+    "jax_numpy_dtype_promotion",
+    "jax_default_matmul_precision",
+    "jax_threefry_partitionable",
+)
+"""Of JAX, what changes the numbers of a run."""
+
+LIBRARIES = ("jax", "jaxlib", "equinox", "optax", "diffrax", "noetherax")
+"""Whose versions may change the rounding of a run."""
 
 
 @final
@@ -23,6 +41,12 @@ class Checkpoints(eqx.Module):
     A run that finds checkpoints of its own in the folder goes on from the newest, and ends with the
     same weights, bit for bit, as one that was never stopped: on the same machine and with the same
     versions, since another compiler rounds differently.
+
+    A run is known by the content of all that `fit` is given: numbers and arrays by their values,
+    functions by what they do, with their closures and the globals they read, so that those of an Optax
+    optimiser differ by their learning rate. Another run in the folder is an error that says what
+    differs. What cannot be seen into, such as an open file that a sampler reads, is named in a warning;
+    what a function asks the system for, such as the environment, is not seen.
 
     Each checkpoint is one file as [`noetherax.save`][] writes it: whole or not at all. The first is
     written before training starts, so that a folder that cannot be written is known by then. If a later
@@ -49,7 +73,8 @@ class Checkpoints(eqx.Module):
 
     **Raises:**
 
-    `ValueError` if `every` or `keep` is no positive integer.
+    `ValueError` if `every` or `keep` is no positive integer; `TypeError` or `ValueError` if `folder` is
+    no path.
     """
 
     folder: Path = eqx.field(static=True)
@@ -59,40 +84,83 @@ class Checkpoints(eqx.Module):
     def __init__(self, folder: str | os.PathLike, *, every: int = 1000, keep: int = 2):
         check_count("every", every)
         check_count("keep", keep)
-        self.folder = Path(folder)
+        self.folder = checked_path("folder", folder)
         self.every = int(every)
         self.keep = int(keep)
 
 
-def restore(checkpoints: Checkpoints, start: PyTree, run: dict[str, Any]) -> tuple[PyTree, float]:
+def as_checkpoints(value: Any) -> Checkpoints | None:
+    """What `fit` takes as checkpoints; `TypeError` or `ValueError` for what is none."""
+    if value is None or isinstance(value, Checkpoints):
+        return value
+    return Checkpoints(checked_path("checkpoints, if not noetherax.Checkpoints,", value))
+
+
+def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> tuple[PyTree, float]:
     """The state of the newest checkpoint that can be read and the seconds it took, or `start` itself.
 
     Raises `ValueError` if the folder holds another run.
     """
-    for path in sorted(checkpoints.folder.glob(PATTERN), reverse=True):
+    if run.unseen:
+        warnings.warn(
+            "Checkpoints cannot tell whether this is the run that they are of, since they cannot see "
+            f"what is in {'; '.join(run.unseen)}.",
+            stacklevel=4,
+        )
+    damaged = 0
+    for path in reversed(_files(checkpoints.folder)):
         try:
-            metadata = load_metadata(path)
+            stored = read(path)
+        except OtherVersion:
+            raise
         except (OSError, ValueError) as error:
             warnings.warn(f"Left out a checkpoint: {error}", stacklevel=4)
+            damaged += 1
             continue
-        theirs = metadata.get("run")
-        if theirs != run:
-            theirs = theirs if isinstance(theirs, dict) else {}
-            differing = [
-                f"{name} was {theirs.get(name)!r} and is {run.get(name)!r}"
-                for name in dict.fromkeys([*theirs, *run])
-                if theirs.get(name) != run.get(name)
-            ]
-            raise ValueError(
-                f"{path} belongs to another run: {'; '.join(differing)}. Take another folder, or "
-                "delete its checkpoints."
-            )
-        return load(path, start), float(metadata["seconds"])
+        _check_same_run(path, stored.metadata, run)
+        return stored.restored(start), stored.metadata["seconds"]
+    if damaged:
+        warnings.warn(
+            f"None of the {damaged} checkpoints in {checkpoints.folder} can be read, so that the run "
+            "starts anew.",
+            stacklevel=4,
+        )
     write(checkpoints, start, 0, run, 0.0)
     return start, 0.0
 
 
-def record(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: float) -> None:
+def _check_same_run(path: Path, metadata: dict[str, Any], run: Description) -> None:
+    """Raises `ValueError` if a checkpoint is of another run, and warns if that cannot be known."""
+    theirs, seconds = metadata.get("run"), metadata.get("seconds")
+    described = isinstance(theirs, list) and all(isinstance(x, str) and "=" in x for x in theirs)
+    if theirs is None or not described or not isinstance(seconds, float):
+        raise ValueError(f"{path} is a model, and no checkpoint. Take another folder.")
+    content, versions = differences(theirs, run.lines)
+    rounded = [x for x in content if x.startswith(FIRST_BATCH)]
+    if content and (run.unseen or len(rounded) < len(content)):
+        more = len(content) - MOST_SHOWN
+        raise ValueError(
+            f"{path} belongs to another run: {'; '.join(content[:MOST_SHOWN])}"
+            + (f"; and {more} more differences" if more > 0 else "")
+            + ". Take another folder, or delete its checkpoints."
+        )
+    if rounded:
+        warnings.warn(
+            f"The sampler gives another first batch than it gave to the run of {path}. Another machine "
+            "or version rounds differently; otherwise the sampler depends on something outside.",
+            stacklevel=5,
+        )
+    if versions:
+        warnings.warn(
+            f"{path} was written with other versions, by which the rest of the run may round "
+            f"differently: {'; '.join(versions[:MOST_SHOWN])}.",
+            stacklevel=5,
+        )
+
+
+def record(
+    checkpoints: Checkpoints, state: PyTree, step: int, run: Description, seconds: float
+) -> None:
     """Writes a checkpoint of a run under way; what fails is a warning, and costs no training."""
     try:
         write(checkpoints, state, step, run, seconds)
@@ -100,32 +168,34 @@ def record(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: flo
         warnings.warn(f"The checkpoint of step {step} was not written: {error}", stacklevel=5)
 
 
-def write(checkpoints: Checkpoints, state: PyTree, step: int, run, seconds: float) -> None:
+def write(
+    checkpoints: Checkpoints, state: PyTree, step: int, run: Description, seconds: float
+) -> None:
     """Writes a checkpoint, and deletes those that are no longer kept; one process for all."""
     if jax.process_index() > 0:
         return
-    metadata = {"run": run, "seconds": seconds}
-    save(checkpoints.folder / f"step_{step:012d}.nx", state, metadata=metadata)
-    for path in sorted(checkpoints.folder.glob(PATTERN))[: -checkpoints.keep]:
-        path.unlink(missing_ok=True)
+    metadata = {"run": run.lines, "seconds": seconds}
+    path = checkpoints.folder / f"step_{step:012d}.nx"
+    save(path, state, metadata=metadata)
+    remove_unfinished(checkpoints.folder, "step_")
+    # Later steps are of files that could not be read: they do not count as kept.
+    past = [other for other in _files(checkpoints.folder) if other.name <= path.name]
+    for other in past[: -checkpoints.keep]:
+        other.unlink(missing_ok=True)
 
 
-def describe(steps, batch_size, max_norm, averaging, key) -> dict[str, Any]:
-    """What must be equal for a run to go on from a checkpoint."""
-    words = jax.random.key_data(key) if jnp.issubdtype(key.dtype, jax.dtypes.prng_key) else key
-    return {
-        "steps": steps,
-        "batch_size": batch_size,
-        "max_norm": max_norm,
-        "averaging": averaging,
-        "key": np.asarray(words).tolist(),
-    }
+def _files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, by their steps."""
+    return sorted(path for path in folder.glob("step_*.nx") if NAME.fullmatch(path.name))
 
 
-def fingerprint(tree: PyTree) -> str:
-    """A short hash of all arrays of a tree: two runs of different data or weights differ in it."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(tree):
-        if eqx.is_array(leaf) or isinstance(leaf, np.ndarray):
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()[:16]
+def describe_run(**parts: Any) -> Description:
+    """What must be equal for a run to go on from a checkpoint, the settings of JAX included."""
+    settings = {name: jax.config.values[name] for name in SETTINGS}
+    libraries = {name: label(name, "version") for name in LIBRARIES}
+    told = [describe(name, part) for name, part in {**parts, "JAX": settings}.items()]
+    told.append(Description([f"version of {k}={text}" for k, text in libraries.items()], []))
+    return Description(
+        [line for some in told for line in some.lines],
+        [path for some in told for path in some.unseen],
+    )

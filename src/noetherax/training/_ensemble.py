@@ -11,7 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled
-from ._checkpoints import Checkpoints, describe, fingerprint
+from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import check_count, check_fraction, check_model
 from ._diagnosis import diagnosis
 from ._fit import first_look, prepared
@@ -92,19 +92,17 @@ def fit_ensemble(
     check_fraction("averaging", averaging)
     keys = _checked_keys(lagrangians, keys)
     members = len(keys)
-    if isinstance(checkpoints, str | os.PathLike):
-        checkpoints = Checkpoints(checkpoints)
+    checkpoints = as_checkpoints(checkpoints)
     seeds = jax.vmap(jax.random.split)(keys)
     looks = _first_looks(observations, loss, seeds[:, 0])
     models = [_member(lagrangians, index) for index in range(members)]
     given = lagrangians
     if standardise and any(needs_standardisation(model) for model in models):
-        both = [
+        models = [
             _of_member(index, prepared, model, drawn, loss, trainable)
             for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
         ]
-        models = [started for _, started in both]
-        given, lagrangians = _stacked([model for model, _ in both]), _stacked(models)
+        lagrangians = _stacked(models)
     parameters, constants = eqx.partition(lagrangians, chosen_leaves(lagrangians, trainable))
     batches = [_first_batch(look, batch_size) for look in looks]
     _check_shapes(batches)
@@ -113,10 +111,22 @@ def fit_ensemble(
         _of_member(index, check_model, model, chosen, loss, batch)
     split = split_sharding(sharding, keys, "The members")
     draw, data = _rule(observations, batch_size, [data for data, _ in looks])
-    description = {}
+    description = NOT_DESCRIBED
     if checkpoints is not None:
-        description = describe(steps, batch_size, max_norm, averaging, keys)
-        description |= {"model": fingerprint(given), "data": fingerprint(data)}
+        description = describe_run(
+            steps=int(steps),
+            batch_size=int(batch_size),
+            max_norm=max_norm,
+            averaging=averaging,
+            standardise=standardise,
+            key=keys,
+            optimizer=optimizer,
+            loss=loss,
+            trainable=trainable,
+            model=given,
+            data=observations,
+            **{FIRST_BATCH: [drawn if data is None else None for data, drawn in looks]},
+        )
 
     learned, history, hopeless = run(
         Problem(parameters, constants, seeds[:, 1], draw, data, loss, ensemble=True),

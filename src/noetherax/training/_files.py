@@ -1,72 +1,94 @@
-"""One file for a model: a JSON header, then the bytes of its arrays. Loading never runs code.
+"""One file for a model: a JSON header, the bytes of its arrays, and a checksum of all that. Loading
+never runs code.
 
-Layout: the magic line, the header as one line of JSON (format version, structure, leaves, metadata,
-checksum of the rest), and the leaves in order, little-endian and C-contiguous.
+Layout: the magic line; the header as one line of JSON (format version, structure, leaves, metadata);
+the leaves in order, arrays little-endian and C-contiguous, Python integers as long as they are; and
+the SHA-256 of all before it, 32 bytes.
 """
 
-import difflib
-import functools
 import hashlib
-import inspect
 import json
 import os
-import re
-import tempfile
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from ._atomic import checked_path, write_atomically
+from ._description import differences
+from ._header import as_json, is_valid, parsed
+from ._leaves import decoded, encoded, fits
+from ._structure import data_leaves, dtype_name, is_data, structure
+
 MAGIC = b"noetherax model\n"
-VERSION = 1
-LONGEST_HEADER = 1 << 24
+VERSION = 2
+CHECKSUM = hashlib.sha256().digest_size
+MOST_SHOWN = 5
+"""Differences of structure that an error shows."""
+
+
+class OtherVersion(ValueError):
+    """A file that another version of noetherax wrote, and that is not damaged."""
 
 
 def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | None = None) -> None:
     """Writes a model to one file: arrays and Python numbers, with a description of its structure.
 
     The file appears whole or not at all: it is written under a temporary name in the same folder,
-    synced, and renamed.
+    synced, and renamed. What a killed process left there of the same file is removed.
+
+    Functions in a model, such as its activation, are not stored, but what they do is described, so
+    that `load` notices another one. Classes are told by their names.
 
     **Arguments:**
 
     - `path`: where to; an existing file is replaced.
     - `model`: any PyTree, such as a trained Lagrangian with its standardisation.
-    - `metadata`: anything JSON can hold, read back with [`noetherax.load_metadata`][].
+    - `metadata`: anything JSON can hold, read back with [`noetherax.load_metadata`][]; tuples come back
+        as lists.
 
     **Raises:**
 
     `TypeError` for metadata that is not JSON or leaves that are not numeric; `OSError` from the disk.
     """
-    path = Path(path).resolve()
+    path = checked_path("path", path).resolve()
     if metadata is not None and not isinstance(metadata, dict):
         raise TypeError(f"metadata must be a dictionary, but it is {metadata!r}.")
-    leaves, entries = [], []
-    for name, leaf in _data_leaves(model):
-        array = np.asarray(leaf)
-        array = array.astype(array.dtype.newbyteorder("<")) if array.dtype.kind in "iufc" else array
-        leaves.append(np.ascontiguousarray(array).tobytes())
-        entries.append({"name": name, "dtype": _dtype_name(leaf), "shape": list(array.shape)})
-    body = b"".join(leaves)
-    header = {
-        "version": VERSION,
-        "structure": _structure(model),
-        "leaves": entries,
-        "metadata": {} if metadata is None else metadata,
-        "bytes": len(body),
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
+    told = structure(model)
+    leaves = data_leaves(model)
+    pieces = [encoded(leaf) for _, leaf in leaves]
+    entries = [
+        {
+            "name": name,
+            "dtype": dtype_name(leaf),
+            "shape": list(np.shape(leaf)),
+            "bytes": len(piece),
+        }
+        for (name, leaf), piece in zip(leaves, pieces, strict=True)
+    ]
+    header = {"version": VERSION, "structure": told.lines, "leaves": entries}
     try:
+        header["metadata"] = as_json(metadata or {})
         line = json.dumps(header, allow_nan=False).encode() + b"\n"
-    except (TypeError, ValueError) as error:
+        parsed(line)
+    except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"metadata must be JSON (numbers, strings, lists, dicts): {error}."
         ) from error
-    _write_atomically(path, MAGIC + line + body)
+    if told.unseen:
+        warnings.warn(
+            f"{path.name} cannot tell what is in {'; '.join(told.unseen)}: noetherax.load will not "
+            "notice it if `like` has another one there.",
+            stacklevel=2,
+        )
+    chunks = [MAGIC, line, *pieces]
+    checksum = hashlib.sha256()
+    for chunk in chunks:
+        checksum.update(chunk)
+    write_atomically(path, [*chunks, checksum.digest()])
 
 
 def load(path: str | os.PathLike, like: PyTree) -> PyTree:
@@ -76,6 +98,8 @@ def load(path: str | os.PathLike, like: PyTree) -> PyTree:
 
     - `path`: the file.
     - `like`: a model of the same structure, for instance a freshly made one; its numbers are ignored.
+        Its functions, such as the activation, must do the same as those of the saved model. A warning
+        says so if they cannot be compared, since another version of Python wrote the file.
 
     **Returns:**
 
@@ -86,40 +110,7 @@ def load(path: str | os.PathLike, like: PyTree) -> PyTree:
     `ValueError`, saying what is wrong, for a file that is not a noetherax model, is truncated or
     corrupted, has another format version, or holds a model of another structure.
     """
-    header, body = _read(path)
-    ours, theirs = _structure(like), str(header["structure"])
-    if ours != theirs:
-        lines = difflib.unified_diff(
-            theirs.splitlines(), ours.splitlines(), "saved", "like", lineterm="", n=1
-        )
-        raise ValueError(
-            f"{path} holds a model of another structure than `like`:\n" + "\n".join(lines)
-        )
-    expected = _data_leaves(like)
-    entries = header["leaves"]
-    try:
-        fits = [name for name, _ in expected] == [entry["name"] for entry in entries]
-        shapes = [(entry["dtype"], tuple(entry["shape"])) for entry in entries]
-    except (KeyError, TypeError):
-        fits, shapes = False, []
-    if not fits:
-        raise ValueError(f"{path} is damaged: its list of arrays does not fit its structure.")
-    values, offset = [], 0
-    for (name, leaf), (kind, shape) in zip(expected, shapes, strict=True):
-        if kind != _dtype_name(leaf) or shape != np.shape(leaf):
-            raise ValueError(
-                f"{path} holds {name} as {kind}{list(shape)}, but `like` has "
-                f"{_dtype_name(leaf)}{list(np.shape(leaf))}."
-            )
-        dtype = np.dtype(leaf.dtype) if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
-        size = dtype.itemsize * int(np.prod(shape))
-        stored = dtype.newbyteorder("<") if dtype.kind in "iufc" else dtype
-        array = np.frombuffer(body[offset : offset + size], stored).reshape(shape).astype(dtype)
-        values.append(_restore(array, leaf))
-        offset += size
-    flat, treedef = jax.tree.flatten(like)
-    restored = iter(values)
-    return jax.tree.unflatten(treedef, [next(restored) if _is_data(x) else x for x in flat])
+    return read(path).restored(like)
 
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
@@ -135,123 +126,89 @@ def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
 
     **Raises:** as [`noetherax.load`][].
     """
-    return _read(path)[0]["metadata"]
+    return read(path).metadata
 
 
-def _read(path) -> tuple[dict[str, Any], bytes]:
-    with open(path, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise ValueError(f"{path} is not a noetherax model: it does not start with {MAGIC!r}.")
-        line = file.readline(LONGEST_HEADER)
-        body = file.read()
+class Stored(NamedTuple):
+    """The content of a file whose checksum is right."""
+
+    path: Path
+    structure: list[str]
+    leaves: list[dict[str, Any]]
+    metadata: dict[str, Any]
+    body: memoryview
+
+    def restored(self, like: PyTree) -> PyTree:
+        """The model, in the structure of `like`; `ValueError` if it has another one."""
+        content, versions = differences(self.structure, structure(like).lines)
+        if content:
+            shown = "\n".join(content[:MOST_SHOWN])
+            more = len(content) - MOST_SHOWN
+            raise ValueError(
+                f"{self.path} holds a model of another structure than `like`:\n{shown}"
+                + (f"\nand {more} more differences." if more > 0 else "")
+            )
+        code = [difference for difference in versions if "code==" in difference]
+        if code:
+            warnings.warn(
+                f"{self.path} was written by another version of Python, so that functions cannot be "
+                f"compared: {'; '.join(code[:MOST_SHOWN])}.",
+                stacklevel=3,
+            )
+        expected = data_leaves(like)
+        if [name for name, _ in expected] != [entry["name"] for entry in self.leaves]:
+            raise ValueError(f"{self.path} is damaged: its arrays do not fit its structure.")
+        values, offset = [], 0
+        for (name, leaf), entry in zip(expected, self.leaves, strict=True):
+            ours, theirs = (
+                (dtype_name(leaf), list(np.shape(leaf))),
+                (entry["dtype"], entry["shape"]),
+            )
+            piece = self.body[offset : offset + entry["bytes"]]
+            if ours != theirs or not fits(piece, leaf):
+                raise ValueError(
+                    f"{self.path} holds {name} as {theirs[0]}{theirs[1]} in {len(piece)} bytes, but "
+                    f"`like` has {ours[0]}{ours[1]}."
+                )
+            values.append(decoded(name, piece, leaf))
+            offset += len(piece)
+        flat, treedef = jax.tree.flatten(like)
+        stored = iter(values)
+        return jax.tree.unflatten(treedef, [next(stored) if is_data(x) else x for x in flat])
+
+
+def read(path: str | os.PathLike) -> Stored:
+    """The content of a file. `ValueError` if it is damaged; `OtherVersion` if it only is another's."""
+    path = checked_path("path", path)
+    content = memoryview(path.read_bytes())
+    if content[: len(MAGIC)] != MAGIC:
+        raise ValueError(f"{path} is not a noetherax model: it does not start with {MAGIC!r}.")
+    end = bytes(content).find(b"\n", len(MAGIC))
+    damaged = ValueError(f"{path} is truncated or damaged: its checksum does not match.")
+    intact = hashlib.sha256(content[:-CHECKSUM]).digest() == content[-CHECKSUM:]
     try:
-        header = json.loads(line)
-        version = header["version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged or truncated: its header is not complete.") from error
-    if version != VERSION:
+        header = parsed(bytes(content[len(MAGIC) : end]))
+        version = header.get("version")
+    except (ValueError, RecursionError, MemoryError) as error:
+        if not intact:
+            raise damaged from None
         raise ValueError(
-            f"{path} has format version {version!r}, but this noetherax reads version {VERSION}."
+            f"{path} is no noetherax model: its header is not valid: {error}"
+        ) from error
+    # Files of version 1 have no checksum of the whole; nor does one flipped bit make 1 of 2.
+    if type(version) is int and version != VERSION and (intact or version == 1):
+        raise OtherVersion(
+            f"{path} has format version {version}, but this noetherax reads version {VERSION}: read it "
+            "with the noetherax that wrote it."
         )
-    missing = {"structure", "leaves", "metadata", "bytes", "sha256"} - set(header)
-    if missing:
-        raise ValueError(f"{path} is damaged: its header lacks {sorted(missing)}.")
-    if len(body) != header["bytes"]:
+    if not intact and type(version) is int and version != VERSION:
         raise ValueError(
-            f"{path} is truncated or damaged: {header['bytes']} bytes of arrays are announced, "
-            f"{len(body)} are there."
+            f"{path} has format version {version}, but this noetherax reads version {VERSION}; or it "
+            "is damaged, since its checksum does not match."
         )
-    if hashlib.sha256(body).hexdigest() != header["sha256"]:
-        raise ValueError(f"{path} is corrupted: the checksum of its arrays does not match.")
-    return header, body
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"
-    )
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # as any file; mkstemp makes private ones
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _umask() -> int:
-    """The process' mask for new files, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _is_data(leaf: Any) -> bool:
-    kinds = np.ndarray | jax.ShapeDtypeStruct | bool | int | float | complex
-    return eqx.is_array(leaf) or isinstance(leaf, kinds)
-
-
-def _data_leaves(model: PyTree) -> list[tuple[str, Any]]:
-    leaves = []
-    for path, leaf in jax.tree_util.tree_leaves_with_path(model):
-        name = jax.tree_util.keystr(path)
-        if not _is_data(leaf):
-            continue
-        if eqx.is_array(leaf) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            raise TypeError(f"{name} is a random key, which is no part of a model.")
-        if isinstance(leaf, np.ndarray) and leaf.dtype.hasobject:
-            raise TypeError(f"{name} holds Python objects, not numbers.")
-        leaves.append((name, leaf))
-    return leaves
-
-
-def _dtype_name(leaf: Any) -> str:
-    """The dtype of an array, or `python float` and the like for a number."""
-    return leaf.dtype.name if hasattr(leaf, "dtype") else f"python {type(leaf).__name__}"
-
-
-def _restore(array: np.ndarray, leaf: Any) -> Any:
-    if isinstance(leaf, bool | int | float | complex):
-        return type(leaf)(array.item())
-    return array if isinstance(leaf, np.ndarray) else jnp.asarray(array)
-
-
-class _Placeholder:
-    """Stands for a number in the description of a structure: its type, not its value."""
-
-    def __init__(self, text: str):
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-def _structure(model: PyTree) -> str:
-    """Classes, static fields and array shapes of a model as text, the same in every process."""
-
-    def describe(leaf):
-        if _is_data(leaf):
-            return _Placeholder(f"{_dtype_name(leaf)}{list(np.shape(leaf))}")
-        return _Placeholder(_name_of(leaf)) if callable(leaf) else leaf
-
-    text = eqx.tree_pformat(jax.tree.map(describe, model), width=100, short_arrays=True)
-    # Static fields print as they like; an address in them differs from process to process.
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
-
-
-def _name_of(function: Any) -> str:
-    """Where a function is defined: its printed form holds an address, which no other process shares."""
-    if isinstance(function, functools.partial):
-        return f"partial({_name_of(function.func)}, {function.args}, {function.keywords})"
-    function = inspect.unwrap(function)
-    owner = function if hasattr(function, "__qualname__") else type(function)
-    return f"{owner.__module__}.{owner.__qualname__}"
+    if not intact:
+        raise damaged
+    body = content[end + 1 : -CHECKSUM]
+    if type(version) is not int or not is_valid(header, len(body)):
+        raise ValueError(f"{path} is no noetherax model: its header does not describe its content.")
+    return Stored(path, header["structure"], header["leaves"], header["metadata"], body)

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from ._batches import Resampled, Sampled, first_batches, states_of
-from ._checkpoints import Checkpoints, describe, fingerprint
+from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import check_batch, check_count, check_fraction, check_model, check_observations
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
@@ -91,8 +91,7 @@ def fit(
     check_count("steps", steps)
     check_count("batch_size", batch_size)
     check_fraction("averaging", averaging)
-    if isinstance(checkpoints, str | os.PathLike):
-        checkpoints = Checkpoints(checkpoints)
+    checkpoints = as_checkpoints(checkpoints)
     setup_key, run_key = jax.random.split(key)
     data, drawn = first_look(observations, loss, setup_key)
     draw = Resampled(batch_size) if data is not None else Sampled(observations)
@@ -101,14 +100,26 @@ def fit(
         batch = jax.tree.map(lambda x: x[:batch_size], batch)
     given = lagrangian
     if standardise and needs_standardisation(lagrangian):
-        given, lagrangian = prepared(lagrangian, drawn, loss, trainable)
+        lagrangian = prepared(lagrangian, drawn, loss, trainable)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
     split = split_sharding(sharding, batch)
-    description = {}
+    description = NOT_DESCRIBED
     if checkpoints is not None:
-        description = describe(steps, batch_size, max_norm, averaging, key)
-        description |= {"model": fingerprint(given), "data": fingerprint(data)}
+        description = describe_run(
+            steps=int(steps),
+            batch_size=int(batch_size),
+            max_norm=max_norm,
+            averaging=averaging,
+            standardise=standardise,
+            key=key,
+            optimizer=optimizer,
+            loss=loss,
+            trainable=trainable,
+            model=given,
+            data=observations if data is None else data,
+            **{FIRST_BATCH: drawn if data is None else None},
+        )
 
     learned, history, hopeless = run(
         Problem(parameters, constants, run_key, draw, data, loss, ensemble=False),
@@ -145,11 +156,9 @@ def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[An
     return None, drawn
 
 
-def prepared(
-    lagrangian: PyTree, drawn: Any, loss: Callable, trainable: PyTree | None
-) -> tuple[PyTree, PyTree]:
-    """A model with its standardisation; and, if it is new and trains on accelerations, from a regular
-    start. Checkpoints know it by the first: the second depends on the rounding of a linear solve."""
+def prepared(lagrangian: PyTree, drawn: Any, loss: Callable, trainable: PyTree | None) -> PyTree:
+    """A model with its standardisation, and, if it is new and trains on accelerations, from a regular
+    start."""
     q, v = states_of(drawn)
     model = standardise_model(lagrangian, q, v)
     on_accelerations = getattr(loss, "func", loss) in (
@@ -157,7 +166,7 @@ def prepared(
         relative_acceleration_loss,
     )
     if not (is_new(lagrangian) and on_accelerations and trainable is None):
-        return model, model
+        return model
     a = drawn[2].reshape(q.shape)
     finite = np.all(np.isfinite(a), axis=(1, 2))
-    return model, regular_start(model, q[finite], v[finite], a[finite])
+    return regular_start(model, q[finite], v[finite], a[finite])

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from .._programs import program
 from ._checkpoints import Checkpoints, record, restore
+from ._description import Description
 from ._interruption import noted_interrupts
 from ._optimizer import default_optimizer
 from ._sharding import agreed, constrained, gathered, in_any_process, placed, whole
@@ -94,7 +95,7 @@ def run(
     max_norm: float | None,
     averaging: float,
     checkpoints: Checkpoints | None,
-    description: dict[str, Any],
+    description: Description,
     progress: bool,
 ) -> Outcome:
     """Takes the steps, a second or so at a time."""
