@@ -132,6 +132,12 @@ def _precision(array: np.ndarray) -> float:
     return float(jnp.finfo(array.dtype).eps) if floating else float(np.finfo(np.float64).eps)
 
 
+def powers_of_two(sizes: np.ndarray) -> np.ndarray:
+    """The largest power of two up to each of `sizes`, by which numbers are divided without rounding; 1
+    for zero."""
+    return np.where(sizes > 0, np.ldexp(1.0, np.frexp(sizes)[1] - 1), 1.0)
+
+
 def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
     """The algebra in coordinates x / unit whose generators have entries of similar size, and `unit`.
 
