@@ -27,6 +27,11 @@ class AffineAlgebra(NamedTuple):
     components: np.ndarray
 
     @property
+    def precision(self) -> float:
+        """The rounding of the numbers that the generators came in."""
+        return self.tolerance ** (4 / 3)
+
+    @property
     def homogeneous(self) -> np.ndarray:
         """The generators as matrices on (q, 1), shape `(k, space + 1, space + 1)`."""
         count, space = self.shift.shape

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 
 LOG_2 = math.log(2.0)
+LEADING = round(LOG_2 * 2**11) / 2**11
+"""The first digits of it: times an exponent it is exact, also in float32."""
 
 MOST = 1 << 20
 """No finite number is left of any after a factor of 2 to this power."""
@@ -36,7 +38,8 @@ def split_exponential(x):
     exponent = jax.lax.stop_gradient(jnp.floor(jnp.minimum(x, MOST) / LOG_2))
     exponent = jnp.where(x > highest, exponent, 0)
     # Beyond MOST the exponential overflows whatever m is.
-    mantissa = jnp.exp(jnp.minimum(x - exponent * LOG_2, highest))
+    rest = x - exponent * LEADING - exponent * (LOG_2 - LEADING)
+    mantissa = jnp.exp(jnp.minimum(rest, highest))
     return mantissa, exponent.astype(jnp.int32)
 
 
