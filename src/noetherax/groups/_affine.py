@@ -17,7 +17,7 @@ from .._types import (
     check_state,
 )
 from ..features import InvariantFeatures
-from ._algebra import affine_algebra, check_algebra
+from ._algebra import affine_algebra, check_algebra, check_precision
 from ._base import SymmetryGroup
 from ._exponential import affine_exponential
 from ._invariants import affine_invariants
@@ -73,6 +73,7 @@ class AffineGroup(SymmetryGroup):
         algebra = affine_algebra(self)
         check_array("q", q, algebra.shift.shape[1])
         q = jnp.asarray(q)
+        check_precision(algebra, q.dtype, type(self).__name__)
         linear, shift = (jnp.asarray(x, q.dtype) for x in (algebra.linear, algebra.shift))
         return jnp.einsum("aij,pj->api", linear, q, precision=PRECISION) + shift[:, None, :]
 
@@ -92,6 +93,7 @@ class AffineGroup(SymmetryGroup):
                 f"coefficients must have shape ({count},), one for each generator of "
                 f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
             )
+        check_precision(algebra, q.dtype, type(self).__name__)
         with jax.default_matmul_precision(PRECISION):
             maps = affine_exponential(algebra, coefficients, q.dtype)
             moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]

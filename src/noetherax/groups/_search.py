@@ -10,7 +10,7 @@ from ..features import StateVectors, TensorContractions
 from ._algebra import AffineAlgebra
 from ._frame import Frame, centre
 from ._regularity import generic_rank
-from ._representation import invariant_tensors
+from ._representation import NEARLY, IllConditioned, invariant_tensors
 
 
 LEFT_ALONE = 1e4
@@ -20,14 +20,6 @@ LEFT_ALONE = 1e4
 CLEARLY_NEW = 0.03
 """What is left of a new invariant beside polynomials in others: far from 0, even in float32."""
 
-NEARLY = (
-    "Numbers that should agree, such as two frequencies, a frequency and a multiple of another, or a "
-    "coupling and zero, do so nearly: make them agree exactly, or differ clearly. Or else the generators "
-    "are noisy or their coordinates ill-conditioned: give them in float64, in coordinates that make their "
-    "entries of similar size."
-)
-
-
 class Slots(NamedTuple):
     """How covectors on one kind of vector transform: `generators` and `components` act on coordinates
     in `basis`, whose rows are the admitted covectors in the coordinates of `StateVectors`."""
@@ -35,11 +27,6 @@ class Slots(NamedTuple):
     generators: np.ndarray
     components: np.ndarray
     basis: np.ndarray
-
-
-@final
-class IllConditioned(ValueError):
-    """Invariant tensors were found with too few correct digits."""
 
 
 @final

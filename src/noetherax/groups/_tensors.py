@@ -13,8 +13,8 @@ from ._algebra import AffineAlgebra, null_space, translations
 from ._conditioning import well_conditioned
 from ._frame import Frame, centre
 from ._regularity import warn_if_singular
-from ._representation import TooManyTensors
-from ._search import NEARLY, IllConditioned, Search, Slots
+from ._representation import NEARLY, IllConditioned, TooManyTensors
+from ._search import Search, Slots
 
 LARGEST_TENSOR = 4096
 """Tensors of more entries than this are not searched for."""
@@ -79,7 +79,7 @@ def _refuse_if_nearly_invariant(block, vectors, kinds, needed: int, degree: int,
     """Raises if generators that differ a little would have all the invariants that are missing."""
     near = Search(block._replace(tolerance=NEAR), vectors, kinds)
     try:
-        for lower in range(1, min(degree, 2) + 1):
+        for lower in range(1, min(degree, 3) + 1):
             near.extend(lower)
     except (TooManyTensors, IllConditioned):
         return
