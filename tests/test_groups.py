@@ -232,7 +232,10 @@ def test_large_elements_compose_and_are_never_nan(name):
     direction = np.random.default_rng(1).normal(size=group.dimension)
     for size in sizes:
         once = act(size * direction, q, v)
-        twice, both = np.stack(act(size * direction, *once)), np.stack(act(2 * size * direction, q, v))
+        twice, both = (
+            np.stack(act(size * direction, *once)),
+            np.stack(act(2 * size * direction, q, v)),
+        )
         assert not np.any(np.isnan(both))
         if np.all(np.isfinite(both)):
             scale = np.abs(both).max() + np.abs(once).max()
@@ -252,3 +255,19 @@ def test_the_action_has_two_derivatives_at_the_identity_and_far_from_it():
         x, y = np.cos(angle) - 2 * np.sin(angle), np.sin(angle) + 2 * np.cos(angle)
         assert np.all(np.isfinite(found))
         assert np.allclose(found[:, 2, 2], [-x, -y, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e-308])
+def test_generators_of_any_size_declare_the_same_group(size):
+    group = helpers.Declared(size * nx.Rotations(3).algebra()[0])
+    assert group.invariant_features(2).num_features == 14
+    with pytest.raises(ValueError, match=f"entry of {size:.3g}, which float32 does not hold"):
+        group.generators(np.ones((1, 3), np.float32))
+    with pytest.raises(ValueError, match=r"redundant: generator 1 = 2·\[0\]"):
+        helpers.Declared(size * np.array([1.0, 2.0])[:, None, None] * helpers.turn_about([0, 0, 1]))
+
+
+def test_the_length_of_an_axis_does_not_matter():
+    for size in (1e300, 1e-300):
+        linear, _ = nx.AxialRotations((size, 0.0, size)).algebra()
+        assert np.allclose(linear, nx.AxialRotations((1.0, 0.0, 1.0)).algebra()[0], rtol=1e-15)

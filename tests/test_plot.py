@@ -81,7 +81,10 @@ def test_every_member_of_an_ensemble_is_a_line_of_its_own():
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, 3)), r"'m', from 0 to 2 .* \(0, 3\)"),
+        (
+            lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, 3)),
+            r"'m', from 0 to 2 .* \(0, 3\)",
+        ),
         (lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, -1)), "from 0 to 2"),
         (lambda path: nx.plot.plot_orbits({"m": path}, axes=(0,)), "two or three distinct"),
         (lambda path: nx.plot.plot_orbits({"m": path}, axes=(1, 1)), "two or three distinct"),

@@ -76,9 +76,7 @@ def closed_exponential(weights, linear, shift, form):
     identity = jnp.eye(len(shift), dtype=matrix.dtype)
     moved = matrix @ shift, square @ shift
     exponential = (
-        f.one * identity
-        + scaled(f.sine * matrix, f.power)
-        + scaled(f.cosine * square, 2 * f.power)
+        f.one * identity + scaled(f.sine * matrix, f.power) + scaled(f.cosine * square, 2 * f.power)
     )
     along = (
         f.one * shift
@@ -110,9 +108,7 @@ def _functions(form, power) -> _Functions:
         return jnp.where(near, close, jnp.where(turning, turned, boosted))
 
     chosen = (choose(*each) for each in zip(series, circular, hyperbolic, strict=True))
-    return _Functions(
-        *chosen, jnp.where(near, power, 0), jnp.where(near | turning, 0, exponent)
-    )
+    return _Functions(*chosen, jnp.where(near, power, 0), jnp.where(near | turning, 0, exponent))
 
 
 def _closed(one, sine, bend, rest, root, power):

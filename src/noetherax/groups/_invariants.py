@@ -13,7 +13,14 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
-from ._algebra import AffineAlgebra, balance, independent_rows, null_space, translations, unit_generators
+from ._algebra import (
+    AffineAlgebra,
+    balance,
+    independent_rows,
+    null_space,
+    translations,
+    unit_generators,
+)
 from ._blocks import blocks, restrict
 from ._frame import Frame, centre, nested
 from ._regularity import determinants_rank, warn_if_singular

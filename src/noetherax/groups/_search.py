@@ -20,6 +20,7 @@ LEFT_ALONE = 1e4
 CLEARLY_NEW = 0.03
 """What is left of a new invariant beside polynomials in others: far from 0, even in float32."""
 
+
 class Slots(NamedTuple):
     """How covectors on one kind of vector transform: `generators` and `components` act on coordinates
     in `basis`, whose rows are the admitted covectors in the coordinates of `StateVectors`."""

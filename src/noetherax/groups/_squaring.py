@@ -111,9 +111,13 @@ def squared_exponential(weights, linear, shift, plan: Squaring):
         size = exponent_of(squared, least=-64)  # the largest entry of a square may be small
         size = jnp.where((size > 8) | (exponent > 0), size, 0)
         doubled = scaled(squared, -size), jnp.minimum(2 * exponent + size, MOST)
-        return jax.tree.map(lambda new, old: jnp.where(step < count, new, old), doubled, carry), None
+        return jax.tree.map(
+            lambda new, old: jnp.where(step < count, new, old), doubled, carry
+        ), None
 
-    carry, _ = jax.lax.scan(double, (element, jnp.zeros((), jnp.int32)), jnp.arange(doublings, dtype=jnp.int32))
+    carry, _ = jax.lax.scan(
+        double, (element, jnp.zeros((), jnp.int32)), jnp.arange(doublings, dtype=jnp.int32)
+    )
     element, exponent = carry
     element = scaled(element, steps * unit)
     return element[:dim, :dim], element[:dim, dim], exponent
