@@ -41,8 +41,8 @@ def check_static(module: Any) -> None:
             hash(value)
         except TypeError:
             raise TypeError(
-                f"{type(module).__name__}.{field.name} is a static field, which must be hashable, but it "
-                f"is a {type(value).__name__}: {value!r:.200}. Hold numbers as nested tuples, and "
+                f"{type(module).__name__}.{field.name} is a static field, which must be hashable, but "
+                f"it is a {type(value).__name__}: {value!r:.200}. Hold numbers as nested tuples, and "
                 "make them an array where they are used."
             ) from None
 

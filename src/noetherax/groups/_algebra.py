@@ -158,9 +158,9 @@ def check_precision(algebra: AffineAlgebra, dtype, name: str) -> None:
     wrong = (entries > float(limits.max)) | ((entries > 0) & (entries < float(limits.tiny)))
     if np.any(wrong):
         raise ValueError(
-            f"The generators of {name} have an entry of {entries[wrong][0]:.3g}, which {dtype} does not "
-            f"hold (it ends at {float(limits.tiny):.2g} and {float(limits.max):.2g}). Take other units, "
-            "or states in float64."
+            f"The generators of {name} have an entry of {entries[wrong][0]:.3g}, which {dtype} does "
+            f"not hold (it ends at {float(limits.tiny):.2g} and {float(limits.max):.2g}). Take other "
+            "units, or states in float64."
         )
 
 

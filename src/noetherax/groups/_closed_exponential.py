@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 from ._powers import exponent_of, scaled, split_exponential
 
 NEAR = 1.0
-"""Below this |d| the functions of d come from their series, beyond from sine, cosine and exponential."""
+"""Up to this |d| the functions of d come from their series, else from sine, cosine, exponential."""
 
 TERMS = 17
 """Factorials up to this one: 1/18! is below the rounding of float64."""

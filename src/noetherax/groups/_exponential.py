@@ -26,7 +26,7 @@ class _Block(NamedTuple):
     size: np.ndarray
     linear: np.ndarray
     shift: np.ndarray
-    form: np.ndarray | None
+    form: np.ndarray
     squaring: Squaring | None
 
 
@@ -58,10 +58,9 @@ def affine_exponential(algebra: AffineAlgebra, coefficients, dtype) -> list[Affi
         weights = coefficients * size
         if len(block.axes) == 1:
             matrix, along, exponent = scalar_exponential(weights, linear, along)
-        elif block.form is not None:
+        elif block.squaring is None:
             matrix, along, exponent = closed_exponential(weights, linear, along, block.form)
         else:
-            assert block.squaring is not None
             matrix, along, exponent = squared_exponential(weights, linear, along, block.squaring)
         maps.append(AffineMap(block.axes, matrix * unit[:, None] / unit, along * unit, exponent))
     return maps
@@ -98,7 +97,7 @@ def _block(algebra: AffineAlgebra, unit: np.ndarray, axes: np.ndarray) -> _Block
     form, squaring = np.zeros((len(linear), len(linear))), None
     inside = quadratic_form(linear[acting])
     if inside is None:
-        form, squaring = None, squaring_plan(linear[acting], shift)
+        squaring = squaring_plan(linear[acting], shift)
     else:
         form[np.ix_(acting, acting)] = inside
     return _Block(axes, unit[axes], size, linear, shift, form, squaring)

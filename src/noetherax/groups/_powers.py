@@ -14,7 +14,7 @@ MOST = 1 << 20
 
 
 def exponent_of(x, least: int = 0):
-    """The smallest integer e ≥ `least` with |x| < 2ᵉ for all entries of `x`. It carries no derivative."""
+    """The smallest integer e ≥ `least` with |x| < 2ᵉ for all entries of `x`, without a derivative."""
     largest = jnp.max(jnp.abs(jax.lax.stop_gradient(x)), initial=0.0)
     limits = jnp.finfo(largest.dtype)
     bits = jax.lax.bitcast_convert_type(largest, f"int{limits.bits}")

@@ -28,10 +28,10 @@ MOST_TENSORS = 512
 
 
 NEARLY = (
-    "Numbers that should agree, such as two frequencies, a frequency and a multiple of another, or a "
-    "coupling and zero, do so nearly: make them agree exactly, or differ clearly. Or else the generators "
-    "are noisy or their coordinates ill-conditioned: give them in float64, in coordinates that make their "
-    "entries of similar size."
+    "Numbers that should agree, such as two frequencies, a frequency and a multiple of another, or "
+    "a coupling and zero, do so nearly: make them agree exactly, or differ clearly. Or else the "
+    "generators are noisy or their coordinates ill-conditioned: give them in float64, in coordinates "
+    "that make their entries of similar size."
 )
 
 
@@ -179,8 +179,8 @@ def _null(images: Iterable[np.ndarray], basis: np.ndarray, tolerance: float) -> 
     unclear = values[(values > bound) & (values < UNCLEAR * bound)]
     if len(unclear):
         raise IllConditioned(
-            f"The generators change a tensor by {unclear.min():.2g} of its size, where rounding explains "
-            f"{bound:.1g}: it is neither invariant nor clearly not. {NEARLY}"
+            f"The generators change a tensor by {unclear.min():.2g} of its size, where rounding "
+            f"explains {bound:.1g}: it is neither invariant nor clearly not. {NEARLY}"
         )
     return right[values <= bound].conj()
 

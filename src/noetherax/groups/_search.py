@@ -12,9 +12,8 @@ from ._frame import Frame, centre
 from ._regularity import generic_rank
 from ._representation import NEARLY, IllConditioned, invariant_tensors
 
-
 LEFT_ALONE = 1e4
-"""Units of rounding by which a generator may seem to change a feature: noetherax.testing asks that much."""
+"""Units of rounding by which a generator may seem to change a feature, as in `noetherax.testing`."""
 
 
 CLEARLY_NEW = 0.03
@@ -163,9 +162,9 @@ class Search:
             new = float(np.linalg.norm(rest))
             if self.small < new < min(CLEARLY_NEW, 1e3 * self.small):
                 raise IllConditioned(
-                    f"An invariant of degree {len(slots)} is a polynomial in others but for a part of "
-                    f"{new:.2g}, where rounding explains {self.small:.1g}: it is neither new nor known. "
-                    f"{NEARLY}"
+                    f"An invariant of degree {len(slots)} is a polynomial in others but for a part "
+                    f"of {new:.2g}, where rounding explains {self.small:.1g}: it is neither new nor "
+                    f"known. {NEARLY}"
                 )
             if new > self.small:
                 span = np.concatenate([span, rest[:, None] / np.linalg.norm(rest)], axis=1)

@@ -1,8 +1,8 @@
 """The exponential of any affine generator, by its series and repeated squaring.
 
-What distinguishes it from `jax.scipy.linalg.expm`: it never overflows before the result does, nilpotent
-parts need no squaring and are finite sums, and where the group keeps a bilinear form, such as lengths, so
-does the result at every doubling.
+What distinguishes it from `jax.scipy.linalg.expm`: it never overflows before the result does,
+nilpotent parts need no squaring and are finite sums, and where the group keeps a bilinear form, such as
+lengths, so does the result at every doubling.
 """
 
 from typing import NamedTuple

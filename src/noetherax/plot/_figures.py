@@ -248,7 +248,7 @@ def _path(label: str, trajectory: Any, axes: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"axes must be two or three distinct integers, but they are {axes!r}.")
     if not all(0 <= axis < space for axis in axes):
         raise ValueError(
-            f"axes must be coordinates of {label!r}, from 0 to {space - 1} (its space has {space}), but "
-            f"they are {axes!r}."
+            f"axes must be coordinates of {label!r}, from 0 to {space - 1} (its space has {space}), "
+            f"but they are {axes!r}."
         )
     return path
