@@ -261,7 +261,7 @@ def test_the_action_has_two_derivatives_at_the_identity_and_far_from_it():
 def test_generators_of_any_size_declare_the_same_group(size):
     group = helpers.Declared(size * nx.Rotations(3).algebra()[0])
     assert group.invariant_features(2).num_features == 14
-    with pytest.raises(ValueError, match=f"entry of {size:.3g}, which float32 does not hold"):
+    with pytest.raises(ValueError, match="entry of 1e.*, which float32 does not hold"):
         group.generators(np.ones((1, 3), np.float32))
     with pytest.raises(ValueError, match=r"redundant: generator 1 = 2·\[0\]"):
         helpers.Declared(size * np.array([1.0, 2.0])[:, None, None] * helpers.turn_about([0, 0, 1]))

@@ -107,8 +107,12 @@ def _functions(form, power) -> _Functions:
     def choose(close, turned, boosted):
         return jnp.where(near, close, jnp.where(turning, turned, boosted))
 
-    chosen = (choose(*each) for each in zip(series, circular, hyperbolic, strict=True))
-    return _Functions(*chosen, jnp.where(near, power, 0), jnp.where(near | turning, 0, exponent))
+    one, sine, cosine, first, second = (
+        choose(*each) for each in zip(series, circular, hyperbolic, strict=True)
+    )
+    power = jnp.where(near, power, 0)
+    exponent = jnp.where(near | turning, 0, exponent)
+    return _Functions(one, sine, cosine, first, second, power, exponent)
 
 
 def _closed(one, sine, bend, rest, root, power):

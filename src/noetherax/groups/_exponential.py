@@ -81,8 +81,8 @@ def _plan_of(linear: bytes, shift: bytes, count: int, space: int) -> tuple[_Bloc
         np.zeros((0, space, space)),
     )
     balanced, unit = balance(algebra)
-    coupled = np.any(balanced.linear != 0, axis=0)
-    coupled = coupled | coupled.T
+    driven = np.any(balanced.linear != 0, axis=0)
+    coupled: np.ndarray = np.logical_or(driven, driven.T)
     flat = [axis for axis in range(space) if not coupled[axis].any()]
     parts = [flat] if flat else []
     parts += connected(coupled, [axis for axis in range(space) if axis not in flat])

@@ -227,7 +227,7 @@ def _once(label: str) -> Iterator[dict[str, Any]]:
         yield {}
 
 
-def _axes(ax: Any, projection: str | None = None) -> Any:
+def _axes(ax: Axes | None, projection: str | None = None) -> Axes:
     if ax is not None:
         return ax
     return plt.figure(layout="constrained").add_subplot(projection=cast(Any, projection))

@@ -125,8 +125,8 @@ class KeplerFamily(eqx.Module):
         resolution = float(jnp.finfo(jnp.result_type(float)).eps)
         if not resolution < interval / period < 1 / resolution:
             raise ValueError(
-                f"interval must be a time in which orbits move, and move by less than "
-                f"{1 / resolution:.2g} revolutions; the shortest period is {period:.3g}, but interval is {interval!r}."
+                f"interval must be a time in which orbits move, by less than {1 / resolution:.2g} "
+                f"revolutions; the shortest period is {period:.3g}, but interval is {interval!r}."
             )
 
     def _draw(self, keys, count: int):
