@@ -333,7 +333,7 @@ def test_groups_say_where_the_mass_matrix_is_singular(group):
 
 def test_incomplete_invariants_are_an_error_with_counts():
     screw = helpers.Declared([helpers.turn_about([0, 0, 1])], [[0.0, 0, 1]])
-    with pytest.raises(ValueError, match=r"1 point\(s\) have 5 independent .* degree 4 give 4"):
+    with pytest.raises(ValueError, match=r"1 point\(s\) have 5 independent .* degree 4 give 6"):
         screw.invariant_features(1)
     scaling = helpers.Declared([np.eye(2)])
     with pytest.raises(ValueError, match="give 0"):
@@ -436,3 +436,105 @@ def test_the_slope_of_a_standardisation_is_its_derivative():
     for values in jax.vmap(features)(q[:5], v[:5]):
         slope = np.diag(jax.jacfwd(standardisation)(values))
         assert np.allclose(standardisation.slope(values), slope, rtol=1e-14)
+
+
+def frequencies(first, second):
+    return lambda: helpers.Declared([np.kron(np.diag([first, second]), [[0.0, -1], [1, 0]])])
+
+
+def coupled(size):
+    linear = np.kron(np.eye(2), [[0.0, -1], [1, 0]])
+    linear[0, 2], linear[2, 0] = size, -size
+    return lambda: helpers.Declared([linear])
+
+
+NEARLY_DEGENERATE = {
+    "1 : 1 + 3e-10": (frequencies(1, 1 + 3e-10), "change a feature by 1.*e-10"),
+    "1 : 1 + 1e-8": (frequencies(1, 1 + 1e-8), "change a tensor by 1e-08"),
+    "1 : 1 + 1e-5": (frequencies(1, 1 + 1e-5), "nearly leave alone"),
+    "1 : 2 + 1e-9": (frequencies(1, 2 + 1e-9), "change a feature by .*e-10"),
+    "coupling of 1e-9": (coupled(1e-9), "change a feature by 3.*e-10"),
+    "coupling of 1e-6": (coupled(1e-6), "change a tensor by 1e-06"),
+    "scale of 1e-9": (lambda: helpers.Declared([np.diag([1, -1, 1e-9])]), "change a feature"),
+}
+
+
+@pytest.mark.parametrize("name", NEARLY_DEGENERATE)
+def test_nearly_degenerate_groups_are_refused_with_the_evidence(name):
+    """Features that their own law would reject by 1e-10, or that are missing for no other reason."""
+    group, message = NEARLY_DEGENERATE[name]
+    with pytest.raises(ValueError, match=message) as caught:
+        group().invariant_features(1)
+    assert "make them agree exactly, or differ clearly" in str(caught.value)
+
+
+def test_rounded_frequencies_are_degenerate_and_others_are_not():
+    for ratio, count in ((1.0, 16), (1 + 1e-15, 16), (0.1 * 3 / 0.3, 16), (2.0, 20)):
+        assert frequencies(1, ratio)().invariant_features(1).num_features == count
+    with pytest.raises(ValueError, match="7 independent .* degree 4 give 6"):
+        frequencies(1, math.sqrt(2))().invariant_features(1)
+
+
+class Single(nx.AffineGroup):
+    """Generators in float32, with noise."""
+
+    linear: tuple
+
+    def __init__(self, linear, noise):
+        drawn = np.random.default_rng(0).normal(size=(*np.shape(linear), 2))
+        mixing = drawn[0, :, :, 0]
+        oblique = mixing @ linear @ np.linalg.inv(mixing) + noise * drawn[..., 1]
+        self.linear = tuple(tuple(map(tuple, matrix)) for matrix in oblique.tolist())
+
+    def algebra(self):
+        return np.array(self.linear, np.float32), np.zeros(np.shape(self.linear)[:2], np.float32)
+
+
+def test_oblique_float32_generators_have_no_more_features_and_noise_is_named():
+    same = [np.kron(np.eye(2), [[0.0, -1], [1, 0]])]
+    turn = [helpers.turn_about([0, 0, 1])]
+    for linear, points, count in ((same, 1, 16), (turn, 2, 20)):
+        assert Single(linear, 0.0).invariant_features(points).num_features == count
+    for linear in (same, turn):
+        with pytest.raises(ValueError, match="generators are noisy"):
+            Single(linear, 1e-4).invariant_features(2)
+
+
+def test_many_products_are_the_same_function_as_few(monkeypatch):
+    from noetherax.features import _scalar_products
+
+    q, v = np.random.default_rng(0).normal(size=(2, 3, 3))
+    features = nx.Rotations(3).invariant_features(3, determinants=False)
+    many = features(q, v)
+    monkeypatch.setattr(_scalar_products, "FEW", 6)
+    assert np.allclose(features(q, v), many, rtol=1e-14)
+    assert len(helpers.products(features, q, v)) == 6
+
+
+@pytest.mark.filterwarnings("ignore:A JAX array is being set as static")
+def test_static_fields_without_a_hash_are_named_at_once():
+    """JAX would compile the first call and fail at the second."""
+    import equinox as eqx
+
+    class Held(nx.InvariantFeatures):
+        matrix: np.ndarray = eqx.field(static=True)
+        num_features = 1
+
+        def __call__(self, q, v):
+            return jnp.sum(q)[None]
+
+    class Turn(nx.AffineGroup):
+        matrix: np.ndarray = eqx.field(static=True)
+
+        def algebra(self):
+            return self.matrix[None], np.zeros((1, 2))
+
+    class Pull(nx.Lagrangian):
+        matrix: list = eqx.field(static=True)
+
+        def __call__(self, q, v):
+            return jnp.sum(v**2) / 2
+
+    for build in (Held, Turn, Pull):
+        with pytest.raises(TypeError, match=rf"{build.__name__}.matrix is a static field"):
+            build([[0.0]] if build is Pull else np.array([[0.0, -1], [1, 0]]))

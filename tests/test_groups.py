@@ -1,4 +1,5 @@
 import helpers
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -181,3 +182,92 @@ def test_many_generators_are_checked_quickly_and_still_shown():
         helpers.Declared(linear[:-1])
     with pytest.raises(ValueError, match=r"redundant: generator 15 = 2·\[0\] \+ -1·\[3\]"):
         helpers.Declared([*linear, 2 * linear[0] - linear[3]])
+
+
+def test_large_elements_are_exact_where_their_kind_allows_it():
+    q, v = np.array([[0.3, -1.2, 2.0]]), np.array([[1.0, 0.5, -0.7]])
+    far = 1e6 * np.array([1.0, 0, -3])
+    moved, same = nx.Translations(3).act(far, q, v)
+    assert np.array_equal(moved, q + far)
+    assert np.array_equal(same, v)
+    c, s = np.cos(1e6), np.sin(1e6)
+    turned, _ = nx.Rotations(3).act(np.array([0, 0, 1e6]), q, v)
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    assert np.allclose(turned, q @ turn.T, rtol=0, atol=1e-15)
+    assert not np.allclose(q @ turn.T, q, atol=0.1)
+    # Another turn of the same plane in a group of several, and a clock set by a year.
+    assert np.allclose(nx.Rotations(3, axes=(0, 1)).act(np.array([1e6]), q, v)[0], turned)
+    group = nx.Poincare(4, speed_of_light=299_792_458.0)
+    later, _ = group.act(np.eye(10)[3] * 3.2e7, np.ones((1, 4)), np.ones((1, 4)))
+    assert np.array_equal(later, [[1, 1, 1, 1 + 3.2e7]])
+    shear = helpers.Declared([[[0.0, 1], [0, 0]]], [[0.0, 1]])
+    sheared, _ = shear.act(np.array([2.0**40]), np.array([[3.0, 5.0]]), np.ones((1, 2)))
+    assert np.array_equal(sheared, [[3 + 5 * 2.0**40 + 2.0**79, 5 + 2.0**40]])
+
+
+LARGE = {
+    # What is conserved, and elements up to where it can be: the four routes of the exponential.
+    "Rotations(4)": (lambda: nx.Rotations(4), [1e2, 1e6, 1e12]),
+    "Poincare(4)": (lambda: nx.Poincare(4), [10.0, 30.0, 1e6]),
+    "Galilei": (lambda: galilei(), [1e2, 1e6, 1e12]),
+    "squeeze": (helpers.GROUPS["squeeze"], [30.0, 300.0, 1e6]),
+    "SpecialLinear(2)": (lambda: nx.SpecialLinear(2), [30.0, 200.0, 1e6]),
+}
+
+
+def galilei() -> helpers.Declared:
+    """Rotations, boosts and translations of (x, y, z, t)."""
+    boosts = [np.outer(axis, [0, 0, 0, 1.0]) for axis in np.eye(4)[:3]]
+    turns = nx.Rotations(4, axes=(0, 1, 2)).algebra()[0]
+    linear = np.concatenate([turns, boosts, np.zeros((4, 4, 4))])
+    return helpers.Declared(linear, np.concatenate([np.zeros((6, 4)), np.eye(4)]))
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_elements_compose_and_are_never_nan(name):
+    construct, sizes = LARGE[name]
+    group = construct()
+    act = jax.jit(group.act)
+    q, v = np.random.default_rng(0).normal(size=(2, 2, group.space))
+    direction = np.random.default_rng(1).normal(size=group.dimension)
+    for size in sizes:
+        once = act(size * direction, q, v)
+        twice, both = (
+            np.stack(act(size * direction, *once)),
+            np.stack(act(2 * size * direction, q, v)),
+        )
+        assert not np.any(np.isnan(both))
+        if np.all(np.isfinite(both)):
+            scale = np.abs(both).max() + np.abs(once).max()
+            assert np.abs(twice - both).max() < 1e-14 * scale
+            assert np.abs(np.stack(act(2.001 * size * direction, q, v)) - both).max() > 1e-5 * scale
+    if name == "Rotations(4)":  # the group of 1e12 still is one
+        assert np.allclose(np.linalg.norm(both, axis=2), np.linalg.norm([q, v], axis=2), rtol=1e-14)
+
+
+def test_the_action_has_two_derivatives_at_the_identity_and_far_from_it():
+    """Of a closed form, against a turn about z written out: also in float32 and where angles vanish."""
+    q = v = np.array([[1.0, 2.0, 3.0]])
+    group = nx.Rotations(3)
+    second = jax.jit(jax.jacfwd(jax.jacfwd(lambda c: group.act(c, q, v)[0][0])))
+    for angle in (0.0, 1e-200, 0.3, 50.0):
+        found = second(np.array([0.0, 0.0, angle]))
+        x, y = np.cos(angle) - 2 * np.sin(angle), np.sin(angle) + 2 * np.cos(angle)
+        assert np.all(np.isfinite(found))
+        assert np.allclose(found[:, 2, 2], [-x, -y, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e300, 1e-300, 1e-308])
+def test_generators_of_any_size_declare_the_same_group(size):
+    group = helpers.Declared(size * nx.Rotations(3).algebra()[0])
+    assert group.invariant_features(2).num_features == 14
+    with pytest.raises(ValueError, match="entry of 1e.*, which float32 does not hold"):
+        group.generators(np.ones((1, 3), np.float32))
+    with pytest.raises(ValueError, match=r"redundant: generator 1 = 2·\[0\]"):
+        helpers.Declared(size * np.array([1.0, 2.0])[:, None, None] * helpers.turn_about([0, 0, 1]))
+
+
+def test_the_length_of_an_axis_does_not_matter():
+    for size in (1e300, 1e-300):
+        linear, _ = nx.AxialRotations((size, 0.0, size)).algebra()
+        assert np.allclose(linear, nx.AxialRotations((1.0, 0.0, 1.0)).algebra()[0], rtol=1e-15)

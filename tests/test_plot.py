@@ -63,3 +63,48 @@ def test_layers_are_those_of_the_model():
     assert listed.endswith("⋮\nv4[3]")
     with pytest.raises(Exception, match="KeplerLagrangian"):  # beartype is first in the tests
         nx.plot.plot_layers(nx.systems.Kepler().lagrangian)
+
+
+def test_every_member_of_an_ensemble_is_a_line_of_its_own():
+    ts = np.arange(40.0)
+    members = np.stack([np.ones(40), np.full(40, 2.0), np.full(40, 3.0)])
+    for ax in (
+        nx.plot.plot_loss({"ensemble": members, "one": ts + 1}),
+        nx.plot.plot_series(ts, {"ensemble": members, "one": ts + 1}, ylabel="drift"),
+    ):
+        lines = ax.get_lines()
+        assert [np.unique(line.get_ydata()).tolist() for line in lines[:3]] == [[1.0], [2.0], [3.0]]
+        assert len(lines) == 4
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["ensemble", "one"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (
+            lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, 3)),
+            r"'m', from 0 to 2 .* \(0, 3\)",
+        ),
+        (lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, -1)), "from 0 to 2"),
+        (lambda path: nx.plot.plot_orbits({"m": path}, axes=(0,)), "two or three distinct"),
+        (lambda path: nx.plot.plot_orbits({"m": path}, axes=(1, 1)), "two or three distinct"),
+        (lambda path: nx.plot.plot_orbits({"m": path}, limit=-1.0), "limit must be positive"),
+        (
+            lambda path: nx.plot.plot_orbits({"m": path}, axes=(0, 1, 2), ax=plt.figure().gca()),
+            "three-dimensional",
+        ),
+        (
+            lambda path: nx.plot.plot_orbits({"m": path}, reference=np.ones((6, 1, 1))),
+            "'reference', from 0 to 0",
+        ),
+        (lambda _: nx.plot.plot_loss({"m": np.zeros(0)}), r"losses\['m'\] .* not be empty"),
+        (lambda _: nx.plot.plot_loss({"m": np.ones(9)}, window=0), "window .* 0"),
+        (
+            lambda _: nx.plot.plot_series(np.ones(3), {"m": np.ones(4)}, ylabel="y"),
+            r"each of the 3 times .* \(4,\)",
+        ),
+    ],
+)
+def test_wrong_arguments_are_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw(trajectory(np.ones((6, 1, 3))))

@@ -485,9 +485,27 @@ def test_parameters_are_validated():
         (lambda: systems.DoubleWell().sampler(noise=float("nan")), "noise.* nan"),
         (lambda: systems.DoubleWell().reference(np.array([1.0, 0.5])), "increasing"),
         (lambda: systems.DoubleWell().reference(np.array([-1.0, 0.5])), "from 0 on"),
+        (lambda: systems.Kepler(angular_momentum=float("nan")), "angular_momentum.*nan"),
+        (lambda: systems.Kepler(strength=float("inf")), "strength.*inf"),
+        (lambda: systems.KeplerFamily(eccentricity=(0.5, 1.2)), "eccentricity.* 1.2"),
+        (lambda: systems.KeplerFamily(eccentricity=(0.9, 0.5)), "smallest, largest"),
+        (lambda: systems.KeplerFamily(angular_momentum=(-1.0, 1.0)), "without zero"),
+        (lambda: systems.KeplerFamily(mass=float("nan")), "mass.*nan"),
+        (lambda: systems.KeplerFamily().windows(1e-300), "orbits move.* 1e-300"),
+        (lambda: systems.HarmonicOscillator().sampler(interval=1e-300), "1e-300 it moves by"),
+        (lambda: systems.HarmonicOscillator().reference(np.array([0.0, np.nan])), "finite times"),
+        (lambda: systems.HarmonicOscillator(np.ones((2, 2)), points=2), "positive definite"),
         (lambda: systems.Family(systems.DoubleWell(), 0, key=jax.random.key(0)), "trajectories"),
     ]:
         with pytest.raises(ValueError, match=message):
+            build()
+    for build, message in [
+        (lambda: systems.Kepler().sampler(noise=np.ones(2)), "noise"),
+        (lambda: systems.Kepler(mass="heavy"), "mass"),
+        (lambda: systems.DoubleWell().sampler(interval=np.ones(2)), "interval"),
+        (lambda: systems.Family(systems.DoubleWell, key=jax.random.key(0)), "DoubleWell"),
+    ]:
+        with pytest.raises(Exception, match=message):  # beartype is first in the tests
             build()
     with pytest.raises(TypeError, match="Kepler has no random_state"):
         systems.Family(systems.Kepler(), key=jax.random.key(0))
@@ -508,3 +526,33 @@ def test_a_bound_orbit_may_start_at_either_end():
         for system in (near, far)
     ]
     assert np.allclose(*energies, rtol=1e-6)
+
+
+def test_a_free_mode_is_free_and_a_slow_one_is_not():
+    """The centre of mass of a chain: its force is zero but for rounding."""
+    count = 16
+    chain = 2 * np.eye(count) - np.eye(count, k=1) - np.eye(count, k=-1)
+    chain[0, 0] = chain[-1, -1] = 1
+    masses = 0.3 * np.arange(1.0, count + 1)
+    system = nx.systems.HarmonicOscillator(np.diag(masses), 3.7 * chain, points=count)
+    q0, v0 = system.initial_state()
+    q, v = system.reference(np.array([0.0, 1e6]))
+    moved = masses @ (q[1] - q0)[:, 0]
+    assert np.isclose(moved, 1e6 * masses @ v0[:, 0], rtol=1e-11)
+    assert np.isclose(masses @ v[1, :, 0], masses @ v0[:, 0], rtol=1e-12)
+    # A force of 1e-18 of another is small, but it is a force.
+    slow = nx.systems.HarmonicOscillator(1.0, np.diag([1.0, 1e-18]), points=2)
+    second, other = (x[1, 0] for x in slow.initial_state())
+    q, _ = slow.reference(np.array([1e9]))
+    assert np.isclose(q[0, 1, 0], second * np.cos(1.0) + 1e9 * other * np.sin(1.0), rtol=1e-12)
+
+
+WHOLE = [*RANDOM[2:4], nx.systems.Kepler()]
+
+
+@pytest.mark.parametrize("system", WHOLE, ids=lambda system: type(system).__name__)
+def test_whole_times_have_the_states_of_the_same_real_ones(system):
+    whole, real = (system.reference(np.arange(3, dtype=dtype)) for dtype in (int, float))
+    for of_whole, of_real in zip(whole, real, strict=True):
+        assert of_whole.dtype == jnp.float64
+        assert np.array_equal(of_whole, of_real)

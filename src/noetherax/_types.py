@@ -1,6 +1,8 @@
 """Array types of the package, and the check that every entry point makes of a state."""
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,6 +25,26 @@ Batch = PyTree
 PRECISION = "highest"
 """Of matrix products on which an invariance or a charge depends: accelerators round their factors by
 default."""
+
+
+def check_static(module: Any) -> None:
+    """Raises a `TypeError` that names a static field whose value has no hash, such as a NumPy array.
+
+    JAX compares static fields to tell whether a compiled program fits; with such a value the first call
+    compiles and the second one fails.
+    """
+    for field in dataclasses.fields(module):
+        if not field.metadata.get("static", False) or not hasattr(module, field.name):
+            continue
+        value = getattr(module, field.name)
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                f"{type(module).__name__}.{field.name} is a static field, which must be hashable, but "
+                f"it is a {type(value).__name__}: {value!r:.200}. Hold numbers as nested tuples, and "
+                "make them an array where they are used."
+            ) from None
 
 
 def check_array(name: str, array, space: int | None = None, batched: bool = False) -> None:

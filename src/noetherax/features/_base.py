@@ -3,7 +3,7 @@ import abc
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._types import Configuration, Velocity
+from .._types import Configuration, Velocity, check_static
 
 
 class InvariantFeatures(eqx.Module):
@@ -21,6 +21,9 @@ class InvariantFeatures(eqx.Module):
 
     num_features: eqx.AbstractVar[int]
     """Number of features."""
+
+    def __check_init__(self):
+        check_static(self)
 
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:

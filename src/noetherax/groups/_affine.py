@@ -1,8 +1,8 @@
 import abc
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-import jax.scipy.linalg
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -17,8 +17,9 @@ from .._types import (
     check_state,
 )
 from ..features import InvariantFeatures
-from ._algebra import affine_algebra, balance, check_algebra
+from ._algebra import affine_algebra, check_algebra, check_precision
 from ._base import SymmetryGroup
+from ._exponential import affine_exponential
 from ._invariants import affine_invariants
 
 
@@ -72,6 +73,7 @@ class AffineGroup(SymmetryGroup):
         algebra = affine_algebra(self)
         check_array("q", q, algebra.shift.shape[1])
         q = jnp.asarray(q)
+        check_precision(algebra, q.dtype, type(self).__name__)
         linear, shift = (jnp.asarray(x, q.dtype) for x in (algebra.linear, algebra.shift))
         return jnp.einsum("aij,pj->api", linear, q, precision=PRECISION) + shift[:, None, :]
 
@@ -82,8 +84,7 @@ class AffineGroup(SymmetryGroup):
         v: Velocity,
         t: Time = 0.0,
     ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
-        # In balanced units, since the exponential of entries from 1e-17 to 1 has no digits left.
-        algebra, unit = balance(affine_algebra(self))
+        algebra = affine_algebra(self)
         count, space = algebra.shift.shape
         check_state(q, v, space)
         q, v, coefficients = jnp.asarray(q), jnp.asarray(v), jnp.asarray(coefficients)
@@ -92,13 +93,13 @@ class AffineGroup(SymmetryGroup):
                 f"coefficients must have shape ({count},), one for each generator of "
                 f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
             )
-        matrices = jnp.asarray(algebra.homogeneous, q.dtype)
-        unit = jnp.asarray(unit, q.dtype)
+        check_precision(algebra, q.dtype, type(self).__name__)
         with jax.default_matmul_precision(PRECISION):
-            element = jax.scipy.linalg.expm(jnp.einsum("a,aij->ij", coefficients, matrices))
-            linear = element[:space, :space] * unit[:, None] / unit
-            shift = element[:space, space] * unit
-            return q @ linear.T + shift, v @ linear.T
+            maps = affine_exponential(algebra, coefficients, q.dtype)
+            moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]
+        back = np.argsort(np.concatenate([x.axes for x in maps]))
+        q, v = (jnp.concatenate(parts, axis=1)[:, back] for parts in zip(*moved, strict=True))
+        return q, v
 
     def invariant_features(
         self, points: int, *, determinants: bool = True, max_degree: int = 4

@@ -27,6 +27,11 @@ class AffineAlgebra(NamedTuple):
     components: np.ndarray
 
     @property
+    def precision(self) -> float:
+        """The rounding of the numbers that the generators came in."""
+        return self.tolerance ** (4 / 3)
+
+    @property
     def homogeneous(self) -> np.ndarray:
         """The generators as matrices on (q, 1), shape `(k, space + 1, space + 1)`."""
         count, space = self.shift.shape
@@ -132,6 +137,33 @@ def _precision(array: np.ndarray) -> float:
     return float(jnp.finfo(array.dtype).eps) if floating else float(np.finfo(np.float64).eps)
 
 
+def powers_of_two(sizes: np.ndarray) -> np.ndarray:
+    """The largest power of two up to each of `sizes`, by which numbers are divided without rounding; 1
+    for zero."""
+    return np.where(sizes > 0, np.ldexp(1.0, np.frexp(sizes)[1] - 1), 1.0)
+
+
+def unit_generators(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
+    """The same group by generators with entries about one, and what they are divided by. Squares of
+    entries such as 1e300 or 1e-300 are no numbers any more."""
+    size = powers_of_two(np.abs(algebra.homogeneous).max(axis=(1, 2), initial=0.0))
+    linear, shift = algebra.linear / size[:, None, None], algebra.shift / size[:, None]
+    return algebra._replace(linear=linear, shift=shift), size
+
+
+def check_precision(algebra: AffineAlgebra, dtype, name: str) -> None:
+    """Raises if entries of generators are no numbers in the precision of a state, or vanish in it."""
+    limits = jnp.finfo(dtype)
+    entries = np.abs(algebra.homogeneous)
+    wrong = (entries > float(limits.max)) | ((entries > 0) & (entries < float(limits.tiny)))
+    if np.any(wrong):
+        raise ValueError(
+            f"The generators of {name} have an entry of {entries[wrong][0]:.3g}, which {dtype} does "
+            f"not hold (it ends at {float(limits.tiny):.2g} and {float(limits.max):.2g}). Take other "
+            "units, or states in float64."
+        )
+
+
 def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
     """The algebra in coordinates x / unit whose generators have entries of similar size, and `unit`.
 
@@ -167,6 +199,7 @@ def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
 
 def check_algebra(algebra: AffineAlgebra, name: str) -> None:
     """Raises a `ValueError` with the evidence if generators are redundant or do not close."""
+    algebra, size = unit_generators(algebra)
     balanced, _ = balance(algebra)
     matrices = balanced.homogeneous
     count = len(matrices)
@@ -188,7 +221,7 @@ def check_algebra(algebra: AffineAlgebra, name: str) -> None:
         a = min(set(range(count)) - set(independent))
         weights, *_ = np.linalg.lstsq(flat[:a].T, flat[a], rcond=None)
         sum_of = " + ".join(
-            f"{weight * norms[a] / norms[b]:.3g}·[{b}]"
+            f"{weight * norms[a] / norms[b] * (size[a] / size[b]):.3g}·[{b}]"
             for b, weight in enumerate(weights)
             if abs(weight) > np.sqrt(algebra.tolerance)
         )

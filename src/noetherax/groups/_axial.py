@@ -46,7 +46,8 @@ class AxialRotations(AffineGroup):
             raise ValueError("axis must not be zero: it is a direction.")
 
     def algebra(self):
-        x, y, z = np.array(self.axis) / np.linalg.norm(self.axis)
+        axis = np.array(self.axis) / np.abs(self.axis).max()  # its square may be no number
+        x, y, z = axis / np.linalg.norm(axis)
         cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
         index = np.array(self.axes)
         linear = np.zeros((1, self.ambient, self.ambient))

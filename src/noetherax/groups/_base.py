@@ -4,7 +4,7 @@ from typing import final
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._types import Configuration, FloatArray, Generators, Time, Velocity
+from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_static
 from ..charges import MomentumMap, NoetherCharge
 from ..features import InvariantFeatures
 
@@ -22,6 +22,9 @@ class SymmetryGroup(eqx.Module):
 
     dimension: eqx.AbstractVar[int]
     """Number of generators."""
+
+    def __check_init__(self):
+        check_static(self)
 
     @abc.abstractmethod
     def generators(self, q: Configuration, t: Time = 0.0) -> Generators:

@@ -4,6 +4,8 @@ Invariants of a direct product of groups that act on different coordinates are t
 so each block of axes is treated alone, which is also what keeps the general route small.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from ._algebra import AffineAlgebra, independent_rows
@@ -22,7 +24,7 @@ def blocks(algebra: AffineAlgebra) -> list[tuple[int, ...]]:
     coupled = coupled | coupled.T
     flat = tuple(axis for axis in range(space) if not coupled[axis].any())
     partition = [flat] if flat else []
-    partition += _components(coupled, [axis for axis in range(space) if axis not in flat])
+    partition += connected(coupled, [axis for axis in range(space) if axis not in flat])
     # Elements that act on several blocks at once tie these together.
     for change in maps:
         touched = [axes for axes in partition if np.any(np.abs(change[list(axes)]) > 0)]
@@ -56,7 +58,8 @@ def _sizes(algebra: AffineAlgebra) -> np.ndarray:
     return np.linalg.norm(algebra.homogeneous, axis=(1, 2))
 
 
-def _components(coupled: np.ndarray, axes: list[int]) -> list[tuple[int, ...]]:
+def connected(coupled: np.ndarray, axes: Iterable[int]) -> list[tuple[int, ...]]:
+    """Parts of `axes` without a coupling between them, from a symmetric matrix of couplings."""
     components: list[tuple[int, ...]] = []
     remaining = set(axes)
     while remaining:

@@ -13,11 +13,18 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
-from ._algebra import AffineAlgebra, balance, independent_rows, null_space, translations
+from ._algebra import (
+    AffineAlgebra,
+    balance,
+    independent_rows,
+    null_space,
+    translations,
+    unit_generators,
+)
 from ._blocks import blocks, restrict
 from ._frame import Frame, centre, nested
 from ._regularity import determinants_rank, warn_if_singular
-from ._representation import invariant_tensors
+from ._representation import IllConditioned, invariant_tensors
 from ._tensors import tensor_invariants
 
 MANY_DETERMINANTS = 1000
@@ -28,7 +35,7 @@ def affine_invariants(
 ) -> InvariantFeatures:
     """Features of `points` points invariant under the group of `algebra`, block of axes by block."""
     space = algebra.shift.shape[1]
-    balanced, unit = balance(algebra)
+    balanced, unit = balance(unit_generators(algebra)[0])
     parts: list[InvariantFeatures] = []
     for axes in blocks(balanced):
         block = restrict(balanced, axes)
@@ -100,7 +107,10 @@ def _orthogonal_metric(block: AffineAlgebra) -> np.ndarray | None:
     if dim < 2 or not _is_complete(block, dim * (dim - 1) // 2):
         return None
     dual = -np.swapaxes(block.linear, 1, 2)
-    forms = invariant_tensors([dual, dual], [np.zeros((0, dim, dim))] * 2, block.tolerance)
+    try:
+        forms = invariant_tensors([dual, dual], [np.zeros((0, dim, dim))] * 2, block.tolerance)
+    except IllConditioned:
+        return None  # the general route tries other coordinates
     symmetric = forms + np.swapaxes(forms, 1, 2)
     rows = symmetric.reshape(len(forms), dim * dim)
     symmetric = symmetric[independent_rows(rows, block.tolerance)]

@@ -47,8 +47,10 @@ def check_spacetime(axes: tuple[int, ...], speed_of_light: float) -> float:
     """The speed of light as a float. Raises if there is no spacetime of these axes."""
     if len(axes) < 2:
         raise ValueError(f"Spacetime needs a spatial axis and one of time, but axes are {axes}.")
-    if not (np.isfinite(speed_of_light) and speed_of_light > 0):
-        raise ValueError(f"speed_of_light must be positive, but it is {speed_of_light!r}.")
+    if not 1e-150 < speed_of_light < 1e150:  # its square and the inverse must be numbers
+        raise ValueError(
+            f"speed_of_light must be positive, from 1e-150 to 1e150, but it is {speed_of_light!r}."
+        )
     return float(speed_of_light)
 
 

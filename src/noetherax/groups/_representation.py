@@ -20,8 +20,24 @@ PIVOT = 1e-3
 SMALL = 512
 """Up to this size a null space comes from all eigenvalues; beyond, from inverse iteration."""
 
+UNCLEAR = 100.0
+"""What exceeds the bound of what counts as zero by less than this factor is neither zero nor apart."""
+
 MOST_TENSORS = 512
 """More invariant tensors of one kind than this are not listed."""
+
+
+NEARLY = (
+    "Numbers that should agree, such as two frequencies, a frequency and a multiple of another, or "
+    "a coupling and zero, do so nearly: make them agree exactly, or differ clearly. Or else the "
+    "generators are noisy or their coordinates ill-conditioned: give them in float64, in coordinates "
+    "that make their entries of similar size."
+)
+
+
+@final
+class IllConditioned(ValueError):
+    """Whether something is invariant, or new, cannot be told from rounding."""
 
 
 @final
@@ -159,7 +175,14 @@ def _null(images: Iterable[np.ndarray], basis: np.ndarray, tolerance: float) -> 
     if len(triangle) < count:
         triangle = np.concatenate([triangle, np.zeros((count - len(triangle), count))])
     _, values, right = np.linalg.svd(triangle)
-    return right[values <= tolerance * max(values[0], 1.0) * count].conj()
+    bound = tolerance * max(values[0], 1.0) * count
+    unclear = values[(values > bound) & (values < UNCLEAR * bound)]
+    if len(unclear):
+        raise IllConditioned(
+            f"The generators change a tensor by {unclear.min():.2g} of its size, where rounding "
+            f"explains {bound:.1g}: it is neither invariant nor clearly not. {NEARLY}"
+        )
+    return right[values <= bound].conj()
 
 
 def _null_of_gram(gram: np.ndarray, tolerance: float) -> np.ndarray:

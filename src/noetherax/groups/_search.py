@@ -10,7 +10,14 @@ from ..features import StateVectors, TensorContractions
 from ._algebra import AffineAlgebra
 from ._frame import Frame, centre
 from ._regularity import generic_rank
-from ._representation import invariant_tensors
+from ._representation import NEARLY, IllConditioned, invariant_tensors
+
+LEFT_ALONE = 1e4
+"""Units of rounding by which a generator may seem to change a feature, as in `noetherax.testing`."""
+
+
+CLEARLY_NEW = 0.03
+"""What is left of a new invariant beside polynomials in others: far from 0, even in float32."""
 
 
 class Slots(NamedTuple):
@@ -20,11 +27,6 @@ class Slots(NamedTuple):
     generators: np.ndarray
     components: np.ndarray
     basis: np.ndarray
-
-
-@final
-class IllConditioned(ValueError):
-    """Invariant tensors were found with too few correct digits."""
 
 
 @final
@@ -66,23 +68,28 @@ class Search:
             return 0
         return int(np.linalg.matrix_rank(jacobian / np.maximum(size, 1e-300), tol=self.small))
 
-    def verify(self) -> None:
-        """The Lie derivative of every feature along every generator must vanish at a generic state."""
+    def change(self) -> float:
+        """The largest Lie derivative of a feature along a generator at a generic state, in units of
+        their sizes."""
         jacobian, (q, v) = self._jacobian()
-        count, dim = self.block.shift.shape
-        if not count:
-            return
+        count = len(self.block.shift)
+        if not count or not len(jacobian):
+            return 0.0
         moved_q = np.einsum("aij,pj->api", self.block.linear, q) + self.block.shift[:, None]
         moved_v = np.einsum("aij,pj->api", self.block.linear, v)
         moved = np.concatenate([moved_q, moved_v], axis=1).reshape(count, 2 * q.size)
         derivative = np.abs(jacobian @ moved.T)
         scale = np.linalg.norm(jacobian, axis=1)[:, None] * np.linalg.norm(moved, axis=1)
-        worst = float((derivative / np.maximum(scale, 1e-300)).max(initial=0.0))
-        if worst > max(10 * self.block.tolerance * dim, 1e-9):
+        return float((derivative / np.maximum(scale, 1e-300)).max())
+
+    def verify(self) -> None:
+        """Generators must leave every feature alone, but for rounding."""
+        worst, dim = self.change(), self.block.shift.shape[1]
+        bound = min(10 * self.block.tolerance * dim, LEFT_ALONE * self.block.precision)
+        if worst > bound:
             raise IllConditioned(
-                f"An invariant tensor was found only to {worst:.2g}: the generators are too "
-                "ill-conditioned. Give them in float64, in coordinates that make their entries of "
-                "similar size."
+                f"The generators change a feature by {worst:.2g} of its slope times theirs, where "
+                f"rounding explains {bound:.1g}. {NEARLY}"
             )
 
     def velocity_rank(self) -> int:
@@ -152,7 +159,14 @@ class Search:
             rest = values[:, index] / size[index]
             for _ in range(2):
                 rest = rest - span @ (span.T @ rest)
-            if np.linalg.norm(rest) > self.small:
+            new = float(np.linalg.norm(rest))
+            if self.small < new < min(CLEARLY_NEW, 1e3 * self.small):
+                raise IllConditioned(
+                    f"An invariant of degree {len(slots)} is a polynomial in others but for a part "
+                    f"of {new:.2g}, where rounding explains {self.small:.1g}: it is neither new nor "
+                    f"known. {NEARLY}"
+                )
+            if new > self.small:
                 span = np.concatenate([span, rest[:, None] / np.linalg.norm(rest)], axis=1)
                 chosen.append(index)
         return candidates[chosen]

@@ -13,11 +13,14 @@ from ._algebra import AffineAlgebra, null_space, translations
 from ._conditioning import well_conditioned
 from ._frame import Frame, centre
 from ._regularity import warn_if_singular
-from ._representation import TooManyTensors
-from ._search import IllConditioned, Search, Slots
+from ._representation import NEARLY, IllConditioned, TooManyTensors
+from ._search import Search, Slots
 
 LARGEST_TENSOR = 4096
 """Tensors of more entries than this are not searched for."""
+
+NEAR = 1e-3
+"""Generators that leave tensors alone to this are said to do so nearly, if they miss others."""
 
 
 def tensor_invariants(
@@ -59,6 +62,7 @@ def _tensor_invariants(
             ) from error
         found = search.rank()
     if found < needed:
+        _refuse_if_nearly_invariant(block, vectors, kinds, needed, degree, axes, name)
         raise ValueError(
             f"On the axes {axes} of {name}, {points} point(s) have {needed} independent invariants "
             f"(2·{points}·{len(axes)} coordinates of the state minus the dimension of the orbits), "
@@ -69,6 +73,23 @@ def _tensor_invariants(
     search.verify()
     warn_if_singular(search.velocity_rank(), points, axes, name)
     return search.features(frame)
+
+
+def _refuse_if_nearly_invariant(block, vectors, kinds, needed: int, degree: int, axes, name: str):
+    """Raises if generators that differ a little would have all the invariants that are missing."""
+    near = Search(block._replace(tolerance=NEAR), vectors, kinds)
+    try:
+        for lower in range(1, min(degree, 3) + 1):
+            near.extend(lower)
+    except (TooManyTensors, IllConditioned):
+        return
+    if near.rank() >= needed:
+        change = near.change()
+        raise ValueError(
+            f"On the axes {axes} of {name} there are {needed} independent polynomials that the "
+            f"generators nearly leave alone: they change them by {change:.2g} of their slope, where "
+            f"rounding explains {block.tolerance:.1g}. {NEARLY}"
+        )
 
 
 def _vectors(block: AffineAlgebra, frame: Frame) -> tuple[StateVectors, Slots, Slots]:

@@ -3,7 +3,7 @@ import abc
 import equinox as eqx
 from jaxtyping import Array, Float
 
-from .._types import Configuration, Velocity
+from .._types import Configuration, Velocity, check_static
 
 
 class Lagrangian(eqx.Module):
@@ -28,6 +28,9 @@ class Lagrangian(eqx.Module):
                 return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
         ```
     """
+
+    def __check_init__(self):
+        check_static(self)
 
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:

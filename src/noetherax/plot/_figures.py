@@ -3,8 +3,8 @@
 Every series is a line of its own style and grey value, so that figures read in print.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +39,8 @@ def plot_series(
     **Arguments:**
 
     - `ts`: times, shape `(times,)`.
-    - `series`: label to values `(times,)`. Values that are not finite end a line.
+    - `series`: label to values `(times,)`, or `(..., times)` for the members of an ensemble, which
+        are one line each. Values that are not finite end a line.
     - `ylabel`, `xlabel`: names of the axes, with units.
     - `log`: whether the vertical axis is logarithmic; zeros are then left out.
     - `ax`: Matplotlib axes to draw into; new ones if not given.
@@ -47,12 +48,26 @@ def plot_series(
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `ValueError` if a series has not one value for each time.
     """
-    ax = plt.figure(layout="constrained").add_subplot() if ax is None else ax
-    for index, (label, values) in enumerate(series.items()):
-        values = np.array(values, float)
-        values[~np.isfinite(values) | ((values <= 0) & log)] = np.nan
-        ax.plot(ts, values, label=label, linewidth=1.2, **STYLES[index % len(STYLES)])
+    times = _lines("ts", ts)
+    if len(times) != 1:
+        raise ValueError(f"ts must have shape (times,), but it has shape {np.shape(ts)}.")
+    drawn = {label: _lines(f"series[{label!r}]", values) for label, values in _named(series)}
+    for label, lines in drawn.items():
+        if lines.shape[1] != times.size:
+            raise ValueError(
+                f"series[{label!r}] must have a value for each of the {times.size} times on its last "
+                f"axis, but it has shape {np.shape(series[label])}."
+            )
+        lines[~np.isfinite(lines) | ((lines <= 0) & log)] = np.nan
+    ax = _axes(ax)
+    for index, (label, lines) in enumerate(drawn.items()):
+        for line, name in zip(lines, _once(label), strict=False):
+            ax.plot(times[0], line, linewidth=1.2, **name, **STYLES[index % len(STYLES)])
     if log:
         ax.set_yscale("log")
     ax.set_xlabel(xlabel)
@@ -73,7 +88,8 @@ def plot_loss(
 
     **Arguments:**
 
-    - `losses`: label to losses of every step.
+    - `losses`: label to losses of every step, shape `(steps,)`, or `(..., steps)` for the members of
+        an ensemble, which are one line each.
     - `bounds`: label to a level drawn across, such as the true law's own loss: a loss below that is
         over-fitting.
     - `window`: steps per median.
@@ -82,14 +98,22 @@ def plot_loss(
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `ValueError` if a history is empty or `window` is no positive integer.
     """
-    ax = plt.figure(layout="constrained").add_subplot() if ax is None else ax
-    for index, (label, values) in enumerate(losses.items()):
-        values = np.asarray(values, float)
-        width = max(1, min(window, len(values) // 10))
-        whole = values[: len(values) // width * width].reshape(-1, width)
-        steps = (np.arange(len(whole)) + 0.5) * width
-        ax.plot(steps, np.median(whole, axis=1), label=label, **STYLES[index % len(STYLES)])
+    if isinstance(window, bool) or not isinstance(window, int | np.integer) or window < 1:
+        raise ValueError(f"window must be a positive integer, but it is {window!r}.")
+    drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in _named(losses)}
+    ax = _axes(ax)
+    for index, (label, lines) in enumerate(drawn.items()):
+        width = max(1, min(window, lines.shape[1] // 10))
+        count = lines.shape[1] // width
+        steps = (np.arange(count) + 0.5) * width
+        for line, name in zip(lines, _once(label), strict=False):
+            medians = np.median(line[: count * width].reshape(count, width), axis=1)
+            ax.plot(steps, medians, **name, **STYLES[index % len(STYLES)])
     for label, level in (bounds or {}).items():
         ax.axhline(level, color="grey", linewidth=1, label=f"{label} ({level:.3g})")
     ax.set_yscale("log")
@@ -115,7 +139,7 @@ def plot_orbits(
 
     - `trajectories`: label to [`noetherax.Trajectory`][].
     - `reference`: the true path, drawn as dots.
-    - `axes`: the two or three coordinates to draw.
+    - `axes`: the two or three coordinates to draw, distinct, counted from 0.
     - `limit`: largest coordinate drawn; a diverging path ends there.
     - `unit`: unit of the coordinates, for the axis labels.
     - `ax`: Matplotlib axes to draw into (three-dimensional ones for three coordinates); new ones if
@@ -124,28 +148,39 @@ def plot_orbits(
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `ValueError` if `axes` are not two or three coordinates of every path, or a path has another shape
+    than `(times, points, space)`.
     """
-    if ax is None:
-        projection = "3d" if len(axes) == 3 else None
-        ax = plt.figure(layout="constrained").add_subplot(projection=projection)
-    for index, (label, trajectory) in enumerate(trajectories.items()):
-        path = _visible(np.asarray(trajectory.q), limit)
+    if limit is not None and not 0 < limit < np.inf:
+        raise ValueError(f"limit must be positive and finite, or None, but it is {limit!r}.")
+    paths = {label: _path(label, x, axes) for label, x in _named(trajectories)}
+    exact = None if reference is None else _path("reference", reference, axes)
+    ax = _axes(ax, "3d" if len(axes) == 3 else None)
+    if len(axes) == 3 and not hasattr(ax, "set_zlabel"):
+        raise ValueError(
+            "Three coordinates need three-dimensional Matplotlib axes, such as plt.figure()"
+            ".add_subplot(projection='3d'), but ax has two dimensions."
+        )
+    for index, (label, path) in enumerate(paths.items()):
+        path = _visible(path, limit)
         for point in range(path.shape[1]):
             name = {"label": label} if point == 0 else {}
             style = STYLES[index % len(STYLES)]
             ax.plot(*path[:, point, list(axes)].T, linewidth=0.9, **style, **name)
-    if reference is not None:
-        path = np.asarray(reference)
-        for point in range(path.shape[1]):
+    if exact is not None:
+        for point in range(exact.shape[1]):
             name = {"label": "exact"} if point == 0 else {}
             # Scatter styles differ from the lines', and are drawn above them.
-            ax.plot(*path[:, point, list(axes)].T, "o", color="0.45", markersize=2.5, **name)
-    names = "xyzw"
+            ax.plot(*exact[:, point, list(axes)].T, "o", color="0.45", markersize=2.5, **name)
+    names = ["xyzw"[axis] if axis < 4 else f"q[{axis}]" for axis in axes]
     suffix = f" ({unit})" if unit else ""
-    ax.set_xlabel(names[axes[0]] + suffix)
-    ax.set_ylabel(names[axes[1]] + suffix)
+    ax.set_xlabel(names[0] + suffix)
+    ax.set_ylabel(names[1] + suffix)
     if len(axes) == 3:
-        ax.set_zlabel(names[axes[2]] + suffix)
+        ax.set_zlabel(names[2] + suffix)
     if limit is not None:
         ax.set_xlim(-limit, limit)
         ax.set_ylim(-limit, limit)
@@ -162,3 +197,58 @@ def _visible(path: np.ndarray, limit: float | None) -> np.ndarray:
         outside |= np.abs(path) > 3 * limit
     gone = np.logical_or.accumulate(outside.any(axis=(1, 2)))
     return np.where(gone[:, None, None], np.nan, path)
+
+
+def _named(values: Any) -> Any:
+    """Label and value of everything to be drawn."""
+    if not isinstance(values, Mapping) or not values:
+        raise TypeError(
+            f"What is drawn must be a dict from labels to values, with one entry at least, such as "
+            f"{{'model': values}}, but it is a {type(values).__name__}: {values!r:.100}."
+        )
+    return values.items()
+
+
+def _lines(name: str, values: Any) -> np.ndarray:
+    """One row for every line: numbers `(..., length)`, all leading axes in one."""
+    array = np.array(values, float)
+    if not array.ndim or not array.size:
+        raise ValueError(
+            f"{name} must have shape (length,), or (..., length) for several lines, and not be empty, "
+            f"but it has shape {array.shape}."
+        )
+    return array.reshape(-1, array.shape[-1])
+
+
+def _once(label: str) -> Iterator[dict[str, Any]]:
+    """The label for the first of several lines, and nothing for the others."""
+    yield {"label": label}
+    while True:
+        yield {}
+
+
+def _axes(ax: Axes | None, projection: str | None = None) -> Axes:
+    if ax is not None:
+        return ax
+    return plt.figure(layout="constrained").add_subplot(projection=cast(Any, projection))
+
+
+def _path(label: str, trajectory: Any, axes: tuple[int, ...]) -> np.ndarray:
+    path = np.asarray(getattr(trajectory, "q", trajectory), float)
+    if path.ndim != 3:
+        raise ValueError(
+            f"{label!r} must be one path of shape (times, points, space), but its shape is "
+            f"{path.shape}. Draw the members of a batch one by one, each under its own label."
+        )
+    space = path.shape[2]
+    whole = isinstance(axes, tuple | list) and all(
+        isinstance(axis, int | np.integer) and not isinstance(axis, bool) for axis in axes
+    )
+    if not whole or len(axes) not in (2, 3) or len(set(axes)) != len(axes):
+        raise ValueError(f"axes must be two or three distinct integers, but they are {axes!r}.")
+    if not all(0 <= axis < space for axis in axes):
+        raise ValueError(
+            f"axes must be coordinates of {label!r}, from 0 to {space - 1} (its space has {space}), "
+            f"but they are {axes!r}."
+        )
+    return path

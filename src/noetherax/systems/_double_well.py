@@ -3,7 +3,7 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray
 from ..groups import Rotations
@@ -82,7 +82,7 @@ class DoubleWell(eqx.Module):
         return q, v
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 1 space"], Float[Array, "times 1 space"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
         1e-13 and given in the precision of `ts`."""

@@ -3,11 +3,19 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import FloatArray
 from ._checks import check_batches, check_count
-from ._trajectories import in_float64, integrate, sample_states, sample_times, sample_windows
+from ._trajectories import (
+    check_interval,
+    in_float64,
+    integrate,
+    precision_of,
+    sample_states,
+    sample_times,
+    sample_windows,
+)
 
 
 @final
@@ -50,6 +58,8 @@ class Family(eqx.Module):
     key: PRNGKeyArray
 
     def __init__(self, system: eqx.Module, trajectories: int = 32, *, key: PRNGKeyArray):
+        if isinstance(system, type):
+            raise TypeError(f"system must be an instance: {system.__name__}(), not the class.")
         if not (hasattr(system, "random_state") and hasattr(system, "lagrangian")):
             raise TypeError(f"{type(system).__name__} has no random_state, which a Family needs.")
         check_count(trajectories=trajectories)
@@ -67,7 +77,7 @@ class Family(eqx.Module):
         return jnp.asarray(q), jnp.asarray(v)
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[
         Float[Array, "trajectories times points space"],
         Float[Array, "trajectories times points space"],
@@ -75,7 +85,7 @@ class Family(eqx.Module):
         """All trajectories at times `ts`, integrated in float64 with a tolerance of 1e-13 and given in
         the precision of `ts`; shape `(trajectories, times, points, space)`."""
         q, v = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
-        dtype = jnp.asarray(ts).dtype
+        dtype = precision_of(ts)
         return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
 
     def sampler(
@@ -100,6 +110,7 @@ class Family(eqx.Module):
         check_batches(batch_size, noise)
         ts = sample_times(samples, interval)
         states = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
+        check_interval(*states, interval)
         q, v = (x.reshape(-1, *x.shape[-2:]) for x in states)
         return sample_states(self.system.lagrangian, q, v, batch_size, noise)
 
@@ -131,9 +142,11 @@ class Family(eqx.Module):
         [`noetherax.smooth`][].
         """
         ts = sample_times(samples, interval)
+        states = integrate(self.system.lagrangian, *in_float64(self._draw), ts)
+        check_interval(*states, interval)
         return sample_windows(
             self.system.lagrangian,
-            *integrate(self.system.lagrangian, *in_float64(self._draw), ts),
+            *states,
             times=times,
             batch_size=batch_size,
             noise=noise,

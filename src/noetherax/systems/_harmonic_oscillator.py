@@ -4,16 +4,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray
 from ..groups import Trivial
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_count
 from ._starts import fixed_normals
-from ._trajectories import in_float64, sample_states, sample_times
+from ._trajectories import (
+    check_interval,
+    check_times,
+    in_float64,
+    precision_of,
+    sample_states,
+    sample_times,
+)
 
 Matrix = tuple[tuple[float, ...], ...]
+
+FREE = 4.0
+"""Rounding of a force in units of that of one of the products that it is a sum of."""
 
 
 @final
@@ -52,6 +62,7 @@ class HarmonicOscillator(eqx.Module):
 
     mass: Matrix = eqx.field(static=True)
     stiffness: Matrix = eqx.field(static=True)
+    precision: float = eqx.field(static=True)
     points: int = eqx.field(static=True)
     space: int = eqx.field(static=True)
 
@@ -65,13 +76,11 @@ class HarmonicOscillator(eqx.Module):
         check_count(points=points, space=space)
         self.points = int(points)
         self.space = int(space)
-        self.mass = _symmetric("mass", mass, self.points * self.space)
-        self.stiffness = _symmetric("stiffness", stiffness, self.points * self.space)
-        smallest = np.linalg.eigvalsh(np.array(self.mass))[0]
-        if smallest <= 0:
-            raise ValueError(
-                f"mass must be positive definite, but its smallest eigenvalue is {smallest:.6g}."
-            )
+        self.mass, _ = _symmetric("mass", mass, self.points * self.space)
+        self.stiffness, self.precision = _symmetric(
+            "stiffness", stiffness, self.points * self.space
+        )
+        _check_definite(np.array(self.mass))
 
     @property
     def lagrangian(self) -> HarmonicOscillatorLagrangian:
@@ -98,12 +107,12 @@ class HarmonicOscillator(eqx.Module):
         return q, v
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times points space"], Float[Array, "times points space"]]:
         """The exact motion from the initial state at t = 0, computed in float64 and given in the
         precision of `ts`."""
-        q, v = self._motion(np.asarray(ts, np.float64))
-        dtype = jnp.asarray(ts).dtype
+        q, v = self._motion(np.asarray(check_times(ts), np.float64))
+        dtype = precision_of(ts)
         return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
 
     def sampler(
@@ -122,12 +131,19 @@ class HarmonicOscillator(eqx.Module):
         A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`.
         """
         q, v = self._motion(sample_times(samples, interval))
+        check_interval(q, v, interval)
         return sample_states(self.lagrangian, q, v, batch_size, noise)
 
     def _motion(self, ts: np.ndarray):
         """q(t) = cos(Ωt) q₀ + Ω⁻¹ sin(Ωt) v₀ with Ω² = M⁻¹ K, mode by mode."""
         factor = np.linalg.inv(np.linalg.cholesky(np.array(self.mass)))
-        squared, modes = np.linalg.eigh(factor @ np.array(self.stiffness) @ factor.T)
+        stiffness = np.array(self.stiffness)
+        squared, modes = np.linalg.eigh(factor @ stiffness @ factor.T)
+        # A mode on which no force is left but rounding is free: a frequency of 1e-8 is none.
+        terms = np.abs(factor) @ np.abs(stiffness) @ np.abs(factor.T) @ np.abs(modes)
+        force = np.abs(factor @ stiffness @ factor.T @ modes)
+        rounding = FREE * len(squared) * self.precision * terms.max(axis=0)
+        squared = np.where(np.all(force <= rounding, axis=0), 0.0, squared)
         modes = factor.T @ modes  # q = modes @ amplitudes, modesᵀ M modes = 1
         q0, v0 = (x.reshape(-1) for x in in_float64(self.initial_state))
         q0, v0 = (modes.T @ np.array(self.mass) @ x for x in (q0, v0))
@@ -145,9 +161,27 @@ class HarmonicOscillator(eqx.Module):
         return (q @ modes.T).reshape(shape), (v @ modes.T).reshape(shape)
 
 
-def _symmetric(name: str, value: Any, size: int) -> Matrix:
-    """The matrix as hashable data, symmetric to the last digit."""
-    matrix = np.asarray(value, np.float64)
+def _check_definite(mass: np.ndarray) -> None:
+    diagonal = np.diag(mass)
+    definite = bool(np.all(diagonal > 0))
+    if definite:  # in units in which the masses are one: they may differ by any factor
+        scaled = mass / np.sqrt(diagonal[:, None]) / np.sqrt(diagonal)
+        definite = np.linalg.eigvalsh(scaled)[0] > len(mass) * np.finfo(float).eps
+    if not definite:
+        smallest = np.linalg.eigvalsh(mass)[0]
+        raise ValueError(
+            f"mass must be positive definite, but its smallest eigenvalue is {smallest:.6g}."
+        )
+
+
+def _symmetric(name: str, value: Any, size: int) -> tuple[Matrix, float]:
+    """The matrix as hashable data, symmetric to the last digit, and the precision it came in."""
+    given = np.asarray(value)
+    if given.dtype.kind not in "iuf" and not jnp.issubdtype(given.dtype, jnp.floating):
+        raise TypeError(f"{name} must be real numbers, but it is {value!r}.")
+    floating = jnp.issubdtype(given.dtype, jnp.floating)
+    precision = float(jnp.finfo(given.dtype if floating else np.float64).eps)
+    matrix = np.asarray(given, np.float64)
     if matrix.ndim == 0:
         matrix = matrix * np.eye(size)
     if matrix.shape != (size, size) or not np.all(np.isfinite(matrix)):
@@ -160,4 +194,4 @@ def _symmetric(name: str, value: Any, size: int) -> Matrix:
         raise ValueError(
             f"{name} must be symmetric, but entries across the diagonal differ by {asymmetry:.6g}."
         )
-    return tuple(map(tuple, ((matrix + matrix.T) / 2).tolist()))
+    return tuple(map(tuple, ((matrix + matrix.T) / 2).tolist())), precision

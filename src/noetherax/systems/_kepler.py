@@ -4,13 +4,13 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray
 from ..groups import Rotations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_batches
-from ._trajectories import observe
+from ._checks import check_batches, check_eccentricity, check_number, check_positive
+from ._trajectories import check_times, observe, precision_of
 
 
 @final
@@ -39,6 +39,10 @@ class Kepler(eqx.Module):
 
     The defaults are those of Müller 2023, section 3.1.1. At angle φ from perihelion the radius is
     r = (L²/mα) / (1 + ε cos φ).
+
+    **Raises:**
+
+    `ValueError` if a parameter is out of range or not finite, `TypeError` if it is no number.
     """
 
     mass: float
@@ -53,16 +57,17 @@ class Kepler(eqx.Module):
         eccentricity: float = 0.8,
         angular_momentum: float = 1.0,
     ):
-        if not (mass > 0 and strength > 0):
-            raise ValueError(f"mass and strength must be positive, but are {mass}, {strength}.")
-        if not 0 <= eccentricity < 1:
-            raise ValueError(f"eccentricity must be in [0, 1), but it is {eccentricity}.")
-        if angular_momentum == 0:
-            raise ValueError("angular_momentum must not be zero: the orbit would hit the origin.")
-        self.mass = mass
-        self.strength = strength
-        self.eccentricity = eccentricity
-        self.angular_momentum = angular_momentum
+        check_positive(mass=mass, strength=strength)
+        self.mass = float(mass)
+        self.strength = float(strength)
+        self.eccentricity = check_number("eccentricity", eccentricity)
+        check_eccentricity(self.eccentricity)
+        self.angular_momentum = check_number("angular_momentum", angular_momentum)
+        if not 0 < abs(self.angular_momentum) < math.inf:
+            raise ValueError(
+                "angular_momentum must be finite and not zero, or the orbit would hit the origin, but "
+                f"it is {angular_momentum!r}."
+            )
 
     @property
     def lagrangian(self) -> KeplerLagrangian:
@@ -102,13 +107,14 @@ class Kepler(eqx.Module):
         )
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 1 3"], Float[Array, "times 1 3"]]:
         """The exact orbit from perihelion at t = 0, by Kepler's equation E − ε sin E = M.
 
-        Evaluated at the precision of `ts`: pass float64 for a reference.
+        Evaluated at the precision of `ts`, JAX's default one for integers: pass float64 for a
+        reference. Relative errors are some units of rounding over 1 − ε.
         """
-        ts = jnp.asarray(ts)
+        ts = jnp.asarray(check_times(ts), precision_of(ts))
         mean = math.copysign(2 * math.pi / self.period, self.angular_momentum) * ts
         angle = angle_of_mean_anomaly(mean, jnp.asarray(self.eccentricity, mean.dtype))
         return jax.vmap(self.state)(angle)

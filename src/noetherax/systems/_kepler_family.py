@@ -1,3 +1,4 @@
+import math
 from typing import final
 
 import equinox as eqx
@@ -6,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..training import Windows
-from ._checks import check_batches, check_count, check_positive
+from ._checks import check_batches, check_count, check_eccentricity, check_positive, check_range
 from ._kepler import angle_of_mean_anomaly, mean_anomaly, newton, orbit_state
 from ._trajectories import observe, observed_windows
 
@@ -17,14 +18,38 @@ class KeplerFamily(eqx.Module):
 
     **Arguments:**
 
-    - `eccentricity`, `angular_momentum`: ranges of the orbits, uniform.
+    - `eccentricity`, `angular_momentum`: ranges of the orbits, uniform; the first within [0, 1), the
+        second without zero.
     - `mass`, `strength`: as for [`noetherax.systems.Kepler`][].
+
+    **Raises:**
+
+    `ValueError` if a parameter is out of range or not finite, `TypeError` if it is no number.
     """
 
-    eccentricity: tuple[float, float] = (0.5, 0.9)
-    angular_momentum: tuple[float, float] = (0.8, 1.2)
-    mass: float = 1.0
-    strength: float = 1.0
+    eccentricity: tuple[float, float]
+    angular_momentum: tuple[float, float]
+    mass: float
+    strength: float
+
+    def __init__(
+        self,
+        eccentricity: tuple[float, float] = (0.5, 0.9),
+        angular_momentum: tuple[float, float] = (0.8, 1.2),
+        mass: float = 1.0,
+        strength: float = 1.0,
+    ):
+        check_positive(mass=mass, strength=strength)
+        self.mass = float(mass)
+        self.strength = float(strength)
+        self.eccentricity = check_range("eccentricity", eccentricity)
+        check_eccentricity(*self.eccentricity)
+        self.angular_momentum = check_range("angular_momentum", angular_momentum)
+        if self.angular_momentum[0] <= 0 <= self.angular_momentum[1]:
+            raise ValueError(
+                "angular_momentum must be a range without zero, where orbits hit the origin, but it is "
+                f"{angular_momentum!r}."
+            )
 
     def sampler(self, batch_size: int = 128, noise: float = 1e-3):
         """Noisy observations `key -> (q, v, a)` of a fresh random orbit for every sample."""
@@ -72,6 +97,7 @@ class KeplerFamily(eqx.Module):
         check_batches(batch_size, noise)
         check_count(times=times)
         check_positive(interval=interval)
+        self._check_interval(interval)
 
         def sample(key: PRNGKeyArray) -> Windows:
             keys = jax.random.split(key, 4)
@@ -90,6 +116,18 @@ class KeplerFamily(eqx.Module):
             return observed_windows(keys[3], exact, noise, velocities, accelerations)
 
         return sample
+
+    def _check_interval(self, interval: float) -> None:
+        """Raises if no orbit moves within an interval, or if its phase is lost."""
+        momentum = min(map(abs, self.angular_momentum))
+        period = 2 * math.pi * momentum**3 / (self.mass * self.strength**2)  # of the shortest orbit
+        period /= (1 - self.eccentricity[0] ** 2) ** 1.5
+        resolution = float(jnp.finfo(jnp.result_type(float)).eps)
+        if not resolution < interval / period < 1 / resolution:
+            raise ValueError(
+                f"interval must be a time in which orbits move, by less than {1 / resolution:.2g} "
+                f"revolutions; the shortest period is {period:.3g}, but interval is {interval!r}."
+            )
 
     def _draw(self, keys, count: int):
         """Angle from perihelion, orientation, eccentricity and angular momentum of random orbits."""

@@ -4,12 +4,13 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray, Velocity
 from ..groups import Translations
 from ..lagrangians import Lagrangian
-from ._checks import check_positive
+from ._checks import check_number, check_numbers, check_positive
 from ._trajectories import integrated, sample_trajectory
 
 Vector = tuple[float, float, float]
@@ -80,13 +81,15 @@ class RelativisticCharge(eqx.Module):
         velocity: Vector = (0.5, 0.0, 0.0),
     ):
         check_positive(mass=mass)
-        if charge == 0 or not math.isfinite(charge):
+        if not 0 < abs(check_number("charge", charge)) < math.inf:
             raise ValueError(f"charge must be finite and not zero, but it is {charge!r}.")
         self.mass = float(mass)
         self.charge = float(charge)
         self.electric = _vector("electric", electric)
         self.magnetic = _vector("magnetic", magnetic)
-        self.uniform = uniform
+        if not isinstance(uniform, bool | np.bool_):
+            raise TypeError(f"uniform must be True or False, but it is {uniform!r}.")
+        self.uniform = bool(uniform)
         self.velocity = _vector("velocity", velocity)
         if not uniform and not any(self.electric):
             raise ValueError("electric must not be zero for a field that grows along it.")
@@ -123,7 +126,7 @@ class RelativisticCharge(eqx.Module):
         return jnp.zeros_like(v), v
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 1 4"], Float[Array, "times 1 4"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
         1e-13 and given in the precision of `ts`."""
@@ -151,6 +154,5 @@ class RelativisticCharge(eqx.Module):
 
 
 def _vector(name: str, values) -> Vector:
-    if len(values) != 3 or not all(math.isfinite(x) for x in values):
-        raise ValueError(f"{name} must be three finite numbers, but they are {values!r}.")
-    return float(values[0]), float(values[1]), float(values[2])
+    x, y, z = check_numbers(name, values, 3)
+    return x, y, z

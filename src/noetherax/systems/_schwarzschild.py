@@ -4,13 +4,14 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray, Velocity
 from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_positive
 from ._trajectories import (
+    check_interval,
     in_float64,
     integrate,
     integrated,
@@ -108,7 +109,7 @@ class Schwarzschild(eqx.Module):
         return q[None, :], v[None, :]
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 1 4"], Float[Array, "times 1 4"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
         1e-13 and given in the precision of `ts`."""
@@ -170,6 +171,7 @@ class Schwarzschild(eqx.Module):
         q, v = integrate(
             self.lagrangian, *in_float64(self.initial_state), sample_times(samples, interval)
         )
+        check_interval(q, v, interval)
         return sample_windows(
             self.lagrangian,
             q[None],

@@ -3,7 +3,7 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray
 from ..groups import Translations
@@ -89,7 +89,7 @@ class SpinChain(eqx.Module):
         return q, jax.random.normal(keys[1], (self.spins, 1))
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times spins 1"], Float[Array, "times spins 1"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
         1e-13 and given in the precision of `ts`.

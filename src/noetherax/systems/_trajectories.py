@@ -11,6 +11,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray
 
 from .._programs import run
@@ -48,9 +49,8 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
 
     Arrays of shape `(..., times, points, space)`.
     """
-    times = np.asarray(ts, np.float64)
-    finite = times.ndim == 1 and times.size > 0 and bool(np.all(np.isfinite(times)))
-    if not finite or times[0] < 0 or np.any(np.diff(times) <= 0):
+    times = np.asarray(check_times(ts), np.float64)
+    if not times.size or times[0] < 0 or np.any(np.diff(times) <= 0):
         raise ValueError(f"ts must be a vector of increasing times from 0 on, but it is {ts!r}.")
     if times[-1] == 0:
         return np.expand_dims(q0, -3), np.expand_dims(v0, -3)
@@ -86,8 +86,38 @@ def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
 def integrated(system: Any, ts) -> tuple[Array, Array]:
     """The motion of a system from its initial state, in the precision of `ts`."""
     q, v = integrate(system.lagrangian, *in_float64(system.initial_state), ts)
-    dtype = jnp.asarray(ts).dtype
+    dtype = precision_of(ts)
     return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
+
+
+def precision_of(ts) -> Any:
+    """The precision that states at times `ts` are given in: theirs, or JAX's default for integers."""
+    dtype = jnp.asarray(ts).dtype
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+
+
+def check_times(ts) -> Any:
+    """The times, if they are a vector of real, finite numbers. Traced ones may be anything."""
+    if isinstance(ts, Tracer):
+        return ts
+    times = np.asarray(ts)
+    real = jnp.issubdtype(times.dtype, jnp.floating) or times.dtype.kind in "iu"
+    if not real or times.ndim != 1 or not np.all(np.isfinite(np.asarray(times, np.float64))):
+        raise ValueError(f"ts must be a vector of finite times, but it is {ts!r}.")
+    return ts
+
+
+def check_interval(q, v, interval: float) -> None:
+    """Raises if positions `(..., samples, points, space)` move from sample to sample by less than the
+    precision in which they are observed resolves."""
+    dtype = jnp.result_type(float)
+    resolution = float(jnp.finfo(dtype).eps) * np.abs(q).max()
+    moved = np.abs(np.diff(q, axis=-3)).max(initial=0.0)
+    if q.shape[-3] > 1 and np.any(v) and moved <= resolution:
+        raise ValueError(
+            f"interval must be a time in which the system moves, but in {interval!r} it moves by "
+            f"{moved:.2g}, which {dtype} does not resolve. Take a longer interval."
+        )
 
 
 def sample_times(samples: int, interval: float) -> np.ndarray:
@@ -102,6 +132,7 @@ def sample_trajectory(system: Any, batch_size, noise, samples, interval) -> Samp
     check_batches(batch_size, noise)
     ts = sample_times(samples, interval)
     states = integrate(system.lagrangian, *in_float64(system.initial_state), ts)
+    check_interval(*states, interval)
     return sample_states(system.lagrangian, *states, batch_size, noise)
 
 

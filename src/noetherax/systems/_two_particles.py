@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import Configuration, FloatArray
 from ..groups import Rotations, SymmetryGroup, Translations
@@ -103,7 +103,7 @@ class TwoParticles(eqx.Module):
         return q, jnp.stack([momentum / self.masses[0], -momentum / self.masses[1]])
 
     def reference(
-        self, ts: Float[FloatArray, " times"]
+        self, ts: Real[FloatArray, " times"]
     ) -> tuple[Float[Array, "times 2 space"], Float[Array, "times 2 space"]]:
         """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
         1e-13 and given in the precision of `ts`."""
