@@ -69,7 +69,9 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         h = jnp.asarray(terms.contr(t0, t1), q0.dtype)
         c, b, _ = (jnp.asarray(x, q0.dtype) for x in gauss(stages))
         predicted = _predict(memory, h, stages)
-        (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, args)
+        # The last velocity that solved the equations, where they may be undefined for the prediction.
+        known = jnp.broadcast_to(memory.velocities[-1], predicted.shape)
+        (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, known, args)
 
         # p moves by the very forces that hold at these velocities. What is left of the momentum
         # equations then reaches a charge only through h ∂ξ/∂q, and a linear momentum not at all.
@@ -112,18 +114,18 @@ def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
         return terms.vf(t, (q, v), args)[1] - p
 
     def defect(flat):
-        value = equations(flat.reshape(q.shape))
-        return value.reshape(-1), 2 * jnp.max(jnp.abs(p)) + jnp.max(jnp.abs(value)), ()
+        value = equations(flat.reshape(q.shape)).reshape(-1)
+        return value, 2 * jnp.abs(p.reshape(-1)) + jnp.abs(value), ()
 
     def solve(guess):
-        root = newton(defect, guess.reshape(-1))
+        root = newton(defect, guess.reshape(-1), jnp.zeros(q.size, q.dtype))
         return root.x.reshape(q.shape), root.converged[None]
 
     v, converged = implicit(equations, solve, guess)
     return jnp.where(converged[0], v, jnp.nan)
 
 
-def _stages(terms, t0, t1, h, q0, p0, guess, args):
+def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
     """Velocities and forces at the stages,
 
         ∂L/∂v(Q_i, v_i) = p + h Σ_j a_ij F_j,    F_i = ∂L/∂q(Q_i, v_i),    Q_i = q + h Σ_j a_ij v_j,
@@ -147,10 +149,11 @@ def _stages(terms, t0, t1, h, q0, p0, guess, args):
         # The forces are eliminated: half the unknowns.
         force, momentum = slopes(flat.reshape(guess.shape))
         value = momentum - (p0 + h * _along(a, force))
-        return value.reshape(-1), jnp.max(jnp.abs(p0)) + jnp.max(jnp.abs(momentum)), force
+        scale = jnp.abs(p0) + jnp.abs(momentum) + jnp.abs(value)
+        return value.reshape(-1), scale.reshape(-1), force
 
     def solve(unknowns):
-        root = newton(defect, unknowns[0].reshape(-1))
+        root = newton(defect, unknowns[0].reshape(-1), jnp.ravel(fallback))
         return (root.x.reshape(guess.shape), root.aux), jnp.stack([root.converged, root.regular])
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)))
