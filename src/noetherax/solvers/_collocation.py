@@ -71,7 +71,9 @@ class CollocationInterpolation(diffrax.AbstractLocalInterpolation):
         # so have the same derivatives.
         late = part > 0.5
         powers = jnp.cumprod(jnp.full(len(nodes), part))
-        monomials = (powers - late.astype(part.dtype)) / jnp.arange(1, len(nodes) + 1, dtype=part.dtype)
+        monomials = (powers - late.astype(part.dtype)) / jnp.arange(
+            1, len(nodes) + 1, dtype=part.dtype
+        )
         weights = monomials @ jnp.asarray(_coefficients(nodes), part.dtype)
 
         def inside(start, end, slopes):

@@ -107,7 +107,15 @@ def newton(function: Callable, guess: Float[Array, " n"], fallback: Float[Array,
         size = jnp.max(jnp.abs(step) / unit_at(x, scale))
         finite, rate = jnp.isfinite(size), jnp.full_like(size, jnp.inf)
         start = _Iterate(
-            x, aux, step, step, rate, size <= 1, ~(regular & finite), jnp.array(True), evaluations + 1
+            x,
+            aux,
+            step,
+            step,
+            rate,
+            size <= 1,
+            ~(regular & finite),
+            jnp.array(True),
+            evaluations + 1,
         )
         now = lax.while_loop(lambda now: ~now.slow & going_on(now), correct, start)
         again = (evaluations == 0) & now.slow & ~(regular & finite)

@@ -55,6 +55,7 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         return self.stages + 2
 
     def init(self, terms, t0, t1, y0: tuple, args) -> StepMemory:
+        _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
         back = jnp.arange(2 * self.stages, 0, -1, dtype=q.dtype)
@@ -157,6 +158,25 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
         return (root.x.reshape(guess.shape), root.aux), jnp.stack([root.converged, root.regular])
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)))
+
+
+def _check(terms, t0, y0, args) -> None:
+    """Raises a `TypeError` unless a state and a term are those of a variational solver."""
+    shapes = [jnp.shape(x) for x in jax.tree.leaves(y0)]
+    flat = isinstance(y0, tuple) and len(y0) in (2, 3) and len(shapes) == len(y0)
+    if not flat or len(set(shapes)) > 1:
+        raise TypeError(
+            "A variational solver needs a state (q, p) or (q, p, v) of arrays of one shape, but got "
+            f"{jax.tree.structure(y0)} with shapes {shapes}."
+        )
+    slopes = jax.eval_shape(lambda t, q: terms.vf(t, (q, q), args), t0, y0[0])
+    if not hasattr(slopes, "momentum"):
+        term = getattr(terms, "term", terms)  # Diffrax wraps terms to let time run backwards
+        raise TypeError(
+            "A variational solver needs a term whose vector field is (∂L/∂q, ∂L/∂v), "
+            f"`nx.LagrangianTerm(lagrangian)`, but got {type(term).__name__}: the rate of change of a "
+            "state would be taken for these."
+        )
 
 
 def _predict(memory: StepMemory, h, stages: int):
