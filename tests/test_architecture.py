@@ -23,6 +23,7 @@ ROOMS = [
     "groups",
     "solvers",
     "_rollout",
+    "_drift",
     "training",
     "systems",
     "plot",

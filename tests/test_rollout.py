@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax._rollout import charge_along
+from noetherax._drift import charge_along
 
 KEPLER = nx.systems.Kepler(eccentricity=0.3)
 

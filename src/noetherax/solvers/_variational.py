@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import jax
@@ -54,7 +54,7 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
     def error_order(self, terms) -> int:
         return self.stages + 2
 
-    def init(self, terms, t0, t1, y0: tuple, args) -> StepMemory:
+    def init(self, terms, t0, t1, y0: Any, args) -> StepMemory:
         _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
