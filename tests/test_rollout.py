@@ -216,24 +216,30 @@ class Heavier(nx.Lagrangian):
 
 
 def test_drift_of_each_charge_shows_what_the_norm_hides():
-    """A particle at rest and a boosted one: P is 10⁴ and kept, L = 1 falls by a tenth."""
-    charge = nx.Euclidean(2).noether_charge(lambda q, v: jnp.sum(v**2) / 2)
-    p = np.array([[[1e4, 0.0]], [[1e4, 0.0]]])
-    q = np.array([[[0.0, -1e-4]], [[1.0, -0.9e-4]]])
-    boosted = drifting([0.0, 1.0], q, p)
+    """An angular momentum that falls by a tenth, seen from a frame that moves with γ = 10⁴."""
+    metric = jnp.diag(jnp.array([-1.0, 1, 1, 1]))
+    charge = nx.Poincare().noether_charge(lambda q, v: jnp.sum((v @ metric) * v) / 2)
+    q = np.array([[[0, 0, 1.0, 0]], [[0, 0, 1.0, 0]]])
+    v = np.array([[[1.2, 0, 0, 0.5]], [[1.2, 0, 0, 0.45]]])
+    boost, gamma = np.eye(4), 1e4
+    boost[:2, :2] = [[gamma, np.sqrt(gamma**2 - 1)], [np.sqrt(gamma**2 - 1), gamma]]
+    momenta = np.asarray(v @ boost.T @ metric)
+    boosted = eqx.tree_at(
+        lambda x: x.p, drifting([0.0, 1.0], q @ boost.T, v @ boost.T), jnp.asarray(momenta)
+    )
     with pytest.warns(UserWarning, match="per_charge"):
         whole = nx.drift(charge, boosted)
+    assert whole[1] < 1e-5
     each = nx.drift(charge, boosted, per_charge=True)
-    assert whole[1] < 2e-5
-    assert each.shape == (2, 3)
-    # Two momenta that are kept, one of them zero, and the angular momentum.
-    assert np.allclose(np.sort(each[1]), [0, 0, 0.1])
-    given = nx.drift(charge, boosted, per_charge=True, scale=np.full(3, 0.5))
-    assert np.isclose(np.max(given), 0.2)
+    assert each.shape == (2, 10)
+    # One momentum and one angular momentum change, and no other charge.
+    assert np.allclose(np.sort(each[1]), [0] * 8 + [0.1, 0.1])
+    given = nx.drift(charge, boosted, per_charge=True, scale=np.full(10, 0.5))
+    assert np.isclose(np.max(given), 0.1)  # 0.05 of 0.5
     with pytest.raises(ValueError, match="one per charge"):
         nx.drift(charge, boosted, per_charge=True, scale=np.ones(2))
     with pytest.raises(ValueError, match="per_charge=True"):
-        nx.drift(charge, boosted, scale=np.ones(3))
+        nx.drift(charge, boosted, scale=np.ones(10))
 
 
 def test_a_charge_that_starts_at_zero_has_the_scale_of_its_parts():
@@ -244,6 +250,11 @@ def test_a_charge_that_starts_at_zero_has_the_scale_of_its_parts():
     # L = (0, 0, 6), (0, 0, −6), (0, 0.3, −6); L_y is made of |p| √(x² + z²) = 6, 0, 0.3.
     assert np.allclose(each[1], [0, 0, 2])
     assert np.allclose(each[2], [0, 0.3 / 0.3, 2])
+    # E = (v² − q²)/2 is 0 and then 1.125; v p + |L| is 2 and then 11.375.
+    energy = nx.Energy(lambda q, v: jnp.sum(v**2 + q**2) / 2)
+    apart = drifting([0.0, 1], [[[1.0]], [[2.0]]], [[[1.0]], [[2.5]]])
+    found = nx.drift(energy, apart, per_charge=True)
+    assert np.allclose(found, [[0], [1.125 / 6.6875]])
     with pytest.raises(RuntimeError, match="zero at the start"):
         nx.drift(lambda q, v, t: (q - 2)[0], drifting([0.0, 1, 2], q, p), per_charge=True)
 

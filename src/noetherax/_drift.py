@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from ._rollout import Trajectory
 from ._types import PRECISION, FloatArray
-from .charges import MomentumMap
+from .charges import Energy, MomentumMap
 from .dynamics import momentum
 
 ZERO = 100.0
@@ -47,8 +47,9 @@ def drift(
     norm.
 
     A charge that is zero at the start, to a hundred roundings, has the scale of what it is made of:
-    Σ_i |p_i| |ξ_a(q_i)| over the points, in the median over the trajectory. That holds for
-    `group.noether_charge(lagrangian)`; of other charges the parts are not known, and they need `scale`.
+    Σ_i |p_i| |ξ_a(q_i)| over the points for `group.noether_charge(lagrangian)`, Σ |v p| + |L| for an
+    [`noetherax.Energy`][], in the median over the trajectory. Of other charges the parts are not known,
+    and they need `scale`.
 
     Entries that Diffrax has not used, after an event or with `SaveAt(steps=True)`, repeat the drift at
     the last time that was saved. After a failure they are not finite.
@@ -168,6 +169,16 @@ def _(charge: MomentumMap, trajectory: Trajectory):
         return sizes if charge.boundary is None else sizes + jnp.abs(charge.boundary(q, t))
 
     return jax.vmap(parts)(trajectory.q, p, trajectory.ts)
+
+
+@parts_along.register
+def _(charge: Energy, trajectory: Trajectory):
+    def parts(q, v):
+        p = momentum(charge.lagrangian, q, v)
+        return (jnp.sum(jnp.abs(v * p)) + jnp.abs(charge.lagrangian(q, v)))[None]
+
+    with jax.default_matmul_precision(PRECISION):
+        return jax.vmap(parts)(trajectory.q, trajectory.v)
 
 
 def _momenta(lagrangian: Callable, trajectory: Trajectory):
