@@ -73,8 +73,9 @@ class Composition(diffrax.AbstractSolver):
         raise NotImplementedError
 
 
-def optimistix_newton(finder, function, guess):
+def optimistix_newton(finder, function, guess, fallback):
     """The package's `newton` with a root finder from Optimistix, as tight as it converges."""
+    del fallback
     solution = optx.root_find(lambda x, _: function(x)[0], finder, guess, max_steps=50, throw=False)
     return Root(
         solution.value,

@@ -25,6 +25,7 @@ ROOMS = [
     "groups",
     "solvers",
     "_rollout",
+    "_drift",
     "training",
     "systems",
     "plot",

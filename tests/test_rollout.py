@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
+from noetherax._drift import charge_along
 
 KEPLER = nx.systems.Kepler(eccentricity=0.3)
 
@@ -168,14 +169,104 @@ def test_drift_is_relative_to_the_start_or_to_a_scale():
         nx.drift(lambda q, v, t: v.ravel(), trajectory)
 
 
-def test_momenta_are_used_where_the_solver_has_them():
-    lagrangian = helpers.HarmonicOscillator()
+def drifting(ts, q, p, result=diffrax.RESULTS.successful):
+    """A trajectory with q̇ = v = p, as of a particle of mass one."""
+    ts, q, p = (jnp.asarray(x, float) for x in (ts, q, p))
+    return nx.Trajectory(ts, q, p, p, {}, result)
+
+
+def test_momenta_are_used_where_they_are_those_of_the_charge():
     q, v = np.random.default_rng(0).normal(size=(2, 4, 1, 3))
-    trajectory = nx.Trajectory(
-        jnp.arange(4.0), jnp.asarray(q), jnp.asarray(v), jnp.asarray(2 * v), {},
-        diffrax.RESULTS.successful,
-    )  # fmt: skip
-    charge = nx.Rotations(3).noether_charge(lagrangian)
-    values = np.cross(q, 2 * v)[:, 0]
-    expected = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
-    assert np.allclose(nx.drift(charge, trajectory), expected)
+    # Momenta of mass one, with one rounding that only they show.
+    p = v * (1 + 2e-16 * np.arange(4)[:, None, None])
+    trajectory = eqx.tree_at(lambda x: x.p, drifting(np.arange(4.0), q, v), jnp.asarray(p))
+    charge = nx.Rotations(3).noether_charge(helpers.HarmonicOscillator())
+    carried = np.cross(q, p)[:, 0]
+    assert np.array_equal(charge_along(charge, trajectory), charge_along_of(charge, q, p))
+    assert not np.array_equal(charge_along(charge, trajectory), charge_along_of(charge, q, v))
+    # Of another Lagrangian the charge has other momenta: m₀ = 1 + q² here.
+    other = nx.Rotations(3).noether_charge(lambda q, v: jnp.sum(v**2) * (1 + jnp.sum(q**2)) / 2)
+    mass = 1 + np.sum(q**2, axis=(1, 2))[:, None]
+    assert np.allclose(charge_along(other, trajectory), mass * carried, rtol=1e-14)
+
+
+def charge_along_of(charge, q, p):
+    return jax.vmap(charge.at_momentum)(jnp.asarray(q), jnp.asarray(p))
+
+
+def test_the_true_charge_of_a_models_motion_has_the_true_momenta():
+    """A model heavier along one axis keeps no angular momentum of the true law, in which m = 1."""
+    group, times = nx.Rotations(2), np.linspace(0, 3, 31)
+    true = helpers.HarmonicOscillator()
+    model = Heavier(jnp.array([1.0, 1.5]))
+    state = jnp.array([[1.0, 0.2]]), jnp.array([[0.1, 0.5]])
+    orbit = nx.rollout(model, *state, ts=times, solver=nx.VariationalMidpoint())
+    found = eqx.filter_jit(nx.drift)(group.noether_charge(true), orbit)
+    (x, y), (u, w) = (np.asarray(a)[:, 0].T for a in (orbit.q, orbit.v))
+    spin = x * w - y * u
+    assert np.allclose(found, abs(spin / spin[0] - 1), atol=1e-14)
+    assert found.max() > 0.1
+
+
+class Heavier(nx.Lagrangian):
+    mass: jax.Array
+
+    def __call__(self, q, v):
+        return jnp.sum(self.mass * v**2) / 2 - jnp.sum(q**2) / 2
+
+
+def test_drift_of_each_charge_shows_what_the_norm_hides():
+    """An angular momentum that falls by a tenth, seen from a frame that moves with γ = 10⁴."""
+    metric = jnp.diag(jnp.array([-1.0, 1, 1, 1]))
+    charge = nx.Poincare().noether_charge(lambda q, v: jnp.sum((v @ metric) * v) / 2)
+    q = np.array([[[0, 0, 1.0, 0]], [[0, 0, 1.0, 0]]])
+    v = np.array([[[1.2, 0, 0, 0.5]], [[1.2, 0, 0, 0.45]]])
+    boost, gamma = np.eye(4), 1e4
+    boost[:2, :2] = [[gamma, np.sqrt(gamma**2 - 1)], [np.sqrt(gamma**2 - 1), gamma]]
+    momenta = np.asarray(v @ boost.T @ metric)
+    boosted = eqx.tree_at(
+        lambda x: x.p, drifting([0.0, 1.0], q @ boost.T, v @ boost.T), jnp.asarray(momenta)
+    )
+    with pytest.warns(UserWarning, match="per_charge"):
+        whole = nx.drift(charge, boosted)
+    assert whole[1] < 1e-5
+    each = nx.drift(charge, boosted, per_charge=True)
+    assert each.shape == (2, 10)
+    # One momentum and one angular momentum change, and no other charge.
+    assert np.allclose(np.sort(each[1]), [0] * 8 + [0.1, 0.1])
+    given = nx.drift(charge, boosted, per_charge=True, scale=np.full(10, 0.5))
+    assert np.isclose(np.max(given), 0.1)  # 0.05 of 0.5
+    with pytest.raises(ValueError, match="one per charge"):
+        nx.drift(charge, boosted, per_charge=True, scale=np.ones(2))
+    with pytest.raises(ValueError, match="per_charge=True"):
+        nx.drift(charge, boosted, scale=np.ones(10))
+
+
+def test_a_charge_that_starts_at_zero_has_the_scale_of_its_parts():
+    charge = nx.Rotations(3).noether_charge(helpers.HarmonicOscillator())
+    q = np.array([[[2.0, 0, 0]], [[0, 2.0, 0]], [[0, 2.0, 0.1]]])
+    p = np.array([[[0, 3.0, 0]], [[3.0, 0, 0]], [[3.0, 0, 0]]])
+    each = nx.drift(charge, drifting([0.0, 1, 2], q, p), per_charge=True)
+    # L = (0, 0, 6), (0, 0, −6), (0, 0.3, −6); L_y is made of |p| √(x² + z²) = 6, 0, 0.3.
+    assert np.allclose(each[1], [0, 0, 2])
+    assert np.allclose(each[2], [0, 0.3 / 0.3, 2])
+    # E = (v² − q²)/2 is 0 and then 1.125; v p + |L| is 2 and then 11.375.
+    energy = nx.Energy(lambda q, v: jnp.sum(v**2 + q**2) / 2)
+    apart = drifting([0.0, 1], [[[1.0]], [[2.0]]], [[[1.0]], [[2.5]]])
+    found = nx.drift(energy, apart, per_charge=True)
+    assert np.allclose(found, [[0], [1.125 / 6.6875]])
+    with pytest.raises(RuntimeError, match="zero at the start"):
+        nx.drift(lambda q, v, t: (q - 2)[0], drifting([0.0, 1, 2], q, p), per_charge=True)
+
+
+def test_drift_ignores_what_diffrax_did_not_use():
+    q = np.array([[[1.0]], [[2.0]], [[np.inf]], [[np.inf]]])
+    ts = [0.0, 1.0, np.inf, np.inf]
+
+    def of(result):
+        return nx.drift(lambda q, v, t: q[0] + 0 * t, drifting(ts, q, q, result))
+
+    for result in (diffrax.RESULTS.successful, diffrax.RESULTS.event_occurred):
+        assert np.allclose(of(result), [0, 1, 1, 1])
+    # What is missing after a failure was lost, and is not ignored.
+    assert not np.any(np.isfinite(of(diffrax.RESULTS.max_steps_reached)[2:]))

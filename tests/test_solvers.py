@@ -347,3 +347,73 @@ def test_between_steps_the_polynomial_is_followed():
     assert np.allclose(inside.evaluate(0.3)[0], 1.3**3, rtol=1e-14)
     assert np.allclose(inside.evaluate(0.3, 0.5)[0], 1.5**3 - 1.3**3, rtol=1e-13)
     assert inside.evaluate(1.0)[0] == end
+    # Its slope as well, at both ends: root finders of events divide by it.
+    for part in (0.0, 0.3, 1.0):
+        rate = jax.jvp(lambda t: inside.evaluate(t)[0], (part,), (1.0,))[1]
+        assert np.isclose(rate, 3 * (1 + part) ** 2, rtol=1e-13)
+    assert inside.evaluate(0.0)[0] == start
+
+
+UNITS, DECADES = 40, 10.0
+"""Motions let go at rest, and the range of their units."""
+
+
+@pytest.mark.parametrize("order", SOLVERS)
+def test_motions_start_from_rest_in_any_units(order):
+    """Two masses of 1e-10 to 1e10 on a spring that is not linear, in any unit of length."""
+    random = np.random.default_rng(0)
+    masses = 10 ** random.uniform(-DECADES, DECADES, (UNITS, 2))
+    masses[:, 1] = np.where(np.arange(UNITS) < UNITS / 2, masses[:, 0], masses[:, 1])
+    length = 10 ** random.uniform(-DECADES / 2, DECADES / 2, UNITS)
+    steps = 10 ** random.uniform(-3, -0.3, UNITS)
+
+    def roll(masses, length, h):
+        def lagrangian(q, v):
+            stretched = jnp.sum((q[0] - q[1]) ** 2)
+            spring = stretched / 2 + stretched**2 / (4 * length**2)
+            return jnp.sum(masses[:, None] * v**2) / 2 - spring / jnp.sum(1 / masses)
+
+        q = length * jnp.array([[1.0, 0.2, 0.0], [0.0, 0.3, -0.5]])
+        (q, p), okay, *_ = march(SOLVERS[order], lagrangian, q, jnp.zeros_like(q), h, 10)
+        parts = jnp.sum(jnp.linalg.norm(q, axis=1) * jnp.linalg.norm(p, axis=1))
+        spin = jnp.max(jnp.abs(jnp.sum(jnp.cross(q, p), axis=0))) / parts
+        return okay, jnp.max(jnp.abs(jnp.sum(p, axis=0))) / jnp.max(jnp.abs(p)), spin
+
+    okay, total, spin = jax.vmap(roll)(masses, length, steps)
+    assert np.all(okay)
+    assert np.max(total) < STEP_ROUNDING
+    assert np.max(spin) < STEP_ROUNDING
+
+
+def test_from_rest_a_step_without_solution_still_fails():
+    """The equations p = h/2 (1 + q₁²/4), q₁ = h p of a force that grows have none for h²/2 > 1."""
+
+    def escaping(q, v):
+        return jnp.sum(v**2) / 2 + jnp.sum(q + q**3 / 3)
+
+    def solved(h):
+        q = jnp.zeros((1, 1))
+        return march(SOLVERS[2], escaping, q, q, h, 1)[1]
+
+    # q₁/2 = x solves x = h²/4 (1 + x²), which has real roots up to h² = 2.
+    assert np.array_equal(jax.vmap(solved)(jnp.sqrt(jnp.array([1.9, 2.1]))), [True, False])
+
+
+def test_velocities_predicted_beyond_their_domain_are_found():
+    """Near the speed of light the polynomial of the last steps overshoots it."""
+
+    def fast(q, v):
+        return -jnp.sqrt(1 - jnp.sum(v**2)) - jnp.sum(q**2) / 2
+
+    q = jnp.array([[30.0, 0.0, 0.0]])
+    _, okay, *_ = march(SOLVERS[4], fast, q, jnp.zeros_like(q), jnp.asarray(0.1), 20)
+    assert okay
+
+
+def test_other_terms_and_states_are_refused():
+    q = jnp.ones((1, 3))
+    with pytest.raises(TypeError, match="LagrangianTerm.*ODETerm"):
+        SOLVERS[2].init(diffrax.ODETerm(lambda t, y, args: y), 0.0, 0.1, (q, q), None)
+    for state in ((q, q[0]), {"q": q, "p": q}):
+        with pytest.raises(TypeError, match="one shape"):
+            SOLVERS[2].init(nx.LagrangianTerm(relativistic), 0.0, 0.1, state, None)

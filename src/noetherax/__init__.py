@@ -7,7 +7,8 @@ what was conserved.
 
 import importlib
 
-from ._rollout import Trajectory, drift, rollout
+from ._drift import drift
+from ._rollout import Trajectory, rollout
 from .charges import Energy, MomentumMap, NoetherCharge, lift
 from .dynamics import (
     EulerLagrangeTerms,

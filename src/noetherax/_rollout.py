@@ -1,9 +1,8 @@
-"""Solutions of the Euler–Lagrange equations, and how well they keep what should be conserved."""
+"""Solutions of the Euler–Lagrange equations."""
 
 import inspect
 import warnings
 from collections.abc import Callable
-from functools import singledispatch
 from typing import Any, final
 
 import diffrax
@@ -18,7 +17,6 @@ from jaxtyping import Array, Float
 
 from ._programs import run
 from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
-from .charges import MomentumMap
 from .dynamics import (
     SINGULAR,
     euler_lagrange_terms,
@@ -56,7 +54,8 @@ class Trajectory(eqx.Module):
 
     - `ts`: times, shape `(times,)`.
     - `q`, `v`: configurations and velocities, shape `(times, points, space)`.
-    - `p`: momenta of the same shape if the solver carries them, else `None`.
+    - `p`: momenta of the same shape if the solver carries them, else `None`. They are ∂L/∂v of the
+        Lagrangian that was integrated, and of no other.
     - `stats`: Diffrax' statistics of the solve.
     - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
     """
@@ -227,60 +226,6 @@ def _vector_field(t, state, args):
     return v, jnp.where(resolved, a, jnp.nan).reshape(v.shape)
 
 
-def drift(
-    charge: Callable, trajectory: Trajectory, *, scale: float | Float[FloatArray, ""] | None = None
-) -> Float[Array, " times"]:
-    """Relative change of a conserved quantity along a trajectory,
-
-        ‖I(t) − I(0)‖₂ / ‖I(0)‖₂    (Müller 2023, Eq. 35).
-
-    **Arguments:**
-
-    - `charge`: a [`noetherax.NoetherCharge`][] or any function `(q, v, t) -> array`.
-    - `trajectory`: from [`noetherax.rollout`][].
-    - `scale`: what to divide by instead of ‖I(0)‖, for a charge that vanishes at the start.
-
-    **Returns:**
-
-    The drift at each time, shape `(times,)`.
-
-    **Raises:**
-
-    `RuntimeError` (through `equinox.error_if`) if the charge vanishes at the start and there is no
-    `scale`.
-    """
-    values = charge_along(charge, trajectory)
-    values = values.reshape(len(values), -1)
-    if not values.shape[1]:
-        raise ValueError("There is no charge to measure: the group has no generators.")
-    change = jnp.linalg.norm(values - values[0], axis=-1)
-    if scale is None:
-        start = jnp.linalg.norm(values[0])
-        start = eqx.error_if(
-            start,
-            start == 0,
-            "The charge is zero at the start, so its relative drift is undefined. Pass scale=, for "
-            "example the size of one particle's share.",
-        )
-    else:
-        start = jnp.asarray(scale, values.dtype)
-        start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
-    return change / start
-
-
-@singledispatch
-def charge_along(charge: Callable, trajectory: Trajectory) -> Float[Array, "times ..."]:
-    """A charge at every time of a trajectory, `(times, charges)`."""
-    return jax.vmap(charge)(trajectory.q, trajectory.v, trajectory.ts)
-
-
-@charge_along.register
-def _(charge: MomentumMap, trajectory: Trajectory):
-    if trajectory.p is None:
-        return jax.vmap(charge)(trajectory.q, trajectory.v, trajectory.ts)
-    return jax.vmap(charge.at_momentum)(trajectory.q, trajectory.p, trajectory.ts)
-
-
 def _steps(ts, dt: float | None, dtype) -> tuple[Float[Array, " steps"], Float[Array, " times"]]:
     """The grid of fixed steps and the times to save, in the precision of the state."""
     if jnp.ndim(ts) != 1 or jnp.shape(ts)[0] < 2:
@@ -316,4 +261,4 @@ def _steps(ts, dt: float | None, dtype) -> tuple[Float[Array, " steps"], Float[A
     return jnp.asarray(grid), jnp.asarray(times.astype(dtype))
 
 
-__all__ = ["Trajectory", "charge_along", "drift", "rollout"]
+__all__ = ["Trajectory", "rollout"]

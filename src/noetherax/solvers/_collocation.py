@@ -51,7 +51,8 @@ def _coefficients(nodes: np.ndarray) -> np.ndarray:
 class CollocationInterpolation(diffrax.AbstractLocalInterpolation):
     """The collocation polynomial of a step; exactly the step itself at its ends.
 
-    Inside a step a charge holds only to the order of the polynomial. Save on steps to keep it.
+    Its derivatives are those of the polynomial, at the ends of a step too. Inside a step a charge holds
+    only to the order of the polynomial. Save on steps to keep it.
     """
 
     t0: Any
@@ -64,13 +65,18 @@ class CollocationInterpolation(diffrax.AbstractLocalInterpolation):
         del left
         if t1 is not None:
             return jax.tree.map(jnp.subtract, self.evaluate(t1), self.evaluate(t0))
-        part = (t0 - self.t0) / (self.t1 - self.t0)
         nodes = gauss(len(self.increments[0]))[0]
+        part = jnp.asarray((t0 - self.t0) / (self.t1 - self.t0), self.increments[0].dtype)
+        # From the nearer end, so that both are met exactly: their polynomials differ by rounding, and
+        # so have the same derivatives.
+        late = part > 0.5
+        powers = jnp.cumprod(jnp.full(len(nodes), part))
+        monomials = (powers - late.astype(part.dtype)) / jnp.arange(
+            1, len(nodes) + 1, dtype=part.dtype
+        )
+        weights = monomials @ jnp.asarray(_coefficients(nodes), part.dtype)
 
         def inside(start, end, slopes):
-            powers = jnp.arange(1, len(nodes) + 1, dtype=slopes.dtype)
-            monomials = jnp.asarray(part, slopes.dtype) ** powers / powers
-            weights = monomials @ jnp.asarray(_coefficients(nodes), slopes.dtype)
-            return jnp.where(t0 == self.t1, end, start + jnp.tensordot(weights, slopes, 1))
+            return jnp.where(late, end, start) + jnp.tensordot(weights, slopes, 1)
 
         return jax.tree.map(inside, self.y0, self.y1, self.increments)

@@ -29,7 +29,12 @@ class VariationalMidpoint(VariationalSolver):
     [`noetherax.LagrangianTerm`][] and the state (q, p) of two arrays of one shape, or (q, p, v): then v
     starts the search for the first velocity (needed where ∂L/∂v = p has several solutions), and an
     estimate of it is carried along. Without it the search starts at rest. Save at times on which the
-    solver steps: in between charges are interpolated.
+    solver steps: in between charges are interpolated. Dense output follows the polynomials of q and p,
+    also with its derivatives; the estimate of v it joins by straight lines.
+
+    **Gradients** are those of the steps, forward and reverse, by the implicit function theorem.
+    `diffrax.BacksolveAdjoint` cannot give them: it would integrate the adjoint equations, for which
+    there is no Lagrangian. Leave the default, `RecursiveCheckpointAdjoint`, or take `ForwardMode`.
 
     **Arguments:** None. The tolerance of Newton's method is rounding, whatever the controller's.
     """

@@ -1,8 +1,9 @@
 """Newton's method to rounding, for the few unknowns of one step, and its implicit derivative.
 
 Simplified and damped after Deuflhard (2011, section 2.1): the Jacobian is kept while the corrections
-shrink at least threefold, and a correction that does not shrink is halved. The tolerance is the
-method's own: it stops where rounding does, since what an equation misses is what a charge loses.
+shrink at least threefold, and a correction that does not shrink with the Jacobian of its own place is
+halved. The tolerance is the method's own: it stops where rounding does, since what an equation misses
+is what a charge loses.
 
 Optimistix' Newton costs the same per step (`benchmarks/solvers.py`), but needs a tolerance above
 rounding: asked for less, it calls corrections that no longer shrink a divergence, and fails steps that
@@ -23,7 +24,8 @@ SLOW = 0.3
 
 FLOOR = 1e3
 """A correction below this many roundings that no longer shrinks is rounding itself. More than one,
-because the equations are sums of larger terms, in a network of many."""
+because the equations are sums of larger terms, in a network of many. With a fresh Jacobian the bound is
+half of all digits: from there Newton's method reaches rounding at once if anything can."""
 
 MOST = 50
 """Evaluations of the equations before giving up."""
@@ -46,22 +48,25 @@ class Root(NamedTuple):
 class _Iterate(NamedTuple):
     x: Array
     aux: Any
-    step: Array  # the pending correction
-    size: Array  # of the full correction, in roundings of x
+    step: Array  # the pending correction, in full or halved
+    full: Array  # in full
     rate: Array  # by which it shrank last
     converged: Array
     slow: Array
+    fresh: Array  # whether the Jacobian is that at x
     evaluations: Array
 
 
-def newton(function: Callable, guess: Float[Array, " n"]) -> Root:
+def newton(function: Callable, guess: Float[Array, " n"], fallback: Float[Array, " n"]) -> Root:
     """Solves `function(x)[0] = 0` near `guess`.
 
     **Arguments:**
 
-    - `function`: x → (value, scale, aux), with the equations, shape `(n,)`, the size of the terms that
-        they add up, a scalar, and anything to hand back.
+    - `function`: x → (value, scale, aux), with the equations, shape `(n,)`, the sizes of the terms that
+        each of them adds up, shape `(n,)`, at least |value|, and anything to hand back.
     - `guess`: starting values.
+    - `fallback`: those to take instead if the equations are not finite or singular at `guess`, which
+        may be extrapolated beyond where they are defined.
     """
     epsilon, tiny = jnp.finfo(guess.dtype).eps, jnp.finfo(guess.dtype).tiny
 
@@ -73,35 +78,49 @@ def newton(function: Callable, guess: Float[Array, " n"]) -> Root:
         x, evaluations = carry[0].x, carry[0].evaluations
         jacobian, (value, scale, aux) = jax.jacfwd(with_copy, has_aux=True)(x)
         inverse = jnp.linalg.inv(jacobian)
-        # Skeel's condition number, which does not depend on the units of the equations.
-        condition = jnp.max(jnp.sum(jnp.abs(inverse) @ jnp.abs(jacobian), axis=1))
-        regular = condition * len(x) * epsilon < 1
-        rounding = epsilon * (jnp.abs(x) + jnp.sum(jnp.abs(inverse), axis=1) * scale) + tiny
+        spread = jnp.abs(inverse)
+        regular = _condition(jnp.abs(jacobian), spread) * len(x) * epsilon < 1
 
-        def correction(value):
-            step = inverse @ value
-            return step, jnp.max(jnp.abs(step) / rounding)
+        def unit_at(x, scale):
+            # What rounding makes of x. Taken anew at every x: where a motion starts from rest, x and
+            # the terms of its equations are zero at the guess, and are not at the root.
+            return epsilon * (jnp.abs(x) + spread @ scale) + tiny
 
         def correct(now: _Iterate) -> _Iterate:
             x = now.x - now.step
-            value, _, aux = function(x)
-            step, size = correction(value)
-            rate = size / now.size
-            stalled = (size <= FLOOR) & (rate > SLOW)
-            converged = (size <= 1) | (now.rate * now.size <= 0.1) | stalled
+            value, scale, aux = function(x)
+            step, unit = inverse @ value, unit_at(x, scale)
+            before, size = (jnp.max(jnp.abs(full) / unit) for full in (now.full, step))
+            rate = size / before
+            floor = jnp.where(now.fresh, jnp.maximum(FLOOR, epsilon**-0.5), FLOOR)
+            stalled = (size <= floor) & (rate > SLOW)
+            converged = (size <= 1) | (now.rate * before <= 0.1) | stalled
             converged = converged & jnp.isfinite(size)
             accepted = converged | (rate < 1)
-            moved = _Iterate(x, aux, step, size, rate, converged, rate > SLOW, now.evaluations + 1)
-            halved = now._replace(step=now.step / 2, evaluations=now.evaluations + 1)
-            return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), moved, halved)
+            evaluations, no = now.evaluations + 1, jnp.array(False)
+            moved = _Iterate(x, aux, step, step, rate, converged, rate > SLOW, no, evaluations)
+            # Half the correction is the way on only if its direction is that of Newton's method at x.
+            back = now._replace(step=now.step / 2, slow=~now.fresh, evaluations=evaluations)
+            return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), moved, back)
 
-        step, size = correction(value)
-        slow = ~(regular & jnp.isfinite(size))
+        step = inverse @ value
+        size = jnp.max(jnp.abs(step) / unit_at(x, scale))
+        finite, rate = jnp.isfinite(size), jnp.full_like(size, jnp.inf)
         start = _Iterate(
-            x, aux, step, size, jnp.full_like(size, jnp.inf), size <= 1, slow, evaluations + 1
+            x,
+            aux,
+            step,
+            step,
+            rate,
+            size <= 1,
+            ~(regular & finite),
+            jnp.array(True),
+            evaluations + 1,
         )
         now = lax.while_loop(lambda now: ~now.slow & going_on(now), correct, start)
-        return now, regular, jnp.isfinite(size)
+        again = (evaluations == 0) & now.slow & ~(regular & finite)
+        now = now._replace(x=jnp.where(again, fallback, now.x))
+        return now, regular | again, finite | again
 
     def going_on(now: _Iterate):
         return ~now.converged & (now.evaluations < MOST)
@@ -109,11 +128,18 @@ def newton(function: Callable, guess: Float[Array, " n"]) -> Root:
     *_, aux = jax.eval_shape(function, guess)
     aux = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), aux)
     zero, false, true = jnp.zeros((), guess.dtype), jnp.array(False), jnp.array(True)
-    start = _Iterate(guess, aux, guess, zero, zero, false, false, jnp.array(0))
+    start = _Iterate(guess, aux, guess, guess, zero, false, false, false, jnp.array(0))
     now, regular, _ = lax.while_loop(
         lambda carry: going_on(carry[0]) & carry[1] & carry[2], linearise, (start, true, true)
     )
     return Root(now.x, now.aux, now.converged & regular, regular)
+
+
+def _condition(matrix, inverse):
+    """Skeel's condition number ‖|A⁻¹||A|‖, given |A| and |A⁻¹|, in units of the unknowns in which it is
+    nearly least; on the units of the equations it does not depend."""
+    weights = inverse @ jnp.sum(matrix, axis=1)
+    return jnp.max(inverse @ (matrix @ weights) / weights)
 
 
 def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Bool[Array, " flags"]]:

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import diffrax
 import jax
@@ -54,7 +54,8 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
     def error_order(self, terms) -> int:
         return self.stages + 2
 
-    def init(self, terms, t0, t1, y0: tuple, args) -> StepMemory:
+    def init(self, terms, t0, t1, y0: Any, args) -> StepMemory:
+        _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
         back = jnp.arange(2 * self.stages, 0, -1, dtype=q.dtype)
@@ -69,7 +70,9 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         h = jnp.asarray(terms.contr(t0, t1), q0.dtype)
         c, b, _ = (jnp.asarray(x, q0.dtype) for x in gauss(stages))
         predicted = _predict(memory, h, stages)
-        (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, args)
+        # The last velocity that solved the equations, where they may be undefined for the prediction.
+        known = jnp.broadcast_to(memory.velocities[-1], predicted.shape)
+        (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, known, args)
 
         # p moves by the very forces that hold at these velocities. What is left of the momentum
         # equations then reaches a charge only through h ∂ξ/∂q, and a linear momentum not at all.
@@ -112,18 +115,18 @@ def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
         return terms.vf(t, (q, v), args)[1] - p
 
     def defect(flat):
-        value = equations(flat.reshape(q.shape))
-        return value.reshape(-1), 2 * jnp.max(jnp.abs(p)) + jnp.max(jnp.abs(value)), ()
+        value = equations(flat.reshape(q.shape)).reshape(-1)
+        return value, 2 * jnp.abs(p.reshape(-1)) + jnp.abs(value), ()
 
     def solve(guess):
-        root = newton(defect, guess.reshape(-1))
+        root = newton(defect, guess.reshape(-1), jnp.zeros(q.size, q.dtype))
         return root.x.reshape(q.shape), root.converged[None]
 
     v, converged = implicit(equations, solve, guess)
     return jnp.where(converged[0], v, jnp.nan)
 
 
-def _stages(terms, t0, t1, h, q0, p0, guess, args):
+def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
     """Velocities and forces at the stages,
 
         ∂L/∂v(Q_i, v_i) = p + h Σ_j a_ij F_j,    F_i = ∂L/∂q(Q_i, v_i),    Q_i = q + h Σ_j a_ij v_j,
@@ -147,13 +150,33 @@ def _stages(terms, t0, t1, h, q0, p0, guess, args):
         # The forces are eliminated: half the unknowns.
         force, momentum = slopes(flat.reshape(guess.shape))
         value = momentum - (p0 + h * _along(a, force))
-        return value.reshape(-1), jnp.max(jnp.abs(p0)) + jnp.max(jnp.abs(momentum)), force
+        scale = jnp.abs(p0) + jnp.abs(momentum) + jnp.abs(value)
+        return value.reshape(-1), scale.reshape(-1), force
 
     def solve(unknowns):
-        root = newton(defect, unknowns[0].reshape(-1))
+        root = newton(defect, unknowns[0].reshape(-1), jnp.ravel(fallback))
         return (root.x.reshape(guess.shape), root.aux), jnp.stack([root.converged, root.regular])
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)))
+
+
+def _check(terms, t0, y0, args) -> None:
+    """Raises a `TypeError` unless a state and a term are those of a variational solver."""
+    shapes = [jnp.shape(x) for x in jax.tree.leaves(y0)]
+    flat = isinstance(y0, tuple) and len(y0) in (2, 3) and len(shapes) == len(y0)
+    if not flat or len(set(shapes)) > 1:
+        raise TypeError(
+            "A variational solver needs a state (q, p) or (q, p, v) of arrays of one shape, but got "
+            f"{jax.tree.structure(y0)} with shapes {shapes}."
+        )
+    slopes = jax.eval_shape(lambda t, q: terms.vf(t, (q, q), args), t0, y0[0])
+    if not hasattr(slopes, "momentum"):
+        term = getattr(terms, "term", terms)  # Diffrax wraps terms to let time run backwards
+        raise TypeError(
+            "A variational solver needs a term whose vector field is (∂L/∂q, ∂L/∂v), "
+            f"`nx.LagrangianTerm(lagrangian)`, but got {type(term).__name__}: the rate of change of a "
+            "state would be taken for these."
+        )
 
 
 def _predict(memory: StepMemory, h, stages: int):
