@@ -1,6 +1,5 @@
 """Solutions of the Euler–Lagrange equations, and how well they keep what should be conserved."""
 
-import functools
 import warnings
 from collections.abc import Callable
 from functools import singledispatch
@@ -11,66 +10,44 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-import numpy as np
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
 from .charges import MomentumMap
 from .dynamics import (
     NOT_FINITE,
     SINGULAR,
-    equilibrate,
-    euler_lagrange_terms,
-    is_finite,
-    is_regular,
     momentum,
     solve_motion,
     solve_terms,
 )
 from .solvers import (
-    EndingController,
+    ENDS,
+    LEAVES,
+    Equations,
     LagrangianTerm,
-    RelativeController,
-    StateRounding,
     VariationalSolver,
+    cause,
     check_options,
-    chosen_steps,
+    diffrax_options,
+    equations_at,
     in_precision,
     plan_times,
     velocity,
+    warn_of_length,
+    warn_of_rounding,
+    where_lost,
 )
-
-TOLERANCE = 1e-8
-"""Tolerance of error-estimating solvers relative to the motion, where the precision allows it."""
-
-ROUNDINGS = 10
-"""The same where it does not, in roundings; and the smallest step, in roundings of the time."""
 
 UNPHYSICAL = 1e-2
 """Of Σ|a_i F_i|: a·F = aᵀMa below its negative shows that M is not definite, whatever rounding does."""
-
-VANISHED = 1e-3
-"""Part of its first size to which a singular value of the mass matrix falls where that is the cause."""
-
-COARSE = 1e-3
-"""Part of the distance travelled that rounding of a position may be before a rollout says so."""
 
 TOO_LARGE = (
     "Newton's method found no solution of a variational step. The step is too large for this motion, "
     "or the mass matrix ∂²L/∂v² became singular on the way. Take a smaller dt, or let a "
     "stepsize_controller choose."
-)
-
-ENDS = (
-    "The motion becomes singular: a step as small as time resolves was still rejected. Either forces "
-    "diverge, as in a collision, or the mass matrix ∂²L/∂v² becomes singular."
-)
-
-LEAVES = (
-    "The state becomes nonfinite. A step is too large for this motion, or the motion itself is singular "
-    "there."
 )
 
 SINGLE = (
@@ -115,9 +92,9 @@ def rollout(
     A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps at a
     tolerance of 1e-8 (ten rounding errors in float32) relative to the motion: the error of a component
     of q or v in one step is at most that part of its largest change since the start. So the unit of no
-    coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate, such
-    as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next; with
-    `dt`, any solver divides these intervals into equal steps no longer than that. There is no limit
+    coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate,
+    such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next;
+    with `dt`, any solver divides these intervals into equal steps no longer than that. There is no limit
     on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
     reverse-mode differentiation. A rollout ends where a motion becomes singular: where a chosen step
     that is as small as time resolves is still rejected, and where a mass matrix that was definite at
@@ -142,8 +119,8 @@ def rollout(
         variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
     - further options go to `diffrax.diffeqsolve`: `stepsize_controller`, `adjoint`, `event`, `saveat`
-        (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is (q, v),
-        or (q, p, v) with variational solvers, where that v is an estimate.
+        (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is
+        (q, v), or (q, p, v) with variational solvers, where that v is an estimate.
 
     **Returns:**
 
@@ -170,13 +147,16 @@ def rollout(
         warnings.warn(SINGLE, stacklevel=2)
 
     with jax.default_matmul_precision(PRECISION):
-        start = _regular_at(lagrangian, q0, v0)
+        start = _regular_at(*_constant((lagrangian, q0, v0)))
         regular = start.regular | (not variational and not linear_solver.assume_full_rank())
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
             q0 = eqx.error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
-        options = _options(solver, times, start, (q0, v0), dt, given)
+        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
         t0, t1 = times.save[0], times.save[-1]
+        endless = options["max_steps"] is None
+        if endless and not isinstance(start.a, Tracer) and not isinstance(t1, Tracer):
+            warn_of_length(start, q0, v0, times.save)
         if variational:
             motion = _solve_variational(lagrangian, solver, t0, t1, (q0, v0), options)
         else:
@@ -196,39 +176,23 @@ def rollout(
 
     known = not isinstance(trajectory.q, Tracer)
     if known:
-        _warn_of_rounding(trajectory)
+        warn_of_rounding(trajectory)
     if throw:
         ends = result == diffrax.RESULTS.dt_min_reached
         message = ENDS
         if known and ends and motion.last is not None:
             when = float(motion.last[0]) + (0.0 if absolute else float(times.shown[0]))
-            message = _cause(start, _regular_at(lagrangian, *motion.last[1]), when)
+            now = _regular_at(lagrangian, *motion.last[1])
+            message = cause(start, now, when, abs(float(t1 - t0)))
         trajectory = eqx.error_if(trajectory, ends, message)
         if variational:
             diverged = result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
             trajectory = eqx.error_if(trajectory, diverged, TOO_LARGE)
         leaves = result == nonfinite
-        trajectory = eqx.error_if(trajectory, leaves, _where_lost(trajectory) if known else LEAVES)
+        trajectory = eqx.error_if(trajectory, leaves, where_lost(trajectory) if known else LEAVES)
         okay = diffrax.is_okay(result)
         trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
-
-
-class _Start(NamedTuple):
-    """What is known of the equations of motion at a state.
-
-    - `finite`, `regular`: whether they are finite, and their matrix has an inverse.
-    - `definite`: 1 if the mass matrix is positive definite, −1 if negative definite, else 0.
-    - `mass_matrix`, and the `units` in which its rows are of order one.
-    - `a`: the acceleration.
-    """
-
-    finite: Bool[Array, ""]
-    regular: Bool[Array, ""]
-    definite: Array
-    mass_matrix: Float[Array, "n n"]
-    units: Float[Array, " n"]
-    a: Float[Array, " n"]
 
 
 class _Motion(NamedTuple):
@@ -241,15 +205,14 @@ class _Motion(NamedTuple):
     result: diffrax.RESULTS
 
 
+def _constant(tree):
+    """The same without derivatives: no step depends on them, nor whether a motion goes on."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
+
+
 @eqx.filter_jit
-def _regular_at(lagrangian, q, v) -> _Start:
-    terms = euler_lagrange_terms(lagrangian, q, v)
-    finite, regular = is_finite(terms), is_regular(terms.mass_matrix)
-    balanced, units = equilibrate(terms.mass_matrix)
-    values = jnp.linalg.eigvalsh(balanced)
-    sign = jnp.where(values[0] > 0, 1, jnp.where(values[-1] < 0, -1, 0))
-    a, _ = solve_terms(terms)
-    return _Start(finite, regular, jnp.where(regular, sign, 0), terms.mass_matrix, units, a)
+def _regular_at(lagrangian, q, v) -> Equations:
+    return equations_at(lagrangian, q, v)
 
 
 @eqx.filter_jit
@@ -290,114 +253,19 @@ def _motion(solution: diffrax.Solution) -> _Motion:
     return _Motion(ts, state, end, solution.stats, solution.result)
 
 
-def _options(solver, times, start: _Start, state, dt, given: dict[str, Any]) -> dict[str, Any]:
-    """The options of Diffrax: those given, and defaults."""
-    q, v = state
-    epsilon = float(jnp.finfo(q.dtype).eps)
-    first, last = jax.lax.stop_gradient((times.save[0], times.save[-1]))
-    smallest = ROUNDINGS * epsilon * jnp.maximum(jnp.abs(first), jnp.abs(last))
-    options: dict[str, Any] = {"dt0": None, "max_steps": None} | given
-    subs: Any = diffrax.SubSaveAt(ts=times.save)
-    if "saveat" in given:
-        subs = given["saveat"].subs
-
-    if not chosen_steps(solver, dt, given):
-        controller = given.get("stepsize_controller", diffrax.StepTo(times.grid))
-        options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
-    elif "stepsize_controller" in given:
-        controller = given["stepsize_controller"]
-    else:
-        size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
-        floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
-        rtol = max(TOLERANCE, ROUNDINGS * epsilon)
-        relative = functools.partial(RelativeController, rtol, jnp.abs(last - first), floor)
-        units = jax.lax.stop_gradient(start.units).astype(q.dtype).reshape(q.shape)
-        controller = relative(StateRounding(units))
-        if isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):
-            # On the way back the state has parts that are no positions or velocities.
-            back = {"stepsize_controller": EndingController(relative(), smallest)}
-            options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
-    if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
-        if isinstance(solver, VariationalSolver):
-            controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
-        controller = EndingController(controller, smallest)
-    if not isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):  # it saves in one way only
-        subs = (subs, diffrax.SubSaveAt(t1=True))
-    saveat = diffrax.SaveAt(subs=subs)
-    return options | {"stepsize_controller": controller, "saveat": saveat, "throw": False}
-
-
 def _vector_field(t, state, args):
     q, v = state
     lagrangian, linear_solver, definite = args
-
-    def solve(terms):
-        a, resolved = solve_terms(terms, linear_solver)
-        work = a * terms.force
-        definite_work = definite.astype(work.dtype) * jnp.sum(work)
-        return a, resolved & (definite_work >= -UNPHYSICAL * jnp.sum(jnp.abs(work)))
-
-    a, resolved = solve_motion(lagrangian, q, v, solve)
+    a, resolved = solve_motion(lagrangian, q, v, eqx.Partial(_solve_step, linear_solver, definite))
     return v, jnp.where(resolved, a, jnp.nan).reshape(v.shape).astype(v.dtype)
 
 
-def _cause(start: _Start, now: _Start, when: float) -> str:
-    """Why a motion ends, from what is known where it starts and where it is last."""
-    units = np.asarray(start.units, np.float64)
-    before, after = (
-        np.asarray(x.mass_matrix, np.float64) / np.outer(units, units) for x in (start, now)
-    )
-    message = (
-        f"The motion becomes singular at t = {when:.9g}: the smallest steps are still rejected. "
-    )
-    if not now.finite:
-        return message + NOT_FINITE
-    part = np.linalg.svd(after, compute_uv=False)[-1] / np.linalg.svd(before, compute_uv=False)[-1]
-    sizes = [np.linalg.norm(units * np.asarray(x.a, np.float64)) for x in (start, now)]
-    if part < VANISHED or not now.regular:
-        message += (
-            f"There the mass matrix ∂²L/∂v² becomes singular: its smallest singular value fell to {part:.2g} "
-            "of that at the start."
-        )
-    else:
-        message += (
-            "There the mass matrix is regular, but the force is not: the acceleration, weighted with "
-            f"masses, was {sizes[0]:.3g} at the start and is {sizes[1]:.3g}, as in a collision."
-        )
-    return (
-        message
-        + " Let ts end before, or stop with event=; with throw=False you get what is before."
-    )
-
-
-def _where_lost(trajectory: Trajectory) -> str:
-    finite = np.all(np.isfinite(np.concatenate([trajectory.q, trajectory.v], axis=-1)), axis=(1, 2))
-    count = int(np.argmin(finite))
-    ts = np.asarray(trajectory.ts)
-    return (
-        LEAVES if not count else f"{LEAVES} That was between t = {ts[count - 1]} and {ts[count]}."
-    )
-
-
-def _warn_of_rounding(trajectory: Trajectory) -> None:
-    """Says that positions are too far from the origin for the precision of the state."""
-    q, v, ts = (np.asarray(x, np.float64) for x in (trajectory.q, trajectory.v, trajectory.ts))
-    good = np.isfinite(ts) & np.all(np.isfinite(q) & np.isfinite(v), axis=(1, 2))
-    if not np.any(good):
-        return
-    q, v, ts = q[good], v[good], ts[good]
-    moved = np.max(np.abs(q - q[0]), axis=(0, 1))
-    ahead = np.max(np.abs(v), axis=(0, 1)) * abs(ts[-1] - ts[0])
-    moved = np.where(moved > 0, moved, ahead)
-    rounding = float(jnp.finfo(trajectory.q.dtype).eps) * np.max(np.abs(q), axis=(0, 1))
-    if np.any((rounding > COARSE * moved) & (moved > 0)):
-        axis = int(np.argmax(np.where(moved > 0, rounding / np.where(moved > 0, moved, 1), 0)))
-        warnings.warn(
-            f"Positions near {np.max(np.abs(q[..., axis])):.3g} on axis {axis} are known to "
-            f"{rounding[axis]:.2g} only in {trajectory.q.dtype}, but the motion covers "
-            f"{moved[axis]:.2g}. Take positions from a nearer origin, or float64.",
-            stacklevel=3,
-        )
+def _solve_step(linear_solver, definite, terms):
+    """As `solve_terms`, and not beyond where a definite mass matrix becomes indefinite."""
+    a, resolved = solve_terms(terms, linear_solver)
+    work = a * terms.force
+    signed = definite.astype(work.dtype) * jnp.sum(work)
+    return a, resolved & (signed >= -UNPHYSICAL * jnp.sum(jnp.abs(work)))
 
 
 def drift(

@@ -1,5 +1,6 @@
 """What `rollout` passes on to Diffrax, and what it cannot pass on."""
 
+import functools
 import inspect
 from typing import Any
 
@@ -10,7 +11,15 @@ import lineax as lx
 import numpy as np
 from jax.core import Tracer
 
+from ._control import EndingController, RelativeController, StateRounding
+from ._times import Times
 from ._variational import VariationalSolver
+
+TOLERANCE = 1e-8
+"""Tolerance of error-estimating solvers relative to the motion, where the precision allows it."""
+
+ROUNDINGS = 10
+"""The same where it does not, in roundings; and the smallest step, in roundings of the time."""
 
 KINDS = {
     "solver": (diffrax.AbstractSolver, "a Diffrax solver", "nx.RK4() or diffrax.Dopri8()"),
@@ -176,3 +185,45 @@ def in_precision(options: dict[str, Any], dtype) -> dict[str, Any]:
     if options.get("max_steps") is not None:
         timed["max_steps"] = int(options["max_steps"])
     return options | timed
+
+
+def diffrax_options(
+    solver, times: Times, state, units, dt, given: dict[str, Any]
+) -> dict[str, Any]:
+    """The options of `diffrax.diffeqsolve`: those given, and defaults.
+
+    - `state`, `units`: (q, v) at the start, and the units of its coordinates.
+    """
+    q, v = state
+    epsilon = float(jnp.finfo(q.dtype).eps)
+    first, last = jax.lax.stop_gradient((times.save[0], times.save[-1]))
+    smallest = ROUNDINGS * epsilon * jnp.maximum(jnp.abs(first), jnp.abs(last))
+    options: dict[str, Any] = {"dt0": None, "max_steps": None} | given
+    subs: Any = diffrax.SubSaveAt(ts=times.save)
+    if "saveat" in given:
+        subs = given["saveat"].subs
+
+    if not chosen_steps(solver, dt, given):
+        controller = given.get("stepsize_controller", diffrax.StepTo(times.grid))
+        options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
+    elif "stepsize_controller" in given:
+        controller = given["stepsize_controller"]
+    else:
+        size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
+        floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
+        rtol = max(TOLERANCE, ROUNDINGS * epsilon)
+        relative = functools.partial(RelativeController, rtol, jnp.abs(last - first), floor)
+        units = jax.lax.stop_gradient(units).astype(q.dtype).reshape(q.shape)
+        controller = relative(StateRounding(units))
+        if isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):
+            # On the way back the state has parts that are no positions or velocities.
+            back = {"stepsize_controller": EndingController(relative(), smallest)}
+            options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
+    if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+        if isinstance(solver, VariationalSolver):
+            controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
+        controller = EndingController(controller, smallest)
+    if not isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):  # it saves in one way only
+        subs = (subs, diffrax.SubSaveAt(t1=True))
+    saveat = diffrax.SaveAt(subs=subs)
+    return options | {"stepsize_controller": controller, "saveat": saveat, "throw": False}

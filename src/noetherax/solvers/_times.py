@@ -59,8 +59,8 @@ def plan_times(ts, dt, dtype, absolute: bool) -> Times:
     times = np.asarray(given, np.float64)
     if not np.all(np.isfinite(times)) or not (np.all(np.diff(times) > 0) or _falls(times)):
         raise ValueError(
-            "ts must be finite and strictly increasing or, to go back in time, strictly decreasing, but "
-            f"it is {times}."
+            "ts must be finite and strictly increasing or, to go back in time, strictly decreasing, "
+            f"but it is {times}."
         )
     step, place = np.min(np.abs(np.diff(times))), np.max(np.abs(times))
     _check_resolution(given, given.dtype, step, place)
@@ -184,8 +184,8 @@ def _traced_times(ts, dt, dtype, absolute: bool) -> Times:
     ts = eqx.error_if(
         ts,
         bad,
-        "ts must be finite, strictly increasing or strictly decreasing, and rounded by less than a tenth "
-        f"of its smallest step; where it is not, {UNRESOLVED}",
+        "ts must be finite, strictly increasing or strictly decreasing, and rounded by less than a "
+        f"tenth of its smallest step; where it is not, {UNRESOLVED}",
     )
     counted = (ts if absolute else ts - ts[0]).astype(dtype)
     return Times(counted, counted, ts.astype(dtype))
