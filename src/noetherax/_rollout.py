@@ -94,8 +94,8 @@ def rollout(
     of q or v in one step is at most that part of its largest change since the start. So the unit of no
     coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate,
     such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next;
-    with `dt`, any solver divides these intervals into equal steps no longer than that. There is no limit
-    on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
+    with `dt`, any solver divides these intervals into equal steps no longer than that. There is no
+    limit on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
     reverse-mode differentiation. A rollout ends where a motion becomes singular: where a chosen step
     that is as small as time resolves is still rejected, and where a mass matrix that was definite at
     the start is no longer so, whatever the step.

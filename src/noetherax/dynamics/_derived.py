@@ -169,8 +169,8 @@ def solve_terms(
     Lineax reports pivots that vanish exactly. Rounding usually leaves a tiny pivot instead; then the
     solution is larger than the force by 1/ε relative to the matrix. Both are compared along the
     solution, |a|ᵀ|M||a| with |a|ᵀ|F|, where units of coordinates cancel. This costs next to nothing,
-    and so is what every step of a rollout checks; [`is_regular`][noetherax.dynamics.is_regular] also sees a
-    singular matrix whose force happens to lie in its range.
+    and so is what every step of a rollout checks; [`is_regular`][noetherax.dynamics.is_regular] also
+    sees a singular matrix whose force happens to lie in its range.
 
     Solvers that do not assume full rank answer by least squares, so that any finite solution will do.
     """

@@ -68,10 +68,11 @@ def check_options(solver, linear_solver, dt, options: dict[str, Any]) -> None:
                 + (f"Pass {advice}. " if advice else "")
                 + f"What goes on to Diffrax: {known}."
             )
-    if jax.tree.structure(solver.term_structure) != jax.tree.structure(0):
+    term = solver.term_structure
+    if not (inspect.isclass(term) and issubclass(diffrax.ODETerm, term)):
         raise ValueError(
-            f"{type(solver).__name__} integrates several terms, each with a part of the state, but a "
-            "Lagrangian gives one for all of it. Pass a solver of a single term, such as "
+            f"{type(solver).__name__} integrates several terms, but a Lagrangian gives one, for all of "
+            "the state. Pass a solver of a single term, such as "
             "nx.VariationalMidpoint() or diffrax.Tsit5()."
         )
     _check_steps(solver, dt, options)
