@@ -393,7 +393,7 @@ def test_light_and_heavy_particles_are_not_singular(masses):
     ("ratio", "dtype"), [(1e7, "float32"), (1e20, "float64"), (0.0, "float64")]
 )
 def test_coupled_coordinates_in_unlike_units_are_not_singular(ratio, dtype):
-    """Two coordinates that share kinetic energy, one in a unit `ratio` times larger; at 0, it has none."""
+    """Two coordinates that share kinetic energy, in units of that ratio; at 0, the second has none."""
     mass = jnp.asarray([[1, ratio / 2], [ratio / 2, ratio**2]], dtype)
     push = jnp.asarray([1, ratio], dtype)
 
@@ -417,7 +417,7 @@ def test_solvers_for_any_rank_answer_by_least_squares():
     solver = lx.AutoLinearSolver(well_posed=False)
     a = nx.acceleration(lagrangian, q, v, linear_solver=solver)
     assert np.allclose(a, -direction / jnp.sum(direction**2), rtol=1e-12)
-    path = nx.rollout(lagrangian, q, v, ts=[0.0, 1.0], dt=1.0, linear_solver=solver)
+    path = nx.rollout(lagrangian, q, v, ts=np.array([0.0, 1.0]), dt=1.0, linear_solver=solver)
     assert np.allclose(path.q[1], q + v + a / 2, rtol=1e-12)
 
 

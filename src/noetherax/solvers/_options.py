@@ -5,6 +5,7 @@ import inspect
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -224,7 +225,23 @@ def diffrax_options(
         if isinstance(solver, VariationalSolver):
             controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
         controller = EndingController(controller, smallest)
+    if given.get("event") is not None:
+        options["event"] = _event_in_time(given["event"], jnp.where(first < last, 1, -1))
     if not isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):  # it saves in one way only
         subs = (subs, diffrax.SubSaveAt(t1=True))
     saveat = diffrax.SaveAt(subs=subs)
     return options | {"stepsize_controller": controller, "saveat": saveat, "throw": False}
+
+
+def _event_in_time(event: diffrax.Event, direction) -> diffrax.Event:
+    """The event with conditions of the time that the user knows: going back, Diffrax counts −t."""
+    conditions = jax.tree.map(
+        lambda condition: eqx.Partial(_at_time, condition, direction),
+        event.cond_fn,
+        is_leaf=callable,
+    )
+    return diffrax.Event(conditions, event.root_finder, event.direction)
+
+
+def _at_time(condition, direction, t, y, args, **kwargs):
+    return condition(direction.astype(t.dtype) * t, y, args, **kwargs)
