@@ -92,9 +92,7 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
     ):
         if y_error is None:
-            return self._inner.adapt_step_size(
-                t0, t1, y0, y1_candidate, args, None, error_order, controller_state.inner
-            )
+            raise ValueError("Steps can only be chosen for a solver that estimates its errors.")
         y0, y1, y_error = jax.lax.stop_gradient((y0, y1_candidate, y_error))
         start, before, inner = controller_state
         travel = jax.tree.map(lambda s, x, y: jnp.maximum(x, jnp.abs(y - s)), start, before, y1)
@@ -109,11 +107,11 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
 
         error = jax.tree.map(in_units, y_error, y1, travel, self.rounding(largest, t1 - t0))
         zero = jax.tree.map(jnp.zeros_like, error)
-        keep, *rest, inner, result = self._inner.adapt_step_size(
+        keep, tprev, tnext, jump, inner, result = self._inner.adapt_step_size(
             t0, t1, zero, zero, args, error, error_order, inner
         )
         travel = jax.tree.map(lambda new, old: jnp.where(keep, new, old), travel, before)
-        return keep, *rest, _Travel(start, travel, inner), result
+        return keep, tprev, tnext, jump, _Travel(start, travel, inner), result
 
 
 @final
@@ -129,6 +127,9 @@ class EndingController(diffrax.AbstractAdaptiveStepSizeController):
 
     controller: diffrax.AbstractAdaptiveStepSizeController
     smallest: Float[Array, ""]
+
+    def __init__(self, controller, smallest):
+        self.controller, self.smallest = controller, smallest
 
     @property
     def rtol(self):
@@ -151,13 +152,13 @@ class EndingController(diffrax.AbstractAdaptiveStepSizeController):
     def adapt_step_size(
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
     ):
-        keep, *rest, result = self.controller.adapt_step_size(
+        keep, tprev, tnext, jump, inner, result = self.controller.adapt_step_size(
             t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
         )
         stuck = jnp.invert(keep) & (t1 - t0 <= self.smallest)
         stuck = stuck & (result == diffrax.RESULTS.successful)
         result = diffrax.RESULTS.where(stuck, diffrax.RESULTS.dt_min_reached, result)
-        return keep, *rest, result
+        return keep, tprev, tnext, jump, inner, result
 
 
 @final
