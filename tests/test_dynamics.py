@@ -389,6 +389,50 @@ def test_light_and_heavy_particles_are_not_singular(masses):
     assert np.allclose(nx.acceleration(lagrangian, state, state), -1)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "dtype"), [(1e7, "float32"), (1e20, "float64"), (0.0, "float64")]
+)
+def test_coupled_coordinates_in_unlike_units_are_not_singular(ratio, dtype):
+    """Two coordinates that share kinetic energy, in units of that ratio; at 0, the second has none."""
+    mass = jnp.asarray([[1, ratio / 2], [ratio / 2, ratio**2]], dtype)
+    push = jnp.asarray([1, ratio], dtype)
+
+    def lagrangian(q, v):
+        return 0.5 * jnp.ravel(v) @ mass @ jnp.ravel(v) - jnp.sum(push * q)
+
+    a = nx.acceleration(lagrangian, *np.ones((2, 1, 2), dtype), throw=False)
+    if ratio:
+        assert np.allclose(a * push, -2 / 3, rtol=10 * np.finfo(dtype).eps)
+    else:
+        assert np.all(np.isnan(a))
+
+
+def test_solvers_for_any_rank_answer_by_least_squares():
+    direction = jnp.array([0.1, 0.3, 0.7])
+
+    def lagrangian(q, v):
+        return 0.5 * jnp.sum(direction * v) ** 2 - jnp.sum(direction * q)
+
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+    solver = lx.AutoLinearSolver(well_posed=False)
+    a = nx.acceleration(lagrangian, q, v, linear_solver=solver)
+    assert np.allclose(a, -direction / jnp.sum(direction**2), rtol=1e-12)
+    path = nx.rollout(lagrangian, q, v, ts=np.array([0.0, 1.0]), dt=1.0, linear_solver=solver)
+    assert np.allclose(path.q[1], q + v + a / 2, rtol=1e-12)
+
+
+def test_a_force_that_is_not_finite_is_no_singular_mass_matrix():
+    def attraction(q, v):
+        return 0.5 * jnp.sum(v**2) + 1 / jnp.linalg.norm(q)
+
+    for lagrangian, q in (
+        (attraction, jnp.zeros((2, 2))),
+        (Coupled(1.0), jnp.full((2, 2), jnp.nan)),
+    ):
+        with pytest.raises(RuntimeError, match="derivatives of the Lagrangian are not finite"):
+            nx.acceleration(lagrangian, q, jnp.ones_like(q))
+
+
 def test_the_linear_solver_can_be_chosen():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
     lagrangian = helpers.HarmonicOscillator()

@@ -3,11 +3,13 @@ import equinox as eqx
 import helpers
 import jax
 import jax.numpy as jnp
+import lineax as lx
 import numpy as np
 import pytest
 
 import noetherax as nx
 from noetherax._drift import charge_along
+from noetherax.solvers import check_options, plan_times
 
 KEPLER = nx.systems.Kepler(eccentricity=0.3)
 
@@ -145,7 +147,7 @@ def test_options_of_diffrax_pass_through():
 
 MISTAKES = {
     "one time": (dict(ts=np.array([0.0])), "at least two times"),
-    "backwards": (dict(ts=np.array([1.0, 0.0])), "strictly increasing"),
+    "to and fro": (dict(ts=np.array([0.0, 1.0, 0.5])), "strictly increasing or"),
     "negative step": (dict(ts=np.array([0.0, 1.0]), dt=-0.1), "dt must be positive"),
 }
 
@@ -155,6 +157,174 @@ def test_mistakes_are_named(name):
     arguments, message = MISTAKES[name]
     with pytest.raises(ValueError, match=message):
         nx.rollout(KEPLER.lagrangian, *KEPLER.initial_state(), **arguments)
+
+
+OPTIONS = {
+    "a name": (dict(solver="RK4"), r"solver must be .* nx.RK4\(\)"),
+    "a class": (dict(solver=nx.RK4), r"That is the class; an instance is RK4\("),
+    "several terms": (dict(solver=diffrax.SemiImplicitEuler()), "integrates several terms"),
+    "imex": (dict(solver=diffrax.KenCarp4()), "integrates several terms"),
+    "linear solver": (dict(linear_solver=lx.LU), "an instance is LU"),
+    "tolerance": (dict(rtol=1e-3), "no option rtol=. Pass stepsize_controller="),
+    "unknown": (dict(stepsize=1e-3), "no option stepsize="),
+    "controller": (dict(stepsize_controller=diffrax.PIDController), "an instance is PIDController"),
+    "event": (dict(event=lambda t, y, args, **kwargs: t), "event must be"),
+    "meter": (dict(progress_meter=True), "progress_meter must be"),
+    "no steps": (dict(max_steps=0), "max_steps must be a positive integer"),
+    "truth": (dict(max_steps=True), "max_steps must be a positive integer"),
+    "nan": (dict(dt0=np.nan), "dt0 must be a finite number"),
+    "first step": (dict(solver=nx.RK4(), dt0=0.1), "pass dt, their"),
+    "two masters": (
+        dict(dt=0.1, stepsize_controller=diffrax.PIDController(rtol=1e-3, atol=1e-3)),
+        "pass one of the two",
+    ),
+    "dense": (dict(saveat=diffrax.SaveAt(dense=True)), r"SaveAt\(dense=True\) is not for rollout"),
+    "nothing": (dict(saveat=diffrax.SaveAt()), "saves nothing"),
+    "function": (dict(saveat=diffrax.SaveAt(t1=True, fn=lambda t, y, args: t)), "jax.vmap"),
+    "parts": (dict(saveat=diffrax.SaveAt(subs=[diffrax.SubSaveAt(t1=True)])), "several parts"),
+    "solver state": (dict(saveat=diffrax.SaveAt(t1=True, solver_state=True)), "solver_state"),
+    "steps": (dict(saveat=diffrax.SaveAt(steps=True)), "needs max_steps"),
+    "implicit": (dict(adjoint=diffrax.ImplicitAdjoint()), "steady states"),
+    "backsolve": (dict(adjoint=diffrax.BacksolveAdjoint(), dt=0.1), "fixed in advance"),
+    "variational": (
+        dict(adjoint=diffrax.BacksolveAdjoint(), solver=nx.VariationalMidpoint()),
+        "a variational solver cannot",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_that_cannot_go_on_to_diffrax_are_named(name):
+    options, message = OPTIONS[name]
+    options = dict(solver=diffrax.Tsit5(), linear_solver=lx.LU(), dt=None) | options
+    with pytest.raises((TypeError, ValueError), match=message):
+        check_options(**{name: options.pop(name) for name in ("solver", "linear_solver", "dt")},
+                      options=options)  # fmt: skip
+
+
+TIMES = {
+    "none": (([],), "at least two times"),
+    "bytes": ((b"ab",), "vector of real numbers"),
+    "truth": ((np.array([True, False]),), "vector of real numbers"),
+    "complex": ((np.array([0j, 1]),), "vector of real numbers"),
+    "nan": (([0.0, np.nan],), "finite and strictly increasing"),
+    "truth as a step": (([0.0, 1.0], True), "dt must be a number"),
+    "steps": (([0.0, 1.0], np.array([0.1])), "dt must be a number"),
+    "nan as a step": (([0.0, 1.0], np.nan), "dt must be positive"),
+    "tiny step": (([0.0, 1.0], 1e-300), r"1e\+300 steps"),
+    "long time": (([0.0, 1e300], 0.1), r"1e\+301 steps"),
+    "Julian dates in float32": (
+        (np.float32(2451545 + 0.3 * np.arange(4)),),
+        "known to 0.29 only in float32.*subtract the first time",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_wrong_times_are_named(name):
+    (ts, *dt), message = TIMES[name]
+    with pytest.raises((TypeError, ValueError), match=message):
+        plan_times(ts, dt[0] if dt else None, jnp.float64, absolute=False)
+
+
+def test_fixed_steps_are_exact_relative_to_the_first_time():
+    days = 2451545 + 0.3 * np.arange(5)
+    for ts in (days, days[::-1]):
+        with pytest.warns(UserWarning, match="trajectory.ts shows them rounded"):
+            times = plan_times(ts, 0.1, jnp.float32, absolute=False)
+        assert times.grid.dtype == times.save.dtype == jnp.float32
+        assert np.allclose(times.save, ts - ts[0], rtol=1e-6)
+        assert np.allclose(np.abs(np.diff(times.grid)), 0.1, rtol=1e-5)
+    # What sees absolute times cannot have them.
+    with pytest.raises(ValueError, match="known to 0.29 only in float32"):
+        plan_times(days, None, jnp.float32, absolute=True)
+    whole = plan_times(np.float32(days.round()[::3]), None, jnp.float32, absolute=True)
+    assert np.array_equal(whole.save, days.round()[::3])
+
+
+class Spring(nx.Lagrangian):
+    """A mass of 1 at the origin, pulled back."""
+
+    stiffness: jax.Array | float
+
+    def __call__(self, q, v):
+        return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_tolerance_follows_the_motion_and_not_its_units(dtype):
+    """The same oscillation in other units of length and of time, forth and back, from its turning point
+    and from the middle, with a coordinate that never moves."""
+    phase = np.linspace(0, 6, 4)
+    error, counts = 1e-4 if dtype == "float32" else 1e-7, set()
+    for length, time in ((1.0, 1.0), (1e-10, 1e10), (1e10, -1e-10)):
+        for q, v in ((1.0, 0.0), (0.0, 1.0)):
+            q0 = np.array([[q * length, 0.0]], dtype)
+            v0 = np.array([[v * length / time, 0.0]], dtype)
+            path = nx.rollout(Spring(jnp.asarray(time**-2, dtype)), q0, v0, ts=phase * time)
+            expected = q * np.cos(phase) + v * np.sin(phase)
+            assert np.abs(np.asarray(path.q)[:, 0, 0] / length - expected).max() < error
+            counts.add(int(path.stats["num_steps"]))
+    assert max(counts) - min(counts) <= 3  # as many in all units, up to rounding
+    still = nx.rollout(Spring(jnp.asarray(1.0, dtype)), 0 * q0, 0 * q0, ts=phase)
+    assert np.all(np.asarray(still.q) == 0)
+    assert int(still.stats["num_steps"]) < 10
+
+
+def test_positions_that_the_precision_cannot_tell_apart_are_named():
+    q0, v0 = np.array([[1e7]], np.float32), np.array([[1.0]], np.float32)
+    with pytest.warns(UserWarning, match="Positions near 1e.07 on axis 0 are known to 1.2 only"):
+        nx.rollout(
+            lambda q, v: jnp.sum(v**2), q0, v0, ts=np.array([0.0, 1.0]), dt=0.5, solver=nx.RK4()
+        )
+
+
+def thinning(q, v):
+    """A mass that vanishes where q does."""
+    return 0.5 * jnp.sum(q * v**2)
+
+
+def test_a_motion_that_becomes_singular_ends_and_says_why():
+    ts = np.linspace(0, 5, 6)
+    fall = nx.systems.Kepler().lagrangian
+    q0, v0 = jnp.array([[1.0, 0, 0]]), jnp.zeros((1, 3))
+    # From rest at a distance of one, after π/√8.
+    with pytest.raises(RuntimeError, match=r"t = 1.1107207.*Forces diverge there"):
+        nx.rollout(fall, q0, v0, ts=ts)
+    quiet = nx.rollout(fall, q0, v0, ts=ts, throw=False)
+    assert quiet.result == diffrax.RESULTS.dt_min_reached
+    assert np.all(np.isfinite(quiet.q[:2]))
+    assert not np.any(np.isfinite(quiet.q[2:]))
+    # Inside the singularity, or as good as inside.
+    with pytest.raises(RuntimeError, match="At the initial state: The derivatives"):
+        nx.rollout(fall, 0 * q0, v0, ts=ts)
+    for start in (0 * q0, 1e-100 * q0):
+        inside = nx.rollout(fall, start, v0, ts=ts, throw=False, max_steps=1000)
+        assert inside.result != diffrax.RESULTS.successful
+        assert int(inside.stats["num_steps"]) < 100
+
+    one = jnp.ones((1, 1))
+    with pytest.raises(RuntimeError, match="The mass matrix ∂²L/∂v² becomes singular there"):
+        nx.rollout(thinning, one, -one, ts=ts)  # q³ᐟ² falls by 3/2 per time
+    # A step over it is seen, too: there the mass matrix is negative.
+    over = nx.rollout(thinning, one, -one, ts=ts, dt=0.05, solver=nx.RK4(), throw=False)
+    assert over.result == diffrax.RESULTS.nonfinite
+
+
+def test_time_runs_backwards():
+    ts = np.linspace(1, -2, 4)
+    q0, v0 = np.array([[1.0, 0.0]]), np.array([[0.0, 0.5]])
+    paths = [
+        nx.rollout(Spring(1.0), q0, v0, ts=ts, dt=0.1, solver=solver)
+        for solver in (nx.RK4(), nx.VariationalGauss4())
+    ]
+    for path in paths:
+        expected = np.stack([np.cos(ts - 1), 0.5 * np.sin(ts - 1)], axis=-1)
+        assert np.array_equal(path.ts, ts)
+        assert np.allclose(path.q[:, 0], expected, atol=1e-5)
+    event = diffrax.Event(lambda t, y, args, **kwargs: t < -0.5)
+    stopped = nx.rollout(Spring(1.0), q0, v0, ts=ts, event=event)
+    assert np.array_equal(np.isfinite(stopped.ts), [True, True, False, False])
 
 
 def test_drift_is_relative_to_the_start_or_to_a_scale():

@@ -3,14 +3,13 @@
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
-import numpy as np
 import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float
@@ -18,9 +17,9 @@ from jaxtyping import Array, Float
 from ._programs import run
 from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
 from .dynamics import (
+    NOT_FINITE,
     SINGULAR,
     euler_lagrange_terms,
-    is_regular,
     known,
     lagrangian_gradient,
     momentum,
@@ -28,10 +27,26 @@ from .dynamics import (
     solve_motion,
     solve_terms,
 )
-from .solvers import LagrangianTerm, VariationalSolver, velocity
+from .solvers import (
+    ENDS,
+    LEAVES,
+    Equations,
+    LagrangianTerm,
+    VariationalSolver,
+    cause,
+    check_options,
+    diffrax_options,
+    equations_at,
+    in_precision,
+    plan_times,
+    velocity,
+    warn_of_length,
+    warn_of_rounding,
+    where_lost,
+)
 
-TOLERANCE = 1e-8
-"""Relative and absolute tolerance of error-estimating solvers, where the precision allows it."""
+UNPHYSICAL = 1e-2
+"""Of Σ|a_i F_i|: a·F = aᵀMa below its negative shows that M is not definite, whatever rounding does."""
 
 # Without its own `jit`, which would find what it traced before by the identity of functions.
 _integrate = inspect.unwrap(diffrax.diffeqsolve)
@@ -82,30 +97,38 @@ def rollout(
 ) -> Trajectory:
     """Solves the equations of motion of a Lagrangian from `(q0, v0)` at `ts[0]`.
 
-    A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps with a
-    PID controller at a tolerance of 1e-8 (ten rounding errors in float32). Solvers without one, such
-    as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next; with
-    `dt`, any solver divides these intervals into equal steps no longer than that. There is no limit
-    on the number of steps unless you pass `max_steps`. Steps chosen by a controller need it for
-    reverse-mode differentiation, and to stop where a model diverges and the steps shrink without end.
+    A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps at a
+    tolerance of 1e-8 (ten rounding errors in float32) relative to the motion: the error of a component
+    of q or v in one step is at most that part of its largest change since the start. So the unit of no
+    coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate,
+    such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next;
+    with `dt`, any solver divides these intervals into equal steps no longer than that. There is no
+    limit on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
+    reverse-mode differentiation. A rollout ends where a motion becomes singular: where a chosen step
+    that is as small as time resolves is still rejected, and where a mass matrix that was definite at
+    the start is no longer so, whatever the step.
 
     A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
     once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
     own it also steps on every time in `ts`, since between its steps charges are only interpolated.
 
+    Times count from `ts[0]` inside, so that their steps are exact also where times themselves are
+    rounded, as Julian dates are in float32. With `event`, `saveat` or `stepsize_controller`, which see
+    times, they are as given.
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
     - `q0`, `v0`: the state at `ts[0]`, shape `(points, space)`.
-    - `ts`: times to save at, strictly increasing, at least two.
-    - `dt`: largest step; steps are fixed if it is given.
+    - `ts`: times to save at, at least two, strictly increasing or, to go back in time, decreasing.
+    - `dt`: largest step, positive; steps are fixed if it is given.
     - `solver`: any Diffrax solver of ordinary differential equations.
     - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][];
         variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
-    - further options go to `diffrax.diffeqsolve` as they are (`stepsize_controller`, `adjoint`,
-        `event`, `saveat`, `max_steps`, `progress_meter`, …). What they see as the state is (q, v), or
-        (q, p, v) with variational solvers, where that v is an estimate.
+    - further options go to `diffrax.diffeqsolve`: `stepsize_controller`, `adjoint`, `event`, `saveat`
+        (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is
+        (q, v), or (q, p, v) with variational solvers, where that v is an estimate.
 
     **Returns:**
 
@@ -113,56 +136,71 @@ def rollout(
 
     **Raises:**
 
-    `ValueError` for states and times of the wrong shape; `RuntimeError` as `throw` says.
+    `ValueError` or `TypeError` for states, times and options that are wrong; `RuntimeError` as `throw`
+    says. A `UserWarning` where float32 rounds the positions or times of a motion visibly.
     """
     check_state(q0, v0)
+    if not callable(lagrangian):
+        raise TypeError(
+            f"lagrangian must be a function (q, v) -> scalar, but it is {lagrangian!r}."
+        )
+    check_options(solver, linear_solver, dt, diffeqsolve_options)
     q0, v0 = jnp.asarray(q0), jnp.asarray(v0)
-    grid, ts = _steps(ts, dt, q0.dtype)
+    given = in_precision(diffeqsolve_options, q0.dtype)
+    absolute = not given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
+    times = plan_times(ts, dt, q0.dtype, absolute)
 
     variational = isinstance(solver, VariationalSolver)
     if variational and q0.dtype != jnp.float64:
         warnings.warn(SINGLE, stacklevel=2)
 
-    options: dict[str, Any] = {"saveat": diffrax.SaveAt(ts=ts)}
-    # Below the resolution of time the solve has failed; without this it would go on for ever.
-    smallest = 10 * jnp.finfo(q0.dtype).eps * jnp.maximum(jnp.abs(ts[0]), jnp.abs(ts[-1]))
-    adaptive = isinstance(solver, diffrax.AbstractAdaptiveSolver) and not variational
-    if dt is None and adaptive:
-        tolerance = max(TOLERANCE, 10 * float(jnp.finfo(q0.dtype).eps))
-        controller = diffrax.PIDController(rtol=tolerance, atol=tolerance, dtmin=smallest)
-        options |= {"stepsize_controller": controller, "max_steps": None}
-    else:
-        options |= {"stepsize_controller": diffrax.StepTo(grid), "max_steps": len(grid) - 1}
-    if variational:
-        diffeqsolve_options = _stepping_on(ts, smallest, diffeqsolve_options)
-    options |= diffeqsolve_options
-    options = {"dt0": None} | options | {"throw": False}
     with jax.default_matmul_precision(PRECISION):
         lagrangian = known(lagrangian, q0, v0, _used)
-        regular = run(_regular_at, lagrangian, q0, v0)
+        start = run(_equations_at, *_constant((lagrangian, q0, v0)))
+        regular = start.regular | (not variational and not linear_solver.assume_full_rank())
         if throw:
-            q0 = eqx.error_if(q0, ~regular, f"At the initial state: {SINGULAR}")
+            q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
+            q0 = eqx.error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
+        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
+        t0, t1 = times.save[0], times.save[-1]
+        endless = options["max_steps"] is None
+        if endless and not isinstance(start.a, Tracer) and not isinstance(t1, Tracer):
+            warn_of_length(start, q0, v0, times.save)
         if variational:
-            solution = run(_solve_variational, lagrangian, solver, ts[0], ts[-1], (q0, v0), options)
+            motion = run(_solve_variational, lagrangian, solver, t0, t1, (q0, v0), options)
         else:
-            solution = run(
-                _solve, lagrangian, linear_solver, solver, ts[0], ts[-1], (q0, v0), options
-            )
-    assert solution.ys is not None  # SaveAt saves something
-    assert solution.ts is not None
-    q, v, *p = solution.ys
+            field = linear_solver, start.definite
+            motion = run(_solve, lagrangian, field, solver, t0, t1, (q0, v0), options)
+    q, v, *p = motion.state
     finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
-    unused = jnp.isinf(solution.ts)  # Diffrax pads what SaveAt(steps=True) does not need
-    failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
+    unused = jnp.isinf(motion.ts)  # Diffrax pads what SaveAt(steps=True) does not need
+    failed = (motion.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
     nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
     singular = diffrax.RESULTS.promote(lx.RESULTS.singular)
-    result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
+    result = diffrax.RESULTS.where(failed, nonfinite, motion.result)
     result = diffrax.RESULTS.where(regular, result, singular)
-    trajectory = Trajectory(solution.ts, q, v, p[0] if p else None, solution.stats, result)
+    result = diffrax.RESULTS.where(start.finite, result, nonfinite)
+    shown = motion.ts if absolute else jnp.where(unused, motion.ts, times.shown)
+    trajectory = Trajectory(shown, q, v, p[0] if p else None, motion.stats, result)
+
+    concrete = not isinstance(trajectory.q, Tracer)
+    if concrete:
+        warn_of_rounding(trajectory)
     if throw:
+        ends = result == diffrax.RESULTS.dt_min_reached
+        message = ENDS
+        if concrete and ends and motion.last is not None:
+            when = float(motion.last[0]) + (0.0 if absolute else float(times.shown[0]))
+            now = run(_equations_at, lagrangian, *motion.last[1])
+            message = cause(start, now, when, abs(float(t1 - t0)))
+        trajectory = eqx.error_if(trajectory, ends, message)
         if variational:
             diverged = result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
             trajectory = eqx.error_if(trajectory, diverged, TOO_LARGE)
+        leaves = result == nonfinite
+        trajectory = eqx.error_if(
+            trajectory, leaves, where_lost(trajectory) if concrete else LEAVES
+        )
         okay = diffrax.is_okay(result)
         trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
@@ -177,88 +215,80 @@ def _used(lagrangian, q, v):
     )
 
 
-def _regular_at(lagrangian, q, v):
-    return is_regular(euler_lagrange_terms(opened(lagrangian), q, v).mass_matrix)
+class _Motion(NamedTuple):
+    """A solution at the saved times, and its `last` accepted (t, (q, v)), where that is kept."""
+
+    ts: Float[Array, " times"]
+    state: tuple
+    last: tuple | None
+    stats: dict[str, Any]
+    result: diffrax.RESULTS
 
 
-def _solve(lagrangian, linear_solver, solver, t0, t1, state, options) -> diffrax.Solution:
-    return _integrate(
+def _constant(tree):
+    """The same without derivatives: no step depends on them, nor whether a motion goes on."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
+
+
+def _equations_at(lagrangian, q, v) -> Equations:
+    return equations_at(opened(lagrangian), q, v)
+
+
+def _solve(lagrangian, field, solver, t0, t1, state, options) -> _Motion:
+    solution = _integrate(
         diffrax.ODETerm(_vector_field),
         solver,
         t0=t0,
         t1=t1,
         y0=state,
-        args=(opened(lagrangian), linear_solver),
+        args=(lagrangian, *field),
         **options,
     )
+    return _motion(solution)
 
 
-def _solve_variational(lagrangian, solver, t0, t1, state, options) -> diffrax.Solution:
+def _solve_variational(lagrangian, solver, t0, t1, state, options) -> _Motion:
     """As `_solve`, with (q, v, p) at the saved times."""
     lagrangian = opened(lagrangian)
     q, v = state
     term = LagrangianTerm(lagrangian)
     start = (q, momentum(lagrangian, q, v), v)
     solution = _integrate(term, solver, t0=t0, t1=t1, y0=start, **options)
-    assert solution.ys is not None
-    q, p, guess = solution.ys
+    motion = _motion(solution)
+    q, p, guess = motion.state
     v = jax.vmap(lambda q, p, guess: velocity(term, t0, q, p, guess))(q, p, guess)
-    return eqx.tree_at(lambda solution: solution.ys, solution, (q, v, p))
+    return motion._replace(state=(q, v, p))
 
 
-def _stepping_on(ts, smallest, options: dict[str, Any]) -> dict[str, Any]:
-    """Options in which an adaptive controller, if there is one, steps on all times to save."""
-    controller = options.get("stepsize_controller")
-    if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
-        return options
-    if isinstance(controller, diffrax.PIDController) and controller.dtmin is None:
-        controller = eqx.tree_at(
-            lambda c: c.dtmin, controller, smallest, is_leaf=lambda x: x is None
-        )
-    controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
-    return {"max_steps": None} | options | {"stepsize_controller": controller}
+def _motion(solution: diffrax.Solution) -> _Motion:
+    assert solution.ts is not None  # SaveAt saves something
+    assert solution.ys is not None
+    if isinstance(solution.ts, tuple):
+        (ts, last), (state, (q, *_, v)) = solution.ts, solution.ys
+        end = (last[0], (q[0], v[0]))
+    else:
+        ts, state, end = solution.ts, solution.ys, None
+    return _Motion(ts, state, end, solution.stats, solution.result)
 
 
 def _vector_field(t, state, args):
     q, v = state
-    lagrangian, linear_solver = args
-    a, resolved = solve_motion(lagrangian, q, v, lambda terms: solve_terms(terms, linear_solver))
-    return v, jnp.where(resolved, a, jnp.nan).reshape(v.shape)
+    # Diffrax traces a step several times, and `run` this but once.
+    return v, run(_acceleration, *args, q, v)
 
 
-def _steps(ts, dt: float | None, dtype) -> tuple[Float[Array, " steps"], Float[Array, " times"]]:
-    """The grid of fixed steps and the times to save, in the precision of the state."""
-    if jnp.ndim(ts) != 1 or jnp.shape(ts)[0] < 2:
-        raise ValueError(
-            f"ts must be a vector of at least two times, but its shape is {jnp.shape(ts)}."
-        )
-    if isinstance(ts, Tracer):
-        if dt is not None:
-            raise ValueError(
-                "With dt, ts must be known outside jax.jit: it sets the number of steps."
-            )
-        return ts.astype(dtype), ts.astype(dtype)
-    times = np.asarray(ts, np.float64)
-    if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
-        raise ValueError(f"ts must be finite and strictly increasing, but it is {times}.")
-    grid = times
-    if dt is not None:
-        if not dt > 0:
-            raise ValueError(f"dt must be positive, but it is {dt!r}.")
-        # A hundredth of a step of slack, so that 0.1 = 10 × 0.01 takes ten steps, not eleven.
-        counts = np.maximum(1, np.ceil(np.diff(times) / dt - 1e-2)).astype(int)
-        parts = [
-            np.linspace(start, stop, count, endpoint=False)
-            for start, stop, count in zip(times[:-1], times[1:], counts, strict=True)
-        ]
-        grid = np.concatenate([*parts, times[-1:]])
-    grid = grid.astype(dtype)
-    if np.any(np.diff(grid) <= 0):
-        raise ValueError(
-            f"Steps of {np.diff(times).min() if dt is None else dt:.3g} near t = {times[-1]:.6g} are "
-            f"below the resolution of {jnp.dtype(dtype).name}. Use float64 or a larger step."
-        )
-    return jnp.asarray(grid), jnp.asarray(times.astype(dtype))
+def _acceleration(lagrangian, linear_solver, definite, q, v):
+    solve = eqx.Partial(_solve_step, linear_solver, definite)
+    a, resolved = solve_motion(opened(lagrangian), q, v, solve)
+    return jnp.where(resolved, a, jnp.nan).reshape(v.shape).astype(v.dtype)
+
+
+def _solve_step(linear_solver, definite, terms):
+    """As `solve_terms`, and not beyond where a definite mass matrix becomes indefinite."""
+    a, resolved = solve_terms(terms, linear_solver)
+    work = a * terms.force
+    signed = definite.astype(work.dtype) * jnp.sum(work)
+    return a, resolved & (signed >= -UNPHYSICAL * jnp.sum(jnp.abs(work)))
 
 
 __all__ = ["Trajectory", "rollout"]

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._types import Configuration, FloatArray, Velocity, check_state
 from ._motion import solve_motion
-from ._terms import EulerLagrangeTerms
+from ._terms import EulerLagrangeTerms, euler_lagrange_terms
 
 SINGULAR = (
     "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "
@@ -16,6 +16,16 @@ SINGULAR = (
     "not |v| or q·v alone), and on every feature that its group leaves. "
     "`noetherax.euler_lagrange_terms(lagrangian, q, v).mass_matrix` shows the matrix."
 )
+
+
+NOT_FINITE = (
+    "The derivatives of the Lagrangian are not finite there, so that it determines no acceleration. "
+    "Look for a state inside a singularity (two points in one place), a norm or a square root at zero, "
+    "or parameters that are NaN: `noetherax.euler_lagrange_terms(lagrangian, q, v)` shows them."
+)
+
+ROUNDS = 10
+"""Of equilibration. Each takes the square root of what the entries differ by: 1e300 becomes 2."""
 
 
 def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
@@ -66,9 +76,10 @@ def acceleration(
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
     - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
     - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v², where there
-        is a system to solve. `lineax.AutoLinearSolver(well_posed=False)` gives a least-squares answer
-        where it is singular; derivatives of the acceleration hold where it is regular.
-    - `throw`: raise if ∂²L/∂v² is singular to working precision; otherwise such entries are NaN.
+        is a system to solve. One that does not assume full rank, such as `lineax.SVD()` or
+        `lineax.AutoLinearSolver(well_posed=False)`, gives the least-squares answer where ∂²L/∂v² is
+        singular; derivatives of the acceleration hold where it is regular.
+    - `throw`: raise where there is no acceleration; otherwise such entries are NaN.
 
     **Returns:**
 
@@ -76,20 +87,47 @@ def acceleration(
 
     **Raises:**
 
-    `RuntimeError` (through `equinox.error_if`, so also under `jax.jit`) if ∂²L/∂v² is singular: then
-    L does not determine the motion.
+    `RuntimeError` (through `equinox.error_if`, so also under `jax.jit`) if ∂²L/∂v² is singular to
+    working precision, since then L does not determine the motion, or if it or the force is not finite.
     """
 
-    def solve(terms):
-        a, resolved = solve_terms(terms, linear_solver)
-        return a, resolved & is_regular(terms.mass_matrix)
+    asked = []
 
-    solution, regular = solve_motion(lagrangian, q, v, solve)
-    if throw:
-        solution = eqx.error_if(solution, ~regular, SINGULAR)
-    else:
-        solution = jnp.where(regular[..., None], solution, jnp.nan)
+    def solve(terms):
+        asked.append(True)
+        a, determined = solve_terms(terms, linear_solver)
+        if linear_solver.assume_full_rank():
+            determined = determined & is_regular(terms.mass_matrix)
+        if throw:
+            # Here, where the terms are known, the cause is, too.
+            finite = is_finite(terms)
+            a = eqx.error_if(a, ~finite, NOT_FINITE)
+            a = eqx.error_if(a, ~determined & finite, SINGULAR)
+        return a, determined
+
+    solution, determined = solve_motion(lagrangian, q, v, solve)
+    if throw and not asked:  # types with a rule of their own leave `solve` aside
+        finite = is_finite(euler_lagrange_terms(lagrangian, q, v))
+        solution = eqx.error_if(solution, ~determined & ~finite, NOT_FINITE)
+        solution = eqx.error_if(solution, ~determined, SINGULAR)
+    elif not throw:
+        solution = jnp.where(determined[..., None], solution, jnp.nan)
     return solution.reshape(v.shape)
+
+
+def is_finite(terms: EulerLagrangeTerms) -> Bool[Array, "*batch"]:
+    """Whether the equations of motion are finite.
+
+    **Arguments:**
+
+    - `terms`: from [`noetherax.euler_lagrange_terms`][].
+
+    **Returns:**
+
+    True where all their entries are.
+    """
+    mass_matrix, force = (jnp.isfinite(x) for x in terms)
+    return jnp.all(mass_matrix, axis=(-2, -1)) & jnp.all(force, axis=-1)
 
 
 def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:
@@ -103,18 +141,24 @@ def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]
 
     True where the smallest singular value of the equilibrated matrix is above rounding.
     """
-    balanced, _ = _equilibrate(mass_matrix)
+    balanced, _ = equilibrate(mass_matrix)
     values = jnp.linalg.svd(balanced, compute_uv=False)
     bound = mass_matrix.shape[-1] * jnp.finfo(mass_matrix.dtype).eps
     return values[..., -1] > bound * values[..., 0]
 
 
-def _equilibrate(mass_matrix):
-    """M / (d dᵀ) with entries of order one, and d: light and heavy coordinates side by side are no
-    sign of a singular matrix."""
-    unit = jnp.sqrt(jnp.max(jnp.abs(mass_matrix), axis=-1))
-    unit = jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1)
-    return mass_matrix / unit[..., :, None] / unit[..., None, :], unit
+def equilibrate(
+    mass_matrix: Float[Array, "*batch n n"],
+) -> tuple[Float[Array, "*batch n n"], Float[Array, "*batch n"]]:
+    """M / (d dᵀ), whose rows have a largest entry of one, and d: coordinates in unlike units, or light
+    and heavy ones, are no sign of a singular matrix, however they are coupled."""
+    balanced, units = mass_matrix, jnp.ones_like(mass_matrix[..., 0])
+    for _ in range(ROUNDS):
+        unit = jnp.sqrt(jnp.max(jnp.abs(balanced), axis=-1))
+        unit = jnp.where((unit > 0) & jnp.isfinite(unit), unit, 1)
+        balanced = balanced / unit[..., :, None] / unit[..., None, :]
+        units = units * unit
+    return balanced, units
 
 
 def solve_terms(
@@ -123,21 +167,25 @@ def solve_terms(
     """Solves `mass_matrix @ a = force`; also tells whether the solution has a correct digit.
 
     Lineax reports pivots that vanish exactly. Rounding usually leaves a tiny pivot instead; then the
-    solution is larger than the force by 1/ε relative to the matrix. This costs next to nothing, and so
-    is what every step of a rollout checks; [`is_regular`][noetherax.dynamics.is_regular] also sees a
-    singular matrix whose force happens to lie in its range.
+    solution is larger than the force by 1/ε relative to the matrix. Both are compared along the
+    solution, |a|ᵀ|M||a| with |a|ᵀ|F|, where units of coordinates cancel. This costs next to nothing,
+    and so is what every step of a rollout checks; [`is_regular`][noetherax.dynamics.is_regular] also
+    sees a singular matrix whose force happens to lie in its range.
+
+    Solvers that do not assume full rank answer by least squares, so that any finite solution will do.
     """
 
     def solve(mass_matrix, force):
         operator = lx.MatrixLinearOperator(mass_matrix, lx.symmetric_tag)
         solution = lx.linear_solve(operator, force, linear_solver, throw=False)
         a = solution.value
-        epsilon = jnp.finfo(force.dtype).eps
-        balanced, unit = _equilibrate(mass_matrix)
-        size = jnp.linalg.norm(balanced) * jnp.linalg.norm(unit * a)
-        resolved = epsilon * size <= jnp.linalg.norm(force / unit)
-        solved = solution.result == lx.RESULTS.successful
-        return a, solved & resolved & jnp.all(jnp.isfinite(a))
+        solved = (solution.result == lx.RESULTS.successful) & jnp.all(jnp.isfinite(a))
+        if linear_solver.assume_full_rank():
+            size = jnp.abs(a)
+            epsilon = jnp.finfo(force.dtype).eps
+            rounding = epsilon * jnp.sum(size * (jnp.abs(mass_matrix) @ size))
+            solved = solved & (rounding <= jnp.sum(size * jnp.abs(force)))
+        return a, solved
 
     for _ in range(terms.force.ndim - 1):
         solve = jax.vmap(solve)

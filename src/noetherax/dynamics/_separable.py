@@ -6,6 +6,7 @@ import numpy as np
 
 from .._types import check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
+from ._derived import ROUNDS
 from ._gradient import lagrangian_gradient
 from ._motion import solve_motion
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
@@ -24,10 +25,11 @@ def _(lagrangian: SeparableLagrangian, q, v):
 def _(lagrangian: SeparableLagrangian, q, v, solve):
     check_state(q, v, batched=True)
     inertia = inertia_of(lagrangian, *v.shape[-2:])
-    if inertia.ndim == 1:
+    constant = isinstance(inertia, np.ndarray)
+    if inertia.ndim == 1 and not (constant and np.any(inertia == 0)):
         force = _force(lagrangian, q)
         a = force / jnp.asarray(inertia, force.dtype)
-    elif isinstance(inertia, np.ndarray) and _is_regular(inertia):
+    elif inertia.ndim == 2 and constant and _is_regular(inertia):
         force = _force(lagrangian, q)
         inverse = jnp.asarray(np.linalg.inv(inertia), force.dtype)
         a = jnp.matmul(force, inverse, precision=jax.lax.Precision.HIGHEST)
@@ -48,7 +50,9 @@ def _force(lagrangian: SeparableLagrangian, q):
 
 def _is_regular(matrix: np.ndarray) -> bool:
     """Whether a constant matrix has an inverse, in units in which its rows are of order one."""
-    unit = np.sqrt(np.max(np.abs(matrix), axis=1))
-    if not np.all((unit > 0) & np.isfinite(unit)):
-        return False
-    return bool(np.linalg.matrix_rank(matrix / np.outer(unit, unit)) == len(matrix))
+    for _ in range(ROUNDS):
+        unit = np.sqrt(np.max(np.abs(matrix), axis=1))
+        if not np.all((unit > 0) & np.isfinite(unit)):
+            return False
+        matrix = matrix / unit[:, None] / unit
+    return bool(np.linalg.matrix_rank(matrix) == len(matrix))

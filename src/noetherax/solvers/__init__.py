@@ -1,16 +1,40 @@
 """Diffrax solvers that Diffrax lacks."""
 
+from ._endings import (
+    ENDS,
+    LEAVES,
+    Equations,
+    cause,
+    equations_at,
+    warn_of_length,
+    warn_of_rounding,
+    where_lost,
+)
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
+from ._options import check_options, diffrax_options, in_precision
 from ._rk4 import RK4
 from ._term import LagrangianTerm
+from ._times import plan_times
 from ._variational import VariationalSolver, velocity
 
 __all__ = [
+    "ENDS",
+    "LEAVES",
     "RK4",
+    "Equations",
     "LagrangianTerm",
     "VariationalGauss4",
     "VariationalGauss6",
     "VariationalMidpoint",
     "VariationalSolver",
+    "cause",
+    "check_options",
+    "diffrax_options",
+    "equations_at",
+    "in_precision",
+    "plan_times",
     "velocity",
+    "warn_of_length",
+    "warn_of_rounding",
+    "where_lost",
 ]

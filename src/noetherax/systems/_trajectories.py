@@ -64,9 +64,7 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
 
 
 def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
-    # Steps below the resolution of time mean that the motion has left the finite numbers.
-    smallest = jnp.finfo(ts.dtype).eps * ts[-1]
-    controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE, dtmin=smallest)
+    controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE)
     controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
 
     def solve(q0, v0):
