@@ -28,10 +28,18 @@ def integrals(nodes: np.ndarray, ends: np.ndarray) -> np.ndarray:
     return (ends[:, None] ** (powers + 1) / (powers + 1)) @ _coefficients(nodes)
 
 
-def differences(nodes: np.ndarray) -> np.ndarray:
-    """Weights of the highest divided difference over the nodes, scaled to absolute sum one."""
-    weights = 1 / np.prod(nodes[:, None] - nodes + np.eye(len(nodes)), axis=1)
-    return weights / np.sum(np.abs(weights))
+def divided_difference(nodes):
+    """Weights of the highest divided difference over the nodes."""
+    same = np.eye(len(nodes), dtype=bool)
+    return 1 / jnp.prod(jnp.where(same, jnp.ones_like(nodes), nodes[:, None] - nodes), axis=1)
+
+
+@functools.cache
+def spread_of_nodes(stages: int) -> float:
+    """∫₀¹ |Π_i (x − c_i)| dx over the nodes of Gauss' method."""
+    nodes = gauss(stages)[0]
+    whole = np.polynomial.Polynomial.fromroots(nodes).integ()
+    return float(np.sum(np.abs(np.diff(whole(np.concatenate([[0.0], nodes, [1.0]]))))))
 
 
 def lagrange(nodes, points):

@@ -8,11 +8,17 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import lineax as lx
-import numpy as np
 import optimistix as optx
 from jaxtyping import Array, Float
 
-from ._collocation import CollocationInterpolation, differences, gauss, lagrange
+from .._programs import run
+from ._collocation import (
+    CollocationInterpolation,
+    divided_difference,
+    gauss,
+    lagrange,
+    spread_of_nodes,
+)
 from ._newton import implicit, newton
 
 FAR = 1e6
@@ -21,18 +27,23 @@ FAR = 1e6
 GROWTH = 2.0
 """Largest growth of a step over which velocities are still extrapolated."""
 
+RECENT = 1e3
+"""How many steps back a stage may lie whose slopes still tell of the error of this step."""
+
 
 class StepMemory(NamedTuple):
     """What a variational solver carries from step to step beside its state.
 
-    - `times`, `velocities`: of the stages of the last two steps, times relative to now. A polynomial
-        through them predicts the next ones.
+    - `times`, `velocities`, `forces`: of the stages of the last two steps, times relative to now. A
+        polynomial through the velocities predicts the next ones, and what differs from that of the
+        step tells of its error.
     - `velocity`: at the end of the last step, to the order of its polynomial.
     - `lost`: what rounding has lost of (q, p) so far.
     """
 
     times: Float[Array, " nodes"]
     velocities: Float[Array, "nodes *shape"]
+    forces: Float[Array, "nodes *shape"]
     velocity: Float[Array, "*shape"]
     lost: tuple[Float[Array, "*shape"], Float[Array, "*shape"]]
 
@@ -58,54 +69,64 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
-        back = jnp.arange(2 * self.stages, 0, -1, dtype=q.dtype)
+        force, _ = terms.vf(t0, (q, v), args)
+        # The start itself is the last node; those before it do not exist.
+        back = jnp.arange(2 * self.stages - 1, -1, -1, dtype=q.dtype)
         times = -FAR * jnp.asarray(terms.contr(t0, t1), q.dtype) * back
-        history = jnp.broadcast_to(v, (len(back), *v.shape))
-        return StepMemory(times, history, v, (jnp.zeros_like(q), jnp.zeros_like(p)))
+        past = (jnp.broadcast_to(x, (len(back), *x.shape)) for x in (v, force))
+        return StepMemory(times, *past, v, (jnp.zeros_like(q), jnp.zeros_like(p)))
 
     def step(self, terms, t0, t1, y0: tuple, args, solver_state: StepMemory, made_jump):
         del made_jump
-        q0, p0, *guess = y0
-        memory, stages = solver_state, self.stages
-        h = jnp.asarray(terms.contr(t0, t1), q0.dtype)
-        c, b, _ = (jnp.asarray(x, q0.dtype) for x in gauss(stages))
-        predicted = _predict(memory, h, stages)
-        # The last velocity that solved the equations, where they may be undefined for the prediction.
-        known = jnp.broadcast_to(memory.velocities[-1], predicted.shape)
-        (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, known, args)
-
-        # p moves by the very forces that hold at these velocities. What is left of the momentum
-        # equations then reaches a charge only through h ∂ξ/∂q, and a linear momentum not at all.
-        moves = h * v, h * force
-        dq, dp = (lost + _along(b, move) for lost, move in zip(memory.lost, moves, strict=True))
-        q1, p1 = q0 + dq, p0 + dp
-        lost = dq - (q1 - q0), dp - (p1 - p0)
-        end = _along(lagrange(c, jnp.ones(1, c.dtype))[0], v)
-
-        error = _error(terms, (t0, t1), (q0, q1), (p0, p1), (memory.velocity, end), moves, h, args)
-        error = tuple(jnp.where(converged, e, jnp.inf) for e in error)
-        q1, p1 = (jnp.where(converged, x, jnp.nan) for x in (q1, p1))
-        times = jnp.concatenate([memory.times[stages:] - h, (c - 1) * h])
-        history = jnp.concatenate([memory.velocities[stages:], v])
-        result = diffrax.RESULTS.where(
-            regular,
-            diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence),
-            diffrax.RESULTS.promote(lx.RESULTS.singular),
-        )
-        result = diffrax.RESULTS.where(converged, diffrax.RESULTS.successful, result)
-
-        y1 = (q1, p1)
-        if guess:
-            y1, error = (*y1, end), (*error, jnp.zeros_like(end))
-            moves = (*moves, jnp.broadcast_to(end - guess[0], v.shape))
-        dense = dict(y0=y0, y1=y1, increments=moves)
-        return y1, error, dense, StepMemory(times, history, end, lost), result
+        # Diffrax traces a step several times, and `run` this but once.
+        return run(_step, self.stages, terms, t0, t1, y0, args, solver_state)
 
     def func(self, terms, t0, y0: tuple, args):
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
         force, _ = terms.vf(t0, (q, v), args)
         return v, force, *(jnp.zeros_like(x) for x in guess)
+
+
+def _step(stages: int, terms, t0, t1, y0: tuple, args, memory: StepMemory):
+    """One step, as `diffrax.AbstractSolver.step` returns it."""
+    q0, p0, *guess = y0
+    h = jnp.asarray(terms.contr(t0, t1), q0.dtype)
+    c, b, _ = (jnp.asarray(x, q0.dtype) for x in gauss(stages))
+    predicted = _predict(memory, h, stages)
+    # The last velocity that solved the equations, where they may be undefined for the prediction.
+    known = jnp.broadcast_to(memory.velocities[-1], predicted.shape)
+    (v, force), (converged, regular) = _stages(terms, t0, t1, h, q0, p0, predicted, known, args)
+
+    # p moves by the very forces that hold at these velocities. What is left of the momentum
+    # equations then reaches a charge only through h ∂ξ/∂q, and a linear momentum not at all.
+    moves = h * v, h * force
+    dq, dp = (lost + _along(b, move) for lost, move in zip(memory.lost, moves, strict=True))
+    q1, p1 = q0 + dq, p0 + dp
+    lost = dq - (q1 - q0), dp - (p1 - p0)
+    end = _along(lagrange(c, jnp.ones(1, c.dtype))[0], v)
+
+    error = _error(memory, c * h, (v, force), h)
+    error = tuple(jnp.where(converged, e, jnp.inf) for e in error)
+    q1, p1 = (jnp.where(converged, x, jnp.nan) for x in (q1, p1))
+    times = jnp.concatenate([memory.times[stages:] - h, (c - 1) * h])
+    past = (
+        jnp.concatenate([old[stages:], new])
+        for old, new in ((memory.velocities, v), (memory.forces, force))
+    )
+    result = diffrax.RESULTS.where(
+        regular,
+        diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence),
+        diffrax.RESULTS.promote(lx.RESULTS.singular),
+    )
+    result = diffrax.RESULTS.where(converged, diffrax.RESULTS.successful, result)
+
+    y1 = (q1, p1)
+    if guess:
+        y1, error = (*y1, end), (*error, jnp.zeros_like(end))
+        moves = (*moves, jnp.broadcast_to(end - guess[0], v.shape))
+    dense = dict(y0=y0, y1=y1, increments=moves)
+    return y1, error, dense, StepMemory(times, *past, end, lost), result
 
 
 def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
@@ -187,25 +208,27 @@ def _predict(memory: StepMemory, h, stages: int):
     return jnp.where(steady, extrapolated, memory.velocity)
 
 
-def _error(terms, times, positions, momenta, velocities, moves, h, args):
-    """The highest divided difference of the slopes over {0, c_1, …, c_s, 1}, of order s + 2 in h.
+def _error(memory: StepMemory, nodes, slopes, h):
+    """C h^(s+2) times the divided difference of the slopes over the s stages of this step and the last
+    two before it, of order s + 2 in h; with C = 1/12 for one stage, that is the error of the midpoint
+    rule. The ends of this step would not do: on them lies the very polynomial of its stages wherever
+    velocities or forces are linear.
 
-    For one stage it is a third of the difference from the trapezoidal rule, as is the true error. XLA
-    drops all of it where no controller asks.
+    The first step has nothing before it but its start, and is judged by the difference of one order
+    less, which is larger.
     """
-    ends = [
-        jnp.stack([jnp.asarray(x) for x in pair])
-        for pair in (times, positions, momenta, velocities)
-    ]
-    v = jax.vmap(lambda t, q, p, guess: velocity(terms, t, q, p, guess, args))(*ends)
-    force = jax.vmap(lambda t, q, v: terms.vf(t, (q, v), args)[0])(ends[0], ends[1], v)
-    nodes = np.concatenate([[0], gauss(len(moves[0]))[0], [1]])
-    weights = jnp.asarray(differences(nodes) * 2 / 3, h.dtype)
+    before = memory.times[-2:]
+    times = jnp.concatenate([before, nodes])
+    recent = jnp.abs(before[0]) <= RECENT * jnp.abs(h)
+    stages, factor = len(nodes), spread_of_nodes(len(nodes)) / 3
 
-    def difference(ends, inside):
-        return _along(weights, jnp.concatenate([h * ends[:1], inside, h * ends[1:]]))
+    def difference(past, now):
+        values = jnp.concatenate([past[-2:], now])
+        full = h ** (stages + 2) * _along(divided_difference(times), values)
+        short = h ** (stages + 1) * _along(divided_difference(times[1:]), values[1:])
+        return factor * jnp.where(recent, full, short)
 
-    return difference(v, moves[0]), difference(force, moves[1])
+    return tuple(map(difference, (memory.velocities, memory.forces), slopes))
 
 
 def _along(weights, values):
