@@ -77,7 +77,7 @@ class Standardisation(eqx.Module):
         """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
         q, v = jnp.asarray(q), jnp.asarray(v)
         seen = tuple(_seen(slope) for slope in _slopes(features, q, v))
-        bends, centre, unit = _fitted(features, q, v, seen, bend)
+        bends, centre, unit = _fitted(features, q, v, seen, jnp.array(bend))
         return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
@@ -97,7 +97,7 @@ def _slopes(features, q, v):
 
 
 @eqx.filter_jit
-def _fitted(features, q, v, seen, bend: bool):
+def _fitted(features, q, v, seen, bend):
     """Bends, centres and units over the data."""
     values = jax.vmap(features)(q, v)
     # Isotropic states with the rms deviation of the data in the directions that the features see.
@@ -108,7 +108,7 @@ def _fitted(features, q, v, seen, bend: bool):
     states = _gaussian(q, v, scales)
     reference = jax.vmap(features)(*states)
     bends = _bends(features, values, reference, states)
-    bends = bends if bend else jnp.zeros_like(bends)
+    bends = jnp.where(bend, bends, 0)
     values, reference = _bend(values, bends), _bend(reference, bends)
     unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
     # A feature that is constant everywhere carries nothing; leave its scale alone.
