@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ._batches import states_of
-from ._losses import acceleration_loss, acceleration_residual, relative_acceleration_loss
-from ._regular_start import regular_start, start_samples
+from ._losses import acceleration_loss, relative_acceleration_loss
+from ._regular_start import regular_start, square_errors, start_samples
 from ._trainable import is_new, standardised
 
 BETTER = 0.8
@@ -90,15 +90,10 @@ def _error(neural, data) -> float:
     """Mean of e/(e + ‖a‖²), e the squared error of a start on states that it has not used: from 0 to
     1, so that a few singular states do not decide."""
     used, other = start_samples(data)
-    found = regular_start(neural, *used)
-    residual = np.asarray(_residual(found, other), float)
-    error = np.sum(np.square(residual), axis=-1)
-    a = np.asarray(other[2], float)
-    size = np.mean(np.square(a), axis=(1, 2))
-    total = error + size
+    error = square_errors(regular_start(neural, *used), other)
+    size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
     with np.errstate(invalid="ignore"):
-        relative = np.where(total > 0, error / np.where(total > 0, total, 1), 0)
-    return float(np.mean(np.where(np.isfinite(error), relative, 1)))
-
-
-_residual = eqx.filter_jit(acceleration_residual)
+        part = error / (error + size)
+    # Neither force nor error, or an infinite error.
+    part = np.where(error > 0, part, 0)
+    return float(np.mean(np.where(np.isfinite(error), part, 1)))

@@ -9,7 +9,7 @@ from .._types import FloatArray
 from ..dynamics import euler_lagrange_terms
 from ..lagrangians import NeuralLagrangian
 from ._checks import check_observations, check_precision
-from ._losses import acceleration_loss
+from ._losses import acceleration_residual
 
 SAMPLES = 1024
 """Most observations used: the unknowns are the weights of one layer."""
@@ -90,7 +90,7 @@ def regular_start(
         return lagrangian  # no weight gives ∂²L/∂v² a trace
     solution *= np.linalg.norm(given) / np.linalg.norm(solution)
     found = eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
-    before, after = (float(_loss(model, states)) for model in (lagrangian, found))
+    before, after = (np.mean(square_errors(model, states)) for model in (lagrangian, found))
     return found if after < (before if np.isfinite(before) else np.inf) else lagrangian
 
 
@@ -131,4 +131,9 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
     return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
 
 
-_loss = eqx.filter_jit(acceleration_loss)
+def square_errors(lagrangian: PyTree, observations: tuple) -> np.ndarray:
+    """Mean square over components of the error of every sample's acceleration."""
+    return np.sum(np.square(np.asarray(_residual(lagrangian, observations), float)), axis=-1)
+
+
+_residual = eqx.filter_jit(acceleration_residual)

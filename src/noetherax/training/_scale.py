@@ -56,7 +56,10 @@ def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     if isinstance(loss, functools.partial) and "noise" in loss.keywords:
         return Scale(1.0, without_force)
     unit = without_force or mean_loss(loss, model, drawn)
-    return Scale(unit if 0 < unit < np.inf else 1.0, without_force)
+    if not 0 < unit < np.inf:
+        return Scale(1.0, without_force)
+    # A power of two, so that no division rounds.
+    return Scale(float(np.exp2(np.round(np.log2(unit)))), without_force)
 
 
 def mean_loss(loss: Callable, model: PyTree, drawn: PyTree) -> float:

@@ -4,17 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._types import Time
+from ._checks import check_number
 from ._losses import Observations
 from ._polynomials import derivatives
-from ._windows import check_noise, check_windows
+from ._windows import Noise, check_noise, check_windows
 
 
 def smooth(
     batch: tuple,
     *,
-    interval: float,
+    interval: Time,
     degree: int,
-    noise: float | tuple[float, ...] = 1.0,
+    noise: Noise = 1.0,
     places: Sequence[float] = (-0.5, 0.0, 0.5),
 ) -> Observations:
     """States and accelerations from short windows of a noisy trajectory.
@@ -65,7 +67,7 @@ def smooth(
     `ValueError` or `TypeError` for a batch that is no windows, for options that are out of range, and
     for a degree that the observations do not determine.
     """
-    windows = check_windows(batch, interval)
+    windows, interval = check_windows(batch), check_number("interval", interval)
     kinds = [order for order, x in enumerate(windows) if x is not None]
     observed = jnp.stack([x for x in windows if x is not None])
     sigma = check_noise(noise, windows)
@@ -83,7 +85,7 @@ def smooth(
     return Observations(*smoothed.reshape(3, -1, *observed.shape[3:]))
 
 
-def _weights(kinds, times: int, interval: float, degree: int, sigma, places) -> np.ndarray:
+def _weights(kinds, times: int, interval: Time, degree: int, sigma, places) -> np.ndarray:
     """What every observation contributes, shape `(3, places, kinds, times)`."""
     if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 2:
         raise ValueError(

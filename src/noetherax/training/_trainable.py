@@ -47,7 +47,7 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
                 f"noetherax.trainable(lagrangian), but it holds {leaf!r}."
             )
     try:
-        return jax.tree.map(
+        leaves = jax.tree.map(
             lambda wanted, part: jax.tree.map(lambda x: wanted and eqx.is_inexact_array(x), part),
             chosen,
             model,
@@ -57,6 +57,11 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
             "trainable must have the structure of the model, or be a prefix of it, such as "
             f"noetherax.trainable(lagrangian) with some leaves replaced: {error}"
         ) from error
+    if not any(jax.tree.leaves(leaves)):
+        raise ValueError(
+            "trainable chooses nothing to train: no floating-point array of the model is true in it."
+        )
+    return leaves
 
 
 def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
