@@ -436,3 +436,15 @@ def test_the_slope_of_a_standardisation_is_its_derivative():
     for values in jax.vmap(features)(q[:5], v[:5]):
         slope = np.diag(jax.jacfwd(standardisation)(values))
         assert np.allclose(standardisation.slope(values), slope, rtol=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-20])
+def test_features_out_of_range_are_named(size):
+    """Squares of lengths are in the range of float64, not of float32."""
+    q, v = size * np.random.default_rng(0).normal(size=(2, 64, 1, 3))
+    features = nx.Rotations(3).invariant_features(1)
+    fitted = nx.Standardisation.fit(features, q, v)
+    expected = nx.Standardisation.fit(features, q / size, v / size)
+    assert np.allclose(fitted.unit / size**2, expected.unit, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"Features \[0, 1, 2\] leave the range of float32.*units"):
+        nx.Standardisation.fit(features, q.astype(np.float32), v.astype(np.float32))
