@@ -8,6 +8,7 @@ import pytest
 import noetherax as nx
 from noetherax import testing
 from noetherax.dynamics import autodiff_terms
+from noetherax.lagrangians._activation import check_activation
 
 
 @pytest.mark.parametrize("name", helpers.LAGRANGIANS)
@@ -184,7 +185,7 @@ def test_activations_act_on_each_number_by_itself():
         with pytest.raises(ValueError, match="must act on each number by itself"):
             build(activation)
     with pytest.raises(TypeError, match="activation must be a function"):
-        build(5)
+        check_activation(5, jnp.float32)
     for activation in (jax.nn.gelu, lambda x: x**3, Gated(jnp.ones(()), mixed=False)):
         build(activation)
     # Under transformations, too.

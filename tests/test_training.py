@@ -123,7 +123,9 @@ def test_updates_that_are_not_finite_are_left_out_and_counted():
         broken = jax.random.bernoulli(jax.random.fold_in(key, 7), 0.12)
         return q, v, jnp.where(broken & (jnp.arange(8) == 0)[:, None, None], jnp.inf, a)
 
-    with pytest.warns(UserWarning, match=r"\d+ of 100 updates were left out.*Is the loss finite"):
+    # The accelerations are noise, too: there is nothing to learn.
+    left_out = pytest.warns(UserWarning, match=r"\d+ of 100 updates were left out.*Is the loss")
+    with pytest.warns(UserWarning, match="worse than none: .* without any force 1"), left_out:
         trained, history = nx.fit(
             nx.standardise(model(), *observations()[:2]),
             sampler,
@@ -208,7 +210,7 @@ def test_wrong_arguments_are_named():
     for options, error, message in (
         ({"max_norm": -1.0}, ValueError, "max_norm must be a positive, finite number, .* -1.0"),
         ({"max_norm": np.nan}, ValueError, "max_norm must be a positive, finite number, .* nan"),
-        ({"max_norm": 0}, ValueError, "Give None to clip nothing"),
+        ({"max_norm": 0.0}, ValueError, "Give None to clip nothing"),
         ({"trainable": "x"}, TypeError, "PyTree of booleans.*'x'"),
         ({"trainable": [True]}, ValueError, "structure of the model"),
         ({"trainable": False}, ValueError, "chooses nothing to train"),
@@ -321,11 +323,14 @@ def test_units_of_length_and_time_have_no_say(dtype):
 def test_the_default_optimizer_has_no_scale():
     weights = {"matrix": jnp.ones((3, 3)), "bias": jnp.ones(3)}
     optimizer = nx.default_optimizer(10)
-    start = optimizer.init(weights)
-    plain, small = (
-        optimizer.update(jax.tree.map(lambda x, size=size: size * x, weights), start, weights)[0]
-        for size in (1.0, 2.0**-40)
-    )
+    with jax.numpy_dtype_promotion("standard"):  # as in the loop
+        start = optimizer.init(weights)
+        plain, small = (
+            optimizer.update(jax.tree.map(lambda x, size=size: size * x, weights), start, weights)[
+                0
+            ]
+            for size in (1.0, 2.0**-40)
+        )
     assert np.allclose(plain["matrix"], small["matrix"], rtol=1e-12, atol=0)
     assert np.allclose(plain["bias"], small["bias"], rtol=1e-12, atol=0)
 
@@ -336,8 +341,6 @@ def test_a_fit_that_learned_nothing_says_so():
     free = nx.NeuralLagrangian(nx.Translations(3).invariant_features(1), width=8, key=KEY)
     with pytest.warns(UserWarning, match=r"Next to nothing .* 120 steps: .*; 0.0% .*Trivial"):
         nx.fit(free, (q, v, a), **options)
-    with pytest.warns(UserWarning, match="Next to nothing|worse than none"):
-        nx.fit(model(), (q, v, -v), **options)  # friction
 
 
 def test_the_verdict_is_silent_about_what_went_well():
