@@ -33,7 +33,8 @@ class Standardisation(eqx.Module):
     ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
     bend, and training from random weights then rarely finds a regular one.
 
-    On a family of Kepler orbits, bends took the error of unseen ones from tens of per cent to a few. A
+    [`noetherax.fit`][] tries, where accelerations are known, whether bends help. On a family of Kepler
+    orbits, bends took the error of unseen ones from tens of per cent to a few. A
     model of one orbit alone is better without: `noetherax.standardise(lagrangian, q, v, bend=False)`
     before the fit.
 

@@ -172,7 +172,11 @@ def fit_ensemble(
         findings: dict[str, list[str]] = {}
         for index in sorted(set(range(members)) - set(untrained.tolist())):
             trained = _member(eqx.combine(learned, constants), index)
-            record = history.loss[index], int(history.skipped[index]), scales[index].without_force
+            record = (
+                history.loss[index],
+                int(np.asarray(history.skipped)[index]),
+                scales[index].without_force,
+            )
             for finding, advice in verdicts(*record, trained, loss, looks[index][1]):
                 findings.setdefault(advice, []).append(f"Member {index}: {finding}")
         for advice, found in findings.items():

@@ -168,7 +168,7 @@ def fit(
         warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
     elif not history.interrupted:
         for finding, advice in verdicts(
-            history.loss, history.skipped, scale.without_force, trained, loss, drawn
+            history.loss, int(history.skipped), scale.without_force, trained, loss, drawn
         ):
             warnings.warn(f"{finding} {advice}", stacklevel=2)
     return trained, history

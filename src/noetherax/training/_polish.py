@@ -172,9 +172,9 @@ def _check_residual(residual, lagrangian, parameters, batch, count: int) -> None
     """Residuals must be floating-point arrays with the samples first, and change with the weights."""
     check_precision(parameters, batch)
     value = eqx.filter_eval_shape(residual, lagrangian, batch)
-    shape, dtype = (getattr(value, name, None) for name in ("shape", "dtype"))
-    if shape is None or shape[:1] != (count,) or not jnp.issubdtype(dtype, jnp.floating):
-        found = f"shape {shape} and dtype {dtype}" if shape is not None else f"value {value!r}"
+    array = isinstance(value, jax.ShapeDtypeStruct | np.ndarray)
+    if not array or value.shape[:1] != (count,) or not jnp.issubdtype(value.dtype, jnp.floating):
+        found = f"shape {value.shape} and dtype {value.dtype}" if array else f"value {value!r}"
         raise ValueError(
             f"residual must return a floating-point array with the {count} samples along its first "
             f"axis, but it has {found}."

@@ -67,11 +67,11 @@ def smooth(
     `ValueError` or `TypeError` for a batch that is no windows, for options that are out of range, and
     for a degree that the observations do not determine.
     """
-    windows, interval = check_windows(batch), check_number("interval", interval)
+    windows, spacing = check_windows(batch), check_number("interval", interval)
     kinds = [order for order, x in enumerate(windows) if x is not None]
     observed = jnp.stack([x for x in windows if x is not None])
     sigma = check_noise(noise, windows)
-    weights = _weights(kinds, observed.shape[2], interval, degree, sigma, places)
+    weights = _weights(kinds, observed.shape[2], spacing, degree, sigma, places)
     # Relative to the middle, so that a coordinate far from zero does not lose digits.
     middle = observed[:1, :, observed.shape[2] // 2]
     observed = observed.at[0].add(-middle[0][:, None])
@@ -85,7 +85,7 @@ def smooth(
     return Observations(*smoothed.reshape(3, -1, *observed.shape[3:]))
 
 
-def _weights(kinds, times: int, interval: Time, degree: int, sigma, places) -> np.ndarray:
+def _weights(kinds, times: int, interval: float, degree: int, sigma, places) -> np.ndarray:
     """What every observation contributes, shape `(3, places, kinds, times)`."""
     if isinstance(degree, bool) or not isinstance(degree, int | np.integer) or degree < 2:
         raise ValueError(
