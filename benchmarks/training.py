@@ -168,7 +168,7 @@ def measure(task: Task, optimizer, steps: int, seeds: int, regular: bool) -> dic
         model = nx.regular_start(model, *many) if regular else model
         model, history = nx.fit(
             model, sampler, steps=steps, optimizer=optimizer, loss=task.loss, key=fit_key,
-            max_norm=min(1.0, force_free), progress=False,
+            max_norm=min(1.0, force_free) / no_force, progress=False,
         )  # fmt: skip
         diverged += not np.mean(history.loss[-LAST:]) < no_force
         skipped += history.skipped

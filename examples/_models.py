@@ -135,8 +135,9 @@ def train(
     weights_key, batch_key, polish_key = jax.random.split(key, 3)
     q, v, a = samples
     model = build(q, v, width=width, bend=bend, key=weights_key)
-    # Where accelerations are small, so are gradients: a norm of one would clip nothing.
-    max_norm = min(1.0, float(jnp.mean(jnp.square(a))))
+    # Of the gradient itself, which fit measures in units of the loss without any force.
+    no_force = float(loss(lambda q, v: jnp.sum(v**2) / 2, samples))
+    max_norm = min(1.0, float(jnp.mean(jnp.square(a)))) / no_force
     options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
     if regular:
         model = nx.regular_start(model, q, v, a)

@@ -538,3 +538,15 @@ def test_static_fields_without_a_hash_are_named_at_once():
     for build in (Held, Turn, Pull):
         with pytest.raises(TypeError, match=rf"{build.__name__}.matrix is a static field"):
             build([[0.0]] if build is Pull else np.array([[0.0, -1], [1, 0]]))
+
+
+@pytest.mark.parametrize("size", [1e20, 1e-20])
+def test_features_out_of_range_are_named(size):
+    """Squares of lengths are in the range of float64, not of float32."""
+    q, v = size * np.random.default_rng(0).normal(size=(2, 64, 1, 3))
+    features = nx.Rotations(3).invariant_features(1)
+    fitted = nx.Standardisation.fit(features, q, v)
+    expected = nx.Standardisation.fit(features, q / size, v / size)
+    assert np.allclose(fitted.unit / size**2, expected.unit, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"Features \[0, 1, 2\] leave the range of float32.*units"):
+        nx.Standardisation.fit(features, q.astype(np.float32), v.astype(np.float32))

@@ -8,6 +8,7 @@ import pytest
 import noetherax as nx
 from noetherax import testing
 from noetherax.dynamics import autodiff_terms
+from noetherax.lagrangians._activation import check_activation
 
 
 @pytest.mark.parametrize("name", helpers.LAGRANGIANS)
@@ -152,3 +153,43 @@ def test_mistakes_are_named():
         nx.NeuralLagrangian(features, width=0, key=key)
     with pytest.raises(ValueError, match="at least one Lagrangian"):
         nx.LagrangianSum()
+
+
+class Gated(eqx.Module):
+    """Scales of its own for every unit, which are parameters; mixed or not."""
+
+    scale: jax.Array
+    mixed: bool = eqx.field(static=True)
+
+    def __call__(self, x):
+        return jnp.tanh(self.scale * x) / (jnp.linalg.norm(x) if self.mixed else 1.0)
+
+
+NOT_ELEMENTWISE = {
+    "softmax": jax.nn.softmax,
+    "GLU": jax.nn.glu,
+    "normalised": lambda x: x / (1 + jnp.linalg.norm(x)),
+    "centred": lambda x: jnp.tanh(x - jnp.mean(x)),
+    "a matrix": Gated(jnp.ones(4), mixed=False),
+    "whole numbers": jnp.argmax,
+}
+
+
+def test_activations_act_on_each_number_by_itself():
+    features = nx.Rotations(2).invariant_features(1)
+
+    def build(activation, key=jax.random.key(0)):
+        return nx.NeuralLagrangian(features, width=8, activation=activation, key=key)
+
+    for activation in NOT_ELEMENTWISE.values():
+        with pytest.raises(ValueError, match="must act on each number by itself"):
+            build(activation)
+    with pytest.raises(TypeError, match="activation must be a function"):
+        check_activation(5, jnp.float32)
+    for activation in (jax.nn.gelu, lambda x: x**3, Gated(jnp.ones(()), mixed=False)):
+        build(activation)
+    # Under transformations, too.
+    keys = jax.random.split(jax.random.key(0), 2)
+    with pytest.raises(ValueError, match="differs by"):
+        eqx.filter_vmap(lambda key: build(NOT_ELEMENTWISE["centred"], key))(keys)
+    eqx.filter_eval_shape(build, jax.nn.celu)

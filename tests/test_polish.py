@@ -209,6 +209,16 @@ def test_what_cannot_start_is_named():
         nx.polish(fitted(), observations(), curvature_samples=0, **QUIET)
     with pytest.raises(ValueError, match=rf"{SAMPLES} samples along its first axis.*shape \(\)"):
         nx.polish(fitted(), observations(), residual=nx.acceleration_loss, **QUIET)
+    for residual, message in (
+        (lambda model, batch: batch[0].reshape(-1, 3), "do not change with any of the weights"),
+        (lambda model, batch: jnp.ones(SAMPLES), "one row for each sample"),
+        (lambda model, batch: jnp.ones(len(batch[0]), int), "floating-point array"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            nx.polish(fitted(), observations(), residual=residual, **QUIET)
+    pair = jax.tree.map(lambda x: jnp.stack([x, x]) if eqx.is_array(x) else x, fitted())
+    with pytest.raises(ValueError, match="ensemble of 2 members"):
+        nx.polish(pair, observations(), **QUIET)
     q, v, a = observations()
     with pytest.raises(ValueError, match="not finite"):
         nx.polish(fitted(), (q, v, a * np.nan), **QUIET)

@@ -126,7 +126,7 @@ MISTAKES = {
     "no places": ((Q,), {"places": ()}, ValueError, "places must be numbers from -1 to 1"),
     "noise": ((Q, Q), {"noise": (1.0, 0.0)}, ValueError, "noise must be positive"),
     "few noises": ((Q, Q, Q), {"noise": (1.0, 1.0)}, ValueError, r"\(σ_q, σ_v, σ_a\)"),
-    "interval": ((Q,), {"interval": -1.0}, ValueError, "interval must be positive"),
+    "interval": ((Q,), {"interval": -1.0}, ValueError, "interval must be a positive"),
     "no windows": ((Q[0],), {}, ValueError, "q must have shape"),
     "shapes": ((Q, Q, Q[:1]), {}, ValueError, "q and a must have the same shape"),
     "four": ((Q, Q, Q, Q), {}, TypeError, "tuple of 4 items"),

@@ -7,6 +7,8 @@ import optax
 import pytest
 
 import noetherax as nx
+from noetherax.training import _checks
+from noetherax.training._verdict import verdicts
 
 KEY = jax.random.key(0)
 SMALL = dict(progress=False, key=KEY)
@@ -121,13 +123,16 @@ def test_updates_that_are_not_finite_are_left_out_and_counted():
         broken = jax.random.bernoulli(jax.random.fold_in(key, 7), 0.12)
         return q, v, jnp.where(broken & (jnp.arange(8) == 0)[:, None, None], jnp.inf, a)
 
-    trained, history = nx.fit(
-        nx.standardise(model(), *observations()[:2]),
-        sampler,
-        steps=100,
-        standardise=False,
-        **SMALL,
-    )
+    # The accelerations are noise, too: there is nothing to learn.
+    left_out = pytest.warns(UserWarning, match=r"\d+ of 100 updates were left out.*Is the loss")
+    with pytest.warns(UserWarning, match="worse than none: .* without any force 1"), left_out:
+        trained, history = nx.fit(
+            nx.standardise(model(), *observations()[:2]),
+            sampler,
+            steps=100,
+            standardise=False,
+            **SMALL,
+        )
     assert 2 <= history.skipped <= 40
     assert history.skipped == np.sum(~np.isfinite(history.loss))
     assert all(np.all(np.isfinite(x)) for x in jax.tree.leaves(eqx.filter(trained, eqx.is_array)))
@@ -202,6 +207,33 @@ def test_wrong_arguments_are_named():
         nx.fit(model(), lambda key: (jnp.zeros((0, 1, 3)),) * 3, steps=1, **SMALL)
     with pytest.raises(TypeError, match=r"sampler key -> \(q, v, a\)"):
         nx.fit(model(), lambda key: (jnp.ones((4, 1, 3)),) * 2, steps=1, **SMALL)
+    for options, error, message in (
+        ({"max_norm": -1.0}, ValueError, "max_norm must be a positive, finite number, .* -1.0"),
+        ({"max_norm": np.nan}, ValueError, "max_norm must be a positive, finite number, .* nan"),
+        ({"max_norm": 0.0}, ValueError, "Give None to clip nothing"),
+        ({"trainable": "x"}, TypeError, "PyTree of booleans.*'x'"),
+        ({"trainable": [True]}, ValueError, "structure of the model"),
+        ({"trainable": False}, ValueError, "chooses nothing to train"),
+    ):
+        with pytest.raises(error, match=message):
+            nx.fit(model(), observations(), steps=1, **options, **SMALL)
+    for name, check, value in (
+        ("standardise", _checks.check_flag, "x"),
+        ("optimizer", _checks.check_optimizer, optax.adam),
+        ("loss", _checks.check_loss, "acceleration"),
+    ):
+        with pytest.raises(TypeError, match=f"{name} must be"):
+            check(*((name, value) if name == "standardise" else (value,)))
+    for value in (np.int64(2), np.array(2)):
+        assert _checks.check_count("steps", value) == 2
+    for dtype in ("float16", "bfloat16"):
+        data = tuple(jnp.asarray(x, dtype) for x in observations())
+        for weights in (model(), model(dtype=jnp.dtype(dtype))):
+            with pytest.raises(TypeError, match=f"float32 or float64, but .* {dtype}"):
+                nx.fit(weights, data, steps=1, **SMALL)
+    ensemble = helpers.stacked([model(), model()])
+    with pytest.raises(ValueError, match="an ensemble of 2 members.*fit_ensemble"):
+        nx.fit(ensemble, observations(), steps=1, **SMALL)
     with pytest.raises(ValueError, match="q is not finite"):
         nx.fit(model(), lambda key: (jnp.full((4, 1, 3), jnp.nan),) * 3, steps=1, **SMALL)
 
@@ -265,3 +297,57 @@ def test_the_relative_loss_weighs_by_the_size_of_the_acceleration():
     q, v, a = observations(64)
     expected = np.mean(np.sum(q**2, axis=(1, 2)) / 3 / (0.25 + np.sum(a**2, axis=(1, 2))))
     assert np.isclose(nx.relative_acceleration_loss(lagrangian, (q, v, a), floor=0.5), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_units_of_length_and_time_have_no_say(dtype):
+    """By powers of two nothing rounds, so that the weights are equal bit for bit."""
+    q, v, _ = observations(64)
+    a = -q * (1 + 0.3 * np.sum(q**2, axis=(1, 2), keepdims=True))
+    fresh = model(dtype=jnp.dtype(dtype))
+    fitted = []
+    for time, length in ((1, 1), (2**23, 2**-2), (2**-10, 2**-30)):
+        data = [(x * length / time**k).astype(dtype) for k, x in enumerate((q, v, a))]
+        # Adam and the clipping of gradients compare with absolute numbers.
+        trained, history = nx.fit(fresh, tuple(data), steps=20, optimizer=optax.adam(1e-3), **SMALL)
+        fitted.append((trained.network, history.loss * (time**2 / length) ** 2))
+    for other in fitted[1:]:
+        assert eqx.tree_equal(other, fitted[0])
+    size = np.finfo(np.float32).max ** 0.5
+    with pytest.raises(ValueError, match="squares leave the range of float32.*other units"):
+        nx.fit(
+            model(dtype=jnp.float32), [np.float32(x) for x in (q, v, size * a)], steps=1, **SMALL
+        )
+
+
+def test_the_default_optimizer_has_no_scale():
+    weights = {"matrix": jnp.ones((3, 3)), "bias": jnp.ones(3)}
+    optimizer = nx.default_optimizer(10)
+    with jax.numpy_dtype_promotion("standard"):  # as in the loop
+        start = optimizer.init(weights)
+        plain, small = (
+            optimizer.update(jax.tree.map(lambda x, size=size: size * x, weights), start, weights)[
+                0
+            ]
+            for size in (1.0, 2.0**-40)
+        )
+    assert np.allclose(plain["matrix"], small["matrix"], rtol=1e-12, atol=0)
+    assert np.allclose(plain["bias"], small["bias"], rtol=1e-12, atol=0)
+
+
+def test_a_fit_that_learned_nothing_says_so():
+    q, v, a = observations(128)
+    options = dict(steps=120, **SMALL)
+    free = nx.NeuralLagrangian(nx.Translations(3).invariant_features(1), width=8, key=KEY)
+    with pytest.warns(UserWarning, match=r"Next to nothing .* 120 steps: .*; 0.0% .*Trivial"):
+        nx.fit(free, (q, v, a), **options)
+
+
+def test_the_verdict_is_silent_about_what_went_well():
+    def of(losses, skipped):
+        return verdicts(losses, skipped, 1.0, None, nx.acceleration_loss, None)
+
+    assert not of(np.full(99, 2.0), 0)  # too few steps to say
+    assert not of(np.full(200, 0.4), 9)
+    (found,) = of(np.full(200, 0.4), 180)
+    assert "180 of 200 updates were left out" in found.finding

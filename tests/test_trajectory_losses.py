@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import noetherax as nx
+from noetherax.training._checks import check_number
+from noetherax.training._windows import check_noise
 
 KEY = jax.random.key(0)
 FAMILY = nx.systems.KeplerFamily()
@@ -126,7 +128,8 @@ MISTAKES = {
     "shapes": ((Q, Q[:, 1:]), {}, ValueError, "q and v must have the same shape"),
     "too short": ((Q[:, :2],), {}, ValueError, "at least three times, but q has 2"),
     "integers": ((Q.astype(int),), {}, TypeError, "q must hold floating-point"),
-    "interval": ((Q,), {"interval": 0.0}, ValueError, "interval must be positive"),
+    "empty": ((Q[:, :0],), {}, ValueError, r"q is empty: its shape is \(2, 0, 1, 3\)"),
+    "interval": ((Q,), {"interval": 0.0}, ValueError, "interval must be a positive, finite"),
 }
 
 
@@ -147,5 +150,13 @@ def test_wrong_options_are_named():
         SHOOTING(TRUE, (Q,), noise=0.0)
     with pytest.raises(ValueError, match="noise must be one number or"):
         SHOOTING(TRUE, (Q, Q), noise=(1.0,))
+    with pytest.raises(ValueError, match="interval must be a positive.*array"):
+        check_number("interval", np.array([0.1, 0.2]))
+    assert check_number("interval", np.array(0.1)) == 0.1
+    both = nx.Windows(Q, Q)
+    for noise in (2.0, np.array(2.0), [2.0, 2.0], np.array([2.0, 2.0])):
+        assert check_noise(noise, both) == (2.0, 2.0)
+    with pytest.raises(ValueError, match="noise must be one number or"):
+        check_noise(np.ones((1, 2)), both)
     with pytest.raises(ValueError, match="interval must be positive"):
         FAMILY.windows(0.0)

@@ -34,7 +34,8 @@ class Standardisation(eqx.Module):
     ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
     bend, and training from random weights then rarely finds a regular one.
 
-    On a family of Kepler orbits, bends took the error of unseen ones from tens of per cent to a few. A
+    [`noetherax.fit`][] tries, where accelerations are known, whether bends help. On a family of Kepler
+    orbits, bends took the error of unseen ones from tens of per cent to a few. A
     model of one orbit alone is better without: `noetherax.standardise(lagrangian, q, v, bend=False)`
     before the fit.
 
@@ -78,7 +79,8 @@ class Standardisation(eqx.Module):
         """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
         q, v = jnp.asarray(q), jnp.asarray(v)
         seen = tuple(_seen(slope) for slope in run(_slopes, features, q, v))
-        bends, centre, unit = run(_fitted, features, q, v, seen, bend)
+        bends, centre, unit, varies = run(_fitted, features, q, v, seen, jnp.array(bend))
+        _check_range(q, v, centre, unit, varies)
         return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
@@ -96,7 +98,7 @@ def _slopes(features, q, v):
     return jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, scales))
 
 
-def _fitted(features, q, v, seen, bend: bool):
+def _fitted(features, q, v, seen, bend):
     """Bends, centres and units over the data."""
     values = jax.vmap(features)(q, v)
     # Isotropic states with the rms deviation of the data in the directions that the features see.
@@ -107,12 +109,29 @@ def _fitted(features, q, v, seen, bend: bool):
     states = _gaussian(q, v, scales)
     reference = jax.vmap(features)(*states)
     bends = _bends(features, values, reference, states)
-    bends = bends if bend else jnp.zeros_like(bends)
+    bends = jnp.where(bend, bends, 0)
     values, reference = _bend(values, bends), _bend(reference, bends)
     unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
-    # A feature that is constant everywhere carries nothing; leave its scale alone.
-    unit = jnp.where(unit > 0, unit, jnp.ones_like(unit))
-    return bends, jnp.median(values, axis=0), unit
+    centre, varies = jnp.median(values, axis=0), unit > 0
+    # A feature that is constant everywhere carries nothing, and its rounding is to stay small.
+    constant = jnp.where(centre == 0, 1, jnp.abs(centre))
+    return bends, centre, jnp.where(varies, unit, constant), varies
+
+
+def _check_range(q, v, centre, unit, varies):
+    """Features are products of coordinates, and leave the range of a precision before those do."""
+    limits = jnp.finfo(unit.dtype)
+    sizes = [float(np.max(np.abs(np.asarray(x, float)))) for x in (q, v)]
+    finite = np.isfinite(centre) & np.isfinite(unit)
+    vanishing = any(0 < size < np.sqrt(float(limits.tiny)) for size in sizes)
+    if np.all(finite) and (np.all(varies) or not vanishing):
+        return
+    bad = np.flatnonzero(~finite if not np.all(finite) else ~np.asarray(varies))
+    raise ValueError(
+        f"Features {bad.tolist()} leave the range of {limits.dtype}: positions are up to "
+        f"{sizes[0]:.2g} and velocities up to {sizes[1]:.2g}. Measure lengths or times in other "
+        "units, such that both are nearer to one, or give data and weights in float64."
+    )
 
 
 def _bends(features, values, reference, states):

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, Velocity, check_state
 from ..features import InvariantFeatures, Standardisation
+from ._activation import check_activation
 from ._base import Lagrangian
 
 
@@ -26,9 +27,9 @@ class NeuralLagrangian(Lagrangian):
     - `features`: the invariant features, from `group.invariant_features(points)` or your own.
     - `width`: units of each hidden layer.
     - `depth`: number of hidden layers, at least one.
-    - `activation`: a smooth elementwise function. Twice differentiable: with a piecewise linear one
-        (`relu`) ∂²L/∂v² would not see the curvature of the network. An `equinox.Module` with arrays of
-        its own trains them, one set for each unit of each layer.
+    - `activation`: a smooth function that acts on each number by itself. Twice differentiable: with a
+        piecewise linear one (`relu`) ∂²L/∂v² would not see the curvature of the network. An
+        `equinox.Module` with arrays of its own trains them, one set for each unit of each layer.
     - `dtype`: of the weights; JAX's default floating dtype if not given.
     - `key`: random key for the weights.
 
@@ -38,7 +39,8 @@ class NeuralLagrangian(Lagrangian):
 
     **Raises:**
 
-    `ValueError` if `width` or `depth` is not a positive integer, or there are no features.
+    `ValueError` if `width` or `depth` is not a positive integer, there are no features, or the
+    activation does not act on each number by itself.
     """
 
     features: InvariantFeatures
@@ -66,6 +68,7 @@ class NeuralLagrangian(Lagrangian):
         if features.num_features < 1:
             raise ValueError(f"A network needs at least one feature, but {features} has none.")
         dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+        check_activation(activation, dtype)
         network = eqx.nn.MLP(
             in_size=features.num_features,
             out_size="scalar",

@@ -1,5 +1,6 @@
 """What can be wrong with the arguments of `fit`, found before any work is lost."""
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +13,72 @@ from jaxtyping import Array, PyTree
 NAMES = ("q", "v", "a")
 
 
-def check_count(name: str, value: Any) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+PRECISIONS = ("float32", "float64")
+"""In narrower ones the acceleration, a quotient of second derivatives, has no digit left."""
+
+
+def check_count(name: str, value: Any) -> int:
+    """A positive integer of any kind, as Python's own."""
+    try:
+        count = 0 if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        count = 0
+    if count < 1:
         raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+    return count
 
 
-def check_fraction(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
+def check_number(name: str, value: Any) -> float:
+    """A positive and finite number of any kind, as Python's own."""
+    try:
+        number = float("nan") if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} must be a positive, finite number, but it is {value!r}.")
+    return number
+
+
+def check_fraction(name: str, value: Any) -> float:
+    try:
+        fraction = float("nan") if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        fraction = float("nan")
+    if not 0 <= fraction <= 1:
         raise ValueError(f"{name} must be a fraction from 0 to 1, but it is {value!r}.")
+    return fraction
+
+
+def check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, but it is {value!r}.")
+
+
+def check_optimizer(optimizer: Any) -> None:
+    if optimizer is not None and not (
+        callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))
+    ):
+        raise TypeError(
+            "optimizer must be an Optax optimiser, such as optax.adam(1e-3), or None for that of "
+            f"noetherax.default_optimizer, but it is {optimizer!r}."
+        )
+
+
+def check_loss(loss: Any) -> None:
+    if not callable(loss):
+        raise TypeError(
+            f"loss must be a function (lagrangian, batch) -> scalar, but it is {loss!r}."
+        )
+
+
+def check_max_norm(max_norm: Any) -> float | None:
+    """The norm as a number; at zero or below nothing could be learned, and `None` clips nothing."""
+    if max_norm is None:
+        return None
+    try:
+        return check_number("max_norm", max_norm)
+    except ValueError as error:
+        raise ValueError(f"{error} Give None to clip nothing.") from None
 
 
 def check_observations(observations: Any) -> tuple[Array, Array, Array]:
@@ -75,6 +134,13 @@ def check_precision(parameters: PyTree, batch: PyTree) -> None:
         {leaf.dtype.name for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)}
         for tree in (batch, parameters)
     )
+    for name, dtypes in (("observations", data), ("weights", weights)):
+        if dtypes - set(PRECISIONS):
+            raise TypeError(
+                f"Training takes {' or '.join(PRECISIONS)}, but the {name} are "
+                f"{', '.join(sorted(dtypes))}. Give data and weights one of those: "
+                "array.astype(...), and NeuralLagrangian(..., dtype=...)."
+            )
     if len(data | weights) > 1:
         raise TypeError(
             f"observations are {', '.join(sorted(data))} but the weights are "

@@ -4,12 +4,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._types import Time
 from ..dynamics import euler_lagrange_terms, lagrangian_gradient
+from ._checks import check_number
 from ._windows import check_windows
 
 
 def discrete_euler_lagrange_loss(
-    lagrangian: Callable, batch: tuple, *, interval: float
+    lagrangian: Callable, batch: tuple, *, interval: Time
 ) -> Float[Array, ""]:
     """Mean squared residual of the discrete Euler–Lagrange equations on triples of positions,
 
@@ -43,7 +45,7 @@ def discrete_euler_lagrange_loss(
 
     `ValueError` or `TypeError` for a batch that is no windows.
     """
-    q = jnp.asarray(check_windows(batch, interval).q)
+    q, interval = jnp.asarray(check_windows(batch).q), check_number("interval", interval)
     over_intervals = jax.vmap(jax.vmap(lambda q, v: lagrangian_gradient(lagrangian, q, v)))
     middle, step = (q[:, 1:] + q[:, :-1]) / 2, (q[:, 1:] - q[:, :-1]) / interval
     force, momentum = over_intervals(middle, step)

@@ -12,13 +12,25 @@ from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
-from ._checks import check_count, check_fraction, check_model
+from ._checks import (
+    check_count,
+    check_flag,
+    check_fraction,
+    check_loss,
+    check_max_norm,
+    check_model,
+    check_optimizer,
+    check_precision,
+)
 from ._diagnosis import diagnosis
-from ._fit import first_look, prepared
+from ._fit import first_look
 from ._loop import PATIENCE, History, Placement, Problem, run
 from ._losses import acceleration_loss
+from ._preparation import Preparation, prepared
+from ._scale import scale_of
 from ._sharding import split_sharding
 from ._trainable import chosen_leaves, needs_standardisation
+from ._verdict import verdicts
 
 
 def fit_ensemble(
@@ -87,28 +99,40 @@ def fit_ensemble(
     As [`noetherax.fit`][], with the member named; and `ValueError` if the arrays of the models, the
     keys or the list of observations do not have the same number of members.
     """
-    check_count("steps", steps)
-    check_count("batch_size", batch_size)
-    check_fraction("averaging", averaging)
+    steps, batch_size = check_count("steps", steps), check_count("batch_size", batch_size)
+    averaging, max_norm = check_fraction("averaging", averaging), check_max_norm(max_norm)
+    check_flag("standardise", standardise)
+    check_optimizer(optimizer)
+    check_loss(loss)
     keys = _checked_keys(lagrangians, keys)
     members = len(keys)
     checkpoints = as_checkpoints(checkpoints)
     seeds = jax.vmap(jax.random.split)(keys)
     looks = _first_looks(observations, loss, seeds[:, 0])
     models = [_member(lagrangians, index) for index in range(members)]
+    batches = [_first_batch(look, batch_size) for look in looks]
+    for index, (model, batch) in enumerate(zip(models, batches, strict=True)):
+        chosen = eqx.filter(model, chosen_leaves(model, trainable))
+        _of_member(index, check_precision, chosen, batch)
+    preparations = [Preparation(model, "") for model in models]
     given = lagrangians
     if standardise and any(needs_standardisation(model) for model in models):
-        models = [
+        preparations = [
             _of_member(index, prepared, model, drawn, loss, trainable)
             for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
         ]
+        models = [preparation.start for preparation in preparations]
         lagrangians = _stacked(models)
     parameters, constants = eqx.partition(lagrangians, chosen_leaves(lagrangians, trainable))
-    batches = [_first_batch(look, batch_size) for look in looks]
     _check_shapes(batches)
     for index, (model, batch) in enumerate(zip(models, batches, strict=True)):
         chosen = eqx.filter(model, chosen_leaves(model, trainable))
         _of_member(index, check_model, model, chosen, loss, batch)
+    scales = [
+        _of_member(index, scale_of, loss, model, drawn)
+        for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
+    ]
+    units = jnp.asarray([scale.unit for scale in scales])
     split = split_sharding(sharding, keys, "The members")
     draw, data = _rule(observations, batch_size, [data for data, _ in looks])
     description = NOT_DESCRIBED
@@ -129,7 +153,7 @@ def fit_ensemble(
         )
 
     learned, history, hopeless = run(
-        Problem(parameters, constants, seeds[:, 1], draw, data, loss, ensemble=True),
+        Problem(parameters, constants, seeds[:, 1], draw, data, loss, units, ensemble=True),
         Placement(batch=split, weights=split),
         steps=steps,
         optimizer=optimizer,
@@ -139,6 +163,7 @@ def fit_ensemble(
         description=description,
         progress=progress,
     )
+    history = history._replace(preparation=tuple(x.description for x in preparations))
     done = history.loss.shape[1]
     untrained = np.flatnonzero(history.skipped >= done)
     if done and len(untrained):
@@ -153,6 +178,19 @@ def fit_ensemble(
         start += "every member were not finite. These are the weights before them."
         trained = _member(eqx.combine(learned, constants), 0)
         warnings.warn(diagnosis(start, trained, batches[0]), stacklevel=2)
+    elif not history.interrupted:
+        findings: dict[str, list[str]] = {}
+        for index in sorted(set(range(members)) - set(untrained.tolist())):
+            trained = _member(eqx.combine(learned, constants), index)
+            record = (
+                history.loss[index],
+                int(np.asarray(history.skipped)[index]),
+                scales[index].without_force,
+            )
+            for finding, advice in verdicts(*record, trained, loss, looks[index][1]):
+                findings.setdefault(advice, []).append(f"Member {index}: {finding}")
+        for advice, found in findings.items():
+            warnings.warn(" ".join([*found, advice]), stacklevel=2)
     return eqx.combine(learned, constants), history
 
 

@@ -5,20 +5,32 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
+import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, first_batches, states_of
+from ._batches import Resampled, Sampled, first_batches
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
-from ._checks import check_batch, check_count, check_fraction, check_model, check_observations
+from ._checks import (
+    check_batch,
+    check_count,
+    check_flag,
+    check_fraction,
+    check_loss,
+    check_max_norm,
+    check_model,
+    check_observations,
+    check_optimizer,
+    check_precision,
+)
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss, relative_acceleration_loss
-from ._regular_start import regular_start
+from ._losses import acceleration_loss
+from ._preparation import Preparation, prepared
+from ._scale import scale_of
 from ._sharding import split_sharding, whole
-from ._trainable import chosen_leaves, is_new, needs_standardisation
-from ._trainable import standardise as standardise_model
+from ._trainable import chosen_leaves, needs_standardisation
+from ._verdict import verdicts
 
 
 def fit(
@@ -45,6 +57,13 @@ def fit(
     loop runs compiled, a second or so at a time. The same key gives the same weights, whatever the
     machine's speed.
 
+    What is minimised is the loss divided by the loss without any force, that of a free particle on the
+    first batches: which units lengths and times are measured in has no say in what is learned, as long
+    as all coordinates that the symmetry does not tell apart share theirs. The optimiser's learning
+    rate and `max_norm` refer to that quotient; the history holds the loss itself. A loss that was
+    given its `noise` by `functools.partial` is not divided, and one for which a free particle has
+    none is divided by its value at the start.
+
     **Arguments:**
 
     - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.
@@ -55,14 +74,17 @@ def fit(
     - `optimizer`: any Optax optimiser; [`noetherax.default_optimizer`][]`(steps)` if not given.
     - `loss`: a function `(lagrangian, batch) -> scalar`; the batch may be any PyTree.
     - `key`: random key for batches.
-    - `max_norm`: global norm that gradients are clipped to; `None` not to.
+    - `max_norm`: global norm that gradients are clipped to, those of the loss in its own unit (below);
+        `None` not to.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
     - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
-        two members `(q, v)` of the data. A model that is new altogether and trains on accelerations
-        ([`noetherax.acceleration_loss`][] or its relative) also gets the last layer of
-        [`noetherax.regular_start`][]. Switch it off for batches of another form, or to start from
-        random weights, and call [`noetherax.standardise`][] yourself.
+        two members `(q, v)` of the data. With a loss of accelerations
+        ([`noetherax.acceleration_loss`][] or its relative), features of position are bent only if a
+        start with bends is nearer to the accelerations, as `preparation` of the history says, and a
+        model that is new altogether gets the last layer of [`noetherax.regular_start`][]. Switch it
+        off for batches of another form, or to start from random weights, and call
+        [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
         given another start.
@@ -87,10 +109,18 @@ def fit(
     Before training starts, `ValueError` or `TypeError` if the data are empty, not finite, or of a
     shape or precision that does not fit the model, or the checkpoints are those of another run;
     `OSError` if none can be written. `RuntimeError` if no update at all was finite.
+
+    **Warns:**
+
+    With the numbers and what to do next, if more than one update in twenty was left out; and, after a
+    hundred steps or more, if the loss ends above that without any force, or explains less than a tenth
+    of it.
     """
-    check_count("steps", steps)
-    check_count("batch_size", batch_size)
-    check_fraction("averaging", averaging)
+    steps, batch_size = check_count("steps", steps), check_count("batch_size", batch_size)
+    averaging, max_norm = check_fraction("averaging", averaging), check_max_norm(max_norm)
+    check_flag("standardise", standardise)
+    check_optimizer(optimizer)
+    check_loss(loss)
     checkpoints = as_checkpoints(checkpoints)
     setup_key, run_key = jax.random.split(key)
     data, drawn = first_look(observations, loss, setup_key)
@@ -98,11 +128,14 @@ def fit(
     batch = jax.tree.map(lambda x: x[0], drawn)
     if data is not None:
         batch = jax.tree.map(lambda x: x[:batch_size], batch)
-    given = lagrangian
+    check_precision(eqx.filter(lagrangian, chosen_leaves(lagrangian, trainable)), batch)
+    given, preparation = lagrangian, Preparation(lagrangian, "")
     if standardise and needs_standardisation(lagrangian):
-        lagrangian = prepared(lagrangian, drawn, loss, trainable)
+        preparation = prepared(lagrangian, drawn, loss, trainable)
+        lagrangian = preparation.start
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
+    scale = scale_of(loss, lagrangian, drawn)
     split = split_sharding(sharding, batch)
     description = NOT_DESCRIBED
     if checkpoints is not None:
@@ -121,8 +154,9 @@ def fit(
             **{FIRST_BATCH: drawn if data is None else None},
         )
 
+    unit = jnp.asarray(scale.unit)
     learned, history, hopeless = run(
-        Problem(parameters, constants, run_key, draw, data, loss, ensemble=False),
+        Problem(parameters, constants, run_key, draw, data, loss, unit, ensemble=False),
         Placement(batch=split, weights=whole(split)),
         steps=steps,
         optimizer=optimizer,
@@ -132,6 +166,7 @@ def fit(
         description=description,
         progress=progress,
     )
+    history = history._replace(preparation=preparation.description)
     trained, done = eqx.combine(learned, constants), len(history.loss)
     if done and history.skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
@@ -142,6 +177,11 @@ def fit(
         )
         start += " These are the weights before them."
         warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
+    elif not history.interrupted:
+        for finding, advice in verdicts(
+            history.loss, int(history.skipped), scale.without_force, trained, loss, drawn
+        ):
+            warnings.warn(f"{finding} {advice}", stacklevel=2)
     return trained, history
 
 
@@ -154,19 +194,3 @@ def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[An
     batch = jax.tree.map(lambda x: x[0], drawn)
     check_observations(batch) if loss is acceleration_loss else check_batch(batch)
     return None, drawn
-
-
-def prepared(lagrangian: PyTree, drawn: Any, loss: Callable, trainable: PyTree | None) -> PyTree:
-    """A model with its standardisation, and, if it is new and trains on accelerations, from a regular
-    start."""
-    q, v = states_of(drawn)
-    model = standardise_model(lagrangian, q, v)
-    on_accelerations = getattr(loss, "func", loss) in (
-        acceleration_loss,
-        relative_acceleration_loss,
-    )
-    if not (is_new(lagrangian) and on_accelerations and trainable is None):
-        return model
-    a = drawn[2].reshape(q.shape)
-    finite = np.all(np.isfinite(a), axis=(1, 2))
-    return regular_start(model, q[finite], v[finite], a[finite])

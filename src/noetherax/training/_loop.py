@@ -41,6 +41,8 @@ class History(NamedTuple):
     - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
         earlier parts of the run included.
     - `interrupted`: whether the run was stopped by Ctrl-C.
+    - `preparation`: what was done with a model that was new to [`noetherax.fit`][], in words: which
+        features were bent and why, and where the last layer comes from; one for each member.
     """
 
     loss: np.ndarray
@@ -48,6 +50,7 @@ class History(NamedTuple):
     seconds: float
     compile_seconds: float
     interrupted: bool
+    preparation: str | tuple[str, ...] = ""
 
 
 class Problem(NamedTuple):
@@ -60,6 +63,7 @@ class Problem(NamedTuple):
     draw: Callable  # (data, keys) -> batch
     data: PyTree
     loss: Callable
+    unit: Array  # of the loss, one for each member
     ensemble: bool
 
 
@@ -99,8 +103,9 @@ def run(
     progress: bool,
 ) -> Outcome:
     """Takes the steps, a second or so at a time."""
-    parameters, constants = agreed((problem.parameters, problem.constants))
-    problem = problem._replace(parameters=parameters, constants=constants)
+    mine = problem.parameters, problem.constants, problem.unit
+    parameters, constants, unit = agreed(mine)
+    problem = problem._replace(parameters=parameters, constants=constants, unit=unit)
     optimizer = default_optimizer(steps) if optimizer is None else optimizer
     if max_norm is not None:
         optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
@@ -112,10 +117,11 @@ def run(
         state = _State(problem.parameters, problem.parameters, moments, jnp.array(0), nothing)
         start = time.perf_counter()
         everywhere = whole(placement.batch)
-        rest = placed(placement.weights, (problem.constants, problem.keys))
+        dtype = jnp.result_type(*jax.tree.leaves(problem.parameters))
+        unit = problem.unit.astype(dtype)
+        rest = placed(placement.weights, (problem.constants, problem.keys, unit))
         data = placed(everywhere, (problem.data, jnp.array(averaging, jnp.float32)))
         static = optimizer, problem.loss, problem.draw, placement, problem.ensemble, promotion
-        dtype = jnp.result_type(*jax.tree.leaves(problem.parameters))
         losses = np.full((*members, steps), np.nan, dtype)
         before = 0.0
         if checkpoints is not None:
@@ -195,16 +201,17 @@ def _placed(placement: Placement, state: _State, place: Callable = placed) -> _S
 def _chunk(given, state: _State):
     """`length` steps of training; returns the new state, in the buffers of the old one, and a buffer of
     losses."""
-    static, (constants, keys), (data, averaging), length = given
+    static, (constants, keys, unit), (data, averaging), length = given
     optimizer, loss, draw, placement, ensemble, promotion = static
     arrays, structure = eqx.partition(constants, eqx.is_array)
 
-    def update(arrays, parameters, average, moments, batch, weight):
+    def update(arrays, unit, parameters, average, moments, batch, weight):
         def objective(parameters):
             with jax.numpy_dtype_promotion(promotion):  # as the caller has it
-                return loss(eqx.combine(parameters, arrays, structure), batch)
+                value = loss(eqx.combine(parameters, arrays, structure), batch)
+            return value / unit, value
 
-        value, gradient = jax.value_and_grad(objective)(parameters)
+        (_, value), gradient = jax.value_and_grad(objective, has_aux=True)(parameters)
         updates, after = optimizer.update(gradient, moments, parameters)
         finite = jnp.isfinite(optax.tree.norm(updates)) & jnp.isfinite(value)
         parameters, moments = jax.tree.map(
@@ -222,8 +229,8 @@ def _chunk(given, state: _State):
         # The average remembers a fixed fraction of the steps so far.
         weight = 1 / (1 + averaging * state.step)
         parameters, average, moments, left_out, value = _lift(
-            ensemble, update, (0, 0, 0, 0, 0, None)
-        )(arrays, *state[:3], batch, weight)
+            ensemble, update, (0, 0, 0, 0, 0, 0, None)
+        )(arrays, unit, *state[:3], batch, weight)
         counts = state.step + 1, state.skipped + left_out
         state = _State(parameters, average, moments, *counts)
         return _placed(placement, state, constrained), losses.at[..., index].set(value)

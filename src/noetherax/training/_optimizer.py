@@ -1,5 +1,9 @@
 import optax
 
+LEAST_NORM = 1e-30
+"""Added to the norm of a gradient, so that zero stays zero. Optax's own 1e-6 would stop the training of
+a law that is nearly learned, or of one in small units."""
+
 
 def default_optimizer(steps: int) -> optax.GradientTransformation:
     """What [`noetherax.fit`][] uses if no optimiser is given: Muon on matrices, Adam on biases, on
@@ -18,4 +22,5 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     An Optax optimiser.
     """
     rate = optax.cosine_decay_schedule(1e-2, steps, alpha=0.1)
-    return optax.chain(optax.normalize_by_update_norm(), optax.contrib.muon(rate))
+    unit_norm = optax.normalize_by_update_norm(eps=LEAST_NORM)
+    return optax.chain(unit_norm, optax.contrib.muon(rate))

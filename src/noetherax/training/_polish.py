@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
 from .._programs import programs, run
-from ._checks import check_batch, check_count, check_model, check_observations
+from ._checks import check_batch, check_count, check_model, check_observations, check_precision
 from ._diagnosis import diagnosis
 from ._loop import History
 from ._losses import acceleration_residual
@@ -31,6 +31,12 @@ STRAIGHT = 0.375
 FIRST_DAMPING, EASE, STIFFEN, LEAST_DAMPING = 1e-8, 1 / 5, 3.0, 1e-18
 """Damping relative to the largest diagonal entry of JᵀJ, and its factors after a step that helped and
 one that did not."""
+
+NO_DERIVATIVE = (
+    "The residuals do not change with any of the weights to train, so that there is nothing to polish. "
+    "Does residual(lagrangian, batch) use the lagrangian that it is given, and does trainable choose "
+    "weights that it depends on?"
+)
 
 
 def polish(
@@ -95,12 +101,16 @@ def polish(
     **Raises:**
 
     `ValueError` or `TypeError` as [`noetherax.fit`][] does; if the model has not been standardised; if
-    the residuals have no axis of samples; and if the loss is not finite at the start.
+    the residuals have no axis of samples, or do not depend on the weights; and if the loss is not
+    finite at the start.
     """
-    check_count("iterations", iterations)
-    check_count("samples", samples)
+    iterations, samples = check_count("iterations", iterations), check_count("samples", samples)
     if curvature_samples is not None:
-        check_count("curvature_samples", curvature_samples)
+        curvature_samples = check_count("curvature_samples", curvature_samples)
+    if not callable(residual):
+        raise TypeError(
+            f"residual must be a function (lagrangian, batch) -> residuals, but it is {residual!r}."
+        )
     if needs_standardisation(lagrangian):
         raise ValueError(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
@@ -108,14 +118,8 @@ def polish(
         )
     batch = _collected(observations, samples, key)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
-    check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     count = len(jax.tree.leaves(batch)[0])
-    shape = eqx.filter_eval_shape(residual, lagrangian, batch).shape
-    if shape[:1] != (count,):
-        raise ValueError(
-            f"residual must return an array with the {count} samples along its first axis, but it has "
-            f"shape {shape}."
-        )
+    _check_residual(residual, lagrangian, parameters, batch, count)
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
@@ -137,7 +141,8 @@ def polish(
                     matrix = call(_curvature, residual, best, fixed, part)
                     # As if it were that of the part, which the bend of the step is summed over.
                     slope = call(_slope, residual, best, fixed, chunks) * (few / count)
-                    jax.block_until_ready((matrix, slope))
+                    if not np.any(np.diagonal(matrix)):
+                        raise ValueError(NO_DERIVATIVE)
                     compile_seconds = compile_seconds or time.perf_counter() - start
                     for _ in range(TRIALS):
                         equations = matrix, slope, jnp.asarray(damping)
@@ -163,6 +168,26 @@ def polish(
     seconds = time.perf_counter() - start
     history = History(np.array(losses), skipped, seconds, compile_seconds, interrupted)
     return eqx.combine(learned, constants), history
+
+
+def _check_residual(residual, lagrangian, parameters, batch, count: int) -> None:
+    """Residuals must be floating-point arrays with the samples first, and change with the weights."""
+    check_precision(parameters, batch)
+    value = eqx.filter_eval_shape(residual, lagrangian, batch)
+    array = isinstance(value, jax.ShapeDtypeStruct | np.ndarray)
+    if not array or value.shape[:1] != (count,) or not jnp.issubdtype(value.dtype, jnp.floating):
+        found = f"shape {value.shape} and dtype {value.dtype}" if array else f"value {value!r}"
+        raise ValueError(
+            f"residual must return a floating-point array with the {count} samples along its first "
+            f"axis, but it has {found}."
+        )
+    check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
+    one = jax.tree.map(lambda x: x[:1], batch)
+    if eqx.filter_eval_shape(residual, lagrangian, one).shape[:1] != (1,):
+        raise ValueError(
+            f"residual must return one row for each sample of the batch that it is given, but for one "
+            f"sample it returns {eqx.filter_eval_shape(residual, lagrangian, one).shape}."
+        )
 
 
 def _collected(observations, samples: int, key):

@@ -4,17 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._types import Time
+from ._checks import check_number
 from ._losses import Observations
 from ._polynomials import derivatives
-from ._windows import check_noise, check_windows
+from ._windows import Noise, check_noise, check_windows
 
 
 def smooth(
     batch: tuple,
     *,
-    interval: float,
+    interval: Time,
     degree: int,
-    noise: float | tuple[float, ...] = 1.0,
+    noise: Noise = 1.0,
     places: Sequence[float] = (-0.5, 0.0, 0.5),
 ) -> Observations:
     """States and accelerations from short windows of a noisy trajectory.
@@ -65,11 +67,11 @@ def smooth(
     `ValueError` or `TypeError` for a batch that is no windows, for options that are out of range, and
     for a degree that the observations do not determine.
     """
-    windows = check_windows(batch, interval)
+    windows, spacing = check_windows(batch), check_number("interval", interval)
     kinds = [order for order, x in enumerate(windows) if x is not None]
     observed = jnp.stack([x for x in windows if x is not None])
     sigma = check_noise(noise, windows)
-    weights = _weights(kinds, observed.shape[2], interval, degree, sigma, places)
+    weights = _weights(kinds, observed.shape[2], spacing, degree, sigma, places)
     # Relative to the middle, so that a coordinate far from zero does not lose digits.
     middle = observed[:1, :, observed.shape[2] // 2]
     observed = observed.at[0].add(-middle[0][:, None])

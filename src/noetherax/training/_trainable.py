@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,6 +10,7 @@ from jaxtyping import PyTree
 from ..features import InvariantFeatures, Standardisation
 from ..groups import SymmetryGroup
 from ..lagrangians import NeuralLagrangian
+from ._checks import check_flag
 
 CONSTANT_TYPES = (InvariantFeatures, Standardisation, SymmetryGroup)
 """Types whose arrays are part of the declaration, not parameters."""
@@ -38,11 +40,28 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
     """The leaves to train: those of `chosen`, booleans or a prefix of them; `trainable` if `None`."""
     if chosen is None:
         return trainable(model)
-    return jax.tree.map(
-        lambda wanted, part: jax.tree.map(lambda x: wanted and eqx.is_inexact_array(x), part),
-        chosen,
-        model,
-    )
+    for leaf in jax.tree.leaves(chosen):
+        if not isinstance(leaf, bool | np.bool_):
+            raise TypeError(
+                "trainable must be a PyTree of booleans, or a prefix of one, such as "
+                f"noetherax.trainable(lagrangian), but it holds {leaf!r}."
+            )
+    try:
+        leaves = jax.tree.map(
+            lambda wanted, part: jax.tree.map(lambda x: wanted and eqx.is_inexact_array(x), part),
+            chosen,
+            model,
+        )
+    except ValueError as error:
+        raise ValueError(
+            "trainable must have the structure of the model, or be a prefix of it, such as "
+            f"noetherax.trainable(lagrangian) with some leaves replaced: {error}"
+        ) from error
+    if not any(jax.tree.leaves(leaves)):
+        raise ValueError(
+            "trainable chooses nothing to train: no floating-point array of the model is true in it."
+        )
+    return leaves
 
 
 def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
@@ -66,7 +85,13 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
     `ValueError` if the states are empty, not finite, or of the wrong shape.
     """
+    check_flag("bend", bend)
+    return standardised(model, q, v, lambda fitted: fitted(bend))
 
+
+def standardised(model: PyTree, q, v, choose: Callable[[Callable[[bool], Any]], Any]) -> PyTree:
+    """A model whose new neural Lagrangians are replaced by `choose(fitted)`, where `fitted(bend)` is
+    one of them, standardised."""
     for name, array in {"q": q, "v": v}.items():
         if np.ndim(array) != 3 or np.shape(array) != np.shape(q) or not np.size(array):
             raise ValueError(
@@ -83,8 +108,12 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
             return node
         dtype = node.standardisation.unit.dtype
         states = jnp.asarray(q, dtype), jnp.asarray(v, dtype)
-        fitted = Standardisation.fit(node.features, *states, bend=bend)
-        return eqx.tree_at(lambda neural: neural.standardisation, node, fitted)
+
+        def fitted(bend: bool):
+            new = Standardisation.fit(node.features, *states, bend=bend)
+            return eqx.tree_at(lambda neural: neural.standardisation, node, new)
+
+        return choose(fitted)
 
     return jax.tree.map(
         set_from_data, model, is_leaf=lambda node: isinstance(node, NeuralLagrangian)
@@ -107,4 +136,13 @@ def _neural(model: PyTree) -> list[NeuralLagrangian]:
 
 
 def _unfitted(node: Any) -> bool:
-    return isinstance(node, NeuralLagrangian) and not bool(node.standardisation.fitted)
+    if not isinstance(node, NeuralLagrangian):
+        return False
+    fitted = node.standardisation.fitted
+    if np.ndim(fitted):
+        raise ValueError(
+            f"The model is an ensemble of {len(fitted)} members, where one model is expected. Train "
+            "all of them with noetherax.fit_ensemble, or take one after the other, such as "
+            "jax.tree.map(lambda x: x[0] if equinox.is_array(x) else x, ensemble)."
+        )
+    return not bool(fitted)

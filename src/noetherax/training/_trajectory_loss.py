@@ -10,11 +10,13 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from .._types import Time
 from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
+from ._checks import check_count, check_number
 from ._losses import solve_plainly
 from ._polynomials import derivatives
-from ._windows import Windows, check_noise, check_windows
+from ._windows import Noise, Windows, check_noise, check_windows
 
 DEGREE = 6
 """Degree of the polynomial through positions that gives the first guess of the states."""
@@ -24,11 +26,11 @@ def trajectory_loss(
     lagrangian: Callable,
     batch: tuple,
     *,
-    interval: float,
-    noise: float | tuple[float, ...] = 1.0,
+    interval: Time,
+    noise: Noise = 1.0,
     solver: diffrax.AbstractSolver = RK4(),
-    substeps: int = 1,
-    iterations: int = 1,
+    substeps: int | np.integer = 1,
+    iterations: int | np.integer = 1,
 ) -> Float[Array, ""]:
     """How far observations lie from the nearest trajectory of the model, in units of their noise,
 
@@ -74,10 +76,13 @@ def trajectory_loss(
 
     `ValueError` or `TypeError` for a batch that is no windows, or options that are out of range.
     """
-    windows = check_windows(batch, interval)
-    for name, value in (("substeps", substeps), ("iterations", iterations)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+    windows, interval = check_windows(batch), check_number("interval", interval)
+    substeps = check_count("substeps", substeps)
+    iterations = check_count("iterations", iterations)
+    if not isinstance(solver, diffrax.AbstractSolver):
+        raise TypeError(
+            f"solver must be a Diffrax solver, such as noetherax.RK4(), but it is {solver!r}."
+        )
     windows = windows._replace(a=None)
     sigma = check_noise(noise, windows)
     step = functools.partial(_flow, solver=solver, dt=interval / substeps, steps=substeps)

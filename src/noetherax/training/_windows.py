@@ -1,12 +1,17 @@
 """Short windows of observed trajectories: what is learned from where no acceleration is known."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from .._types import FloatArray
+from .._types import FloatArray, Time
+from ._checks import check_number
+
+Noise = Time | Sequence[Time] | Float[FloatArray, " kinds"]
+"""A standard deviation for all of q, v and a, or one for each."""
 
 
 class Windows(NamedTuple):
@@ -24,7 +29,7 @@ class Windows(NamedTuple):
     a: Float[FloatArray, "windows times points space"] | None = None
 
 
-def check_windows(batch: Any, interval: float) -> Windows:
+def check_windows(batch: Any) -> Windows:
     """The members of a batch of windows; errors that name what is wrong with it otherwise."""
     if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
         raise TypeError(
@@ -48,20 +53,23 @@ def check_windows(batch: Any, interval: float) -> Windows:
                 f"q and {name} must have the same shape, but q has {np.shape(windows.q)} and {name} "
                 f"{shape}."
             )
+        if 0 in shape:
+            raise ValueError(f"{name} is empty: its shape is {shape}.")
         if shape[1] < 3:
             raise ValueError(f"A window must have at least three times, but {name} has {shape[1]}.")
-    if not 0 < interval < np.inf:
-        raise ValueError(f"interval must be positive and finite, but it is {interval!r}.")
     return windows
 
 
-def check_noise(noise: float | tuple[float, ...], windows: Windows) -> tuple[float, ...]:
+def check_noise(noise: Any, windows: Windows) -> tuple[float, ...]:
     """Standard deviations of those of q, v and a that are observed."""
     kinds = [order for order, x in enumerate(windows) if x is not None]
-    sigma = noise if isinstance(noise, tuple) else (noise,) * len(windows)
-    if len(sigma) <= kinds[-1]:
-        names = ", ".join(f"σ_{name}" for name in windows._fields[: kinds[-1] + 1])
+    sigma = (noise,) * len(windows) if np.ndim(noise) == 0 else tuple(noise)
+    names = ", ".join(f"σ_{name}" for name in windows._fields[: kinds[-1] + 1])
+    if len(sigma) <= kinds[-1] or any(np.ndim(s) for s in sigma):
         raise ValueError(f"noise must be one number or ({names}), but it is {noise!r}.")
-    if not all(0 < s < np.inf for s in sigma):
-        raise ValueError(f"noise must be positive and finite, but it is {noise!r}.")
-    return tuple(sigma[order] for order in kinds)
+    try:
+        return tuple(check_number("noise", sigma[order]) for order in kinds)
+    except ValueError:
+        raise ValueError(
+            f"noise must be positive and finite, one number or ({names}), but it is {noise!r}."
+        ) from None

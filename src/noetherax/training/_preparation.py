@@ -1,0 +1,95 @@
+"""What `fit` does with a model that is new to it, before the first step: chosen by trying."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import PyTree
+
+from ._batches import states_of
+from ._losses import acceleration_loss, relative_acceleration_loss
+from ._regular_start import regular_start, square_errors, start_samples
+from ._trainable import is_new, standardised
+
+BETTER = 0.8
+"""Ratio of the errors of two starts from which on that with bends is taken to be the better one. For
+Kepler's family it was at most 0.75 over precisions, widths and seeds; for an anharmonic oscillator,
+which needs none, at least 0.9."""
+
+
+class Preparation(NamedTuple):
+    """The model that training starts from, and what was done with it, in words."""
+
+    start: PyTree
+    description: str
+
+
+def prepared(
+    lagrangian: PyTree, drawn: PyTree, loss: Callable, trainable: PyTree | None
+) -> Preparation:
+    """A model with its standardisation; and, if it is new and trains on accelerations, from a regular
+    start. Which features are bent the accelerations decide, where there are any."""
+    q, v = states_of(drawn)
+    notes: list[str] = []
+    on_accelerations = getattr(loss, "func", loss) in (
+        acceleration_loss,
+        relative_acceleration_loss,
+    )
+    if not on_accelerations:
+        model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
+        return Preparation(model, "; ".join(notes))
+    a = drawn[2].reshape(q.shape)
+    finite = np.all(np.isfinite(a), axis=(1, 2))
+    data = q[finite], v[finite], a[finite]
+    model = standardised(lagrangian, q, v, lambda fitted: _tried(fitted, data, notes))
+    start = model
+    if is_new(lagrangian) and trainable is None:
+        start = regular_start(model, *data)
+        solved = not eqx.tree_equal(start, model)
+        notes.append(f"last layer {'by least squares' if solved else 'as it was'}")
+    return Preparation(start, "; ".join(notes))
+
+
+def _untried(fitted: Callable, notes: list[str]):
+    bent = fitted(True)
+    untried = ", as no accelerations were there to try" if _count(bent) else ""
+    notes.append(_bent(bent) + untried)
+    return bent
+
+
+def _tried(fitted: Callable, data, notes: list[str]):
+    """A neural Lagrangian with its features bent or not, whichever gets nearer to the accelerations by
+    its last layer alone."""
+    choice = fitted(True)
+    if not _count(choice):
+        notes.append(_bent(choice))
+        return choice
+    both = choice, fitted(False)
+    with_bends, without = (_error(neural, data) for neural in both)
+    choice = both[0] if with_bends < BETTER * without else both[1]
+    notes.append(
+        f"{_bent(choice)} (error of the start with bends {with_bends:.2g}, without {without:.2g})"
+    )
+    return choice
+
+
+def _count(neural) -> int:
+    return int(np.sum(np.asarray(neural.standardisation.bends) > 0))
+
+
+def _bent(neural) -> str:
+    return f"{_count(neural) or 'none'} of {neural.features.num_features} features bent"
+
+
+def _error(neural, data) -> float:
+    """Mean of e/(e + ‖a‖²), e the squared error of a start on states that it has not used: from 0 to
+    1, so that a few singular states do not decide."""
+    used, other = start_samples(data)
+    error = square_errors(regular_start(neural, *used), other)
+    size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        part = error / (error + size)
+    # Neither force nor error, or an infinite error.
+    part = np.where(error > 0, part, 0)
+    return float(np.mean(np.where(np.isfinite(error), part, 1)))

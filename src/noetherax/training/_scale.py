@@ -1,0 +1,88 @@
+"""The size of a loss, which no optimiser then has to guess: units of length and of time drop out."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from .._programs import run
+from ..lagrangians import SeparableLagrangian
+
+ROOM = 1e6
+"""How far the squares of accelerations stay from the ends of their precision: a good model's loss, and
+the gradient of it, are smaller by some orders."""
+
+
+@final
+class FreeParticle(SeparableLagrangian):
+    """½ v²: nothing acts on anything."""
+
+    def inertia(self):
+        return 1.0
+
+    def potential(self, q):
+        return jnp.zeros((), q.dtype)
+
+
+class Scale(NamedTuple):
+    """What a loss is compared with.
+
+    - `unit`: what the objective is divided by.
+    - `without_force`: the loss of a free particle on the data; `None` where the loss cannot tell.
+    """
+
+    unit: float
+    without_force: float | None
+
+
+def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
+    """The scale of a loss on first batches, stacked: the loss without any force, which is in the units
+    of the data. A loss that wants more of a model than a value L(q, v) is measured by its own start;
+    one that was told the noise has a unit already.
+
+    Raises `ValueError` if squares of the accelerations leave the range of their precision.
+    """
+    _check_range(drawn)
+    try:
+        without_force = mean_loss(loss, FreeParticle(), drawn)
+    except Exception:  # of any kind: a loss may ask for anything that the model has
+        without_force = None
+    else:
+        without_force = without_force if 0 < without_force < np.inf else None
+    if isinstance(loss, functools.partial) and "noise" in loss.keywords:
+        return Scale(1.0, without_force)
+    unit = without_force or mean_loss(loss, model, drawn)
+    if not 0 < unit < np.inf:
+        return Scale(1.0, without_force)
+    # A power of two, so that no division rounds.
+    return Scale(float(np.exp2(np.round(np.log2(unit)))), without_force)
+
+
+def mean_loss(loss: Callable, model: PyTree, drawn: PyTree) -> float:
+    """The mean of a loss over the batches on which it is finite; NaN if there is none."""
+    losses = np.asarray(run(_losses, loss, model, drawn), float)
+    losses = losses[np.isfinite(losses)]
+    return float(np.mean(losses)) if len(losses) else float("nan")
+
+
+def _losses(loss, model, drawn):
+    return jax.lax.map(lambda batch: loss(model, batch), drawn)
+
+
+def _check_range(drawn: PyTree) -> None:
+    if not isinstance(drawn, tuple | list) or len(drawn) != 3 or drawn[2] is None:
+        return
+    a = np.abs(np.asarray(drawn[2], float))
+    largest = np.max(a, where=np.isfinite(a), initial=0.0)
+    limits = jnp.finfo(drawn[2].dtype)
+    low, high = (float(x) for x in (limits.tiny * ROOM, limits.max / ROOM))
+    if largest and not low < largest**2 < high:
+        raise ValueError(
+            f"Accelerations are up to {largest:.2g}, and their squares leave the range of "
+            f"{limits.dtype}. Measure lengths or times in other units, such that accelerations are "
+            "nearer to one, or give data and weights in float64."
+        )

@@ -1,0 +1,98 @@
+"""What a fit says of itself at its end, if it went wrong."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import PyTree
+
+from ..dynamics import euler_lagrange_terms
+from ._scale import mean_loss
+
+LEFT_OUT = 0.05
+"""Fraction of updates left out up to which a run is as good as whole."""
+
+EXPLAINED = 0.1
+"""Fraction of the loss without force that a law must take away to have been learned at all."""
+
+FEW = 100
+"""Steps below which no law need be learned yet."""
+
+ASK = (
+    "More steps will hardly help if the data do not obey what was declared: a Lagrangian without "
+    "explicit time, friction or constraints, with the symmetry of its features (does "
+    "noetherax.Trivial(space) in the place of the group do better?), v and a the derivatives of q "
+    "in the same units, all components of a of about the same size. If they do, try another key, "
+    "more steps, a wider network or a smaller learning rate."
+)
+
+REGULAR = (
+    "Try another key, more steps, a smaller learning rate, or features that are not bent, "
+    "noetherax.standardise(lagrangian, q, v, bend=False) and noetherax.regular_start before the fit."
+)
+
+
+class Verdict(NamedTuple):
+    finding: str
+    advice: str
+
+
+def verdicts(
+    losses: np.ndarray,
+    skipped: int,
+    without_force: float | None,
+    trained: PyTree,
+    loss: Callable,
+    drawn: PyTree,
+) -> list[Verdict]:
+    """What is wrong with a finished run; nothing, as a rule, and then at no cost."""
+    done, found = len(losses), []
+    if skipped > max(1, LEFT_OUT * done):
+        finding = f"{skipped} of {done} updates were left out, not being finite."
+        advice = (
+            "The weights are those of the others alone. "
+            + (_walls(trained, drawn) or "")
+            + "Is the loss finite on every batch, and do the features see every velocity with "
+            "curvature? Else try another key, or a smaller learning rate."
+        )
+        found.append(Verdict(finding, advice))
+    if done < FEW or without_force is None:
+        return found
+    recent = losses[-(done // 10) :]
+    recent = recent[np.isfinite(recent)]
+    if len(recent) and np.mean(recent) < (1 - EXPLAINED) / 2 * without_force:
+        return found
+    value = mean_loss(loss, trained, drawn)
+    if value <= (1 - EXPLAINED) * without_force:
+        return found
+    numbers = (
+        f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
+    )
+    if value <= without_force:
+        part = 1 - value / without_force
+        finding = (
+            f"Next to nothing was learned in {done} steps: {numbers}; {part:.1%} is explained."
+        )
+        found.append(Verdict(finding, ASK))
+    else:
+        finding = f"After {done} steps the model is worse than none: {numbers}."
+        walls = _walls(trained, drawn)
+        found.append(Verdict(finding, walls + REGULAR if walls else ASK))
+    return found
+
+
+def _walls(model: PyTree, drawn: Any) -> str | None:
+    """Whether ∂²L/∂v² changes its signature among the data, where the acceleration is infinite."""
+    try:
+        q, v, *_ = (x.reshape(-1, *x.shape[-2:]) for x in drawn)
+        mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix, float)
+        negative = np.sum(np.linalg.eigvalsh(mass) < 0, axis=-1)
+    except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):
+        return None
+    other = np.mean(negative != np.bincount(negative).argmax())
+    if not other:
+        return None
+    return (
+        f"∂²L/∂v² has another signature in {other:.1%} of the states than in the rest, and is singular "
+        "in between, where the acceleration is infinite. "
+    )
