@@ -12,6 +12,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxprs_in_params
@@ -150,7 +151,7 @@ def _of_value(x: Any) -> Hashable:
         return type(x).__name__, tuple(_of_value(part) for part in x)
     if isinstance(x, dict):
         return tuple(sorted((repr(key), _of_value(part)) for key, part in x.items()))
-    if jax.dtypes.issubdtype(getattr(x, "dtype", int), jax.dtypes.prng_key):
+    if jnp.issubdtype(getattr(x, "dtype", int), jax.dtypes.prng_key):
         return str(x.dtype), _of_value(jax.random.key_data(x))
     if eqx.is_array(x) or hasattr(x, "__array__"):
         array = np.asarray(x)

@@ -73,8 +73,9 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         # The start itself is the last node; those before it do not exist.
         back = jnp.arange(2 * self.stages - 1, -1, -1, dtype=q.dtype)
         times = -FAR * jnp.asarray(terms.contr(t0, t1), q.dtype) * back
-        past = (jnp.broadcast_to(x, (len(back), *x.shape)) for x in (v, force))
-        return StepMemory(times, *past, v, (jnp.zeros_like(q), jnp.zeros_like(p)))
+        velocities, forces = (jnp.broadcast_to(x, (len(back), *x.shape)) for x in (v, force))
+        nothing = jnp.zeros_like(q), jnp.zeros_like(p)
+        return StepMemory(times, velocities, forces, v, nothing)
 
     def step(self, terms, t0, t1, y0: tuple, args, solver_state: StepMemory, made_jump):
         del made_jump
@@ -110,10 +111,8 @@ def _step(stages: int, terms, t0, t1, y0: tuple, args, memory: StepMemory):
     error = tuple(jnp.where(converged, e, jnp.inf) for e in error)
     q1, p1 = (jnp.where(converged, x, jnp.nan) for x in (q1, p1))
     times = jnp.concatenate([memory.times[stages:] - h, (c - 1) * h])
-    past = (
-        jnp.concatenate([old[stages:], new])
-        for old, new in ((memory.velocities, v), (memory.forces, force))
-    )
+    velocities = jnp.concatenate([memory.velocities[stages:], v])
+    forces = jnp.concatenate([memory.forces[stages:], force])
     result = diffrax.RESULTS.where(
         regular,
         diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence),
@@ -126,7 +125,7 @@ def _step(stages: int, terms, t0, t1, y0: tuple, args, memory: StepMemory):
         y1, error = (*y1, end), (*error, jnp.zeros_like(end))
         moves = (*moves, jnp.broadcast_to(end - guess[0], v.shape))
     dense = dict(y0=y0, y1=y1, increments=moves)
-    return y1, error, dense, StepMemory(times, *past, end, lost), result
+    return y1, error, dense, StepMemory(times, velocities, forces, end, lost), result
 
 
 def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
