@@ -13,6 +13,9 @@ DEPENDENT = 1e-5
 """Singular values of the features' unit Jacobian below which they are dependent: a model would have to
 blow up what is left by the inverse."""
 
+USUAL = 3.0
+"""Factor by which the size of a state may differ from the median, to be one where features are counted."""
+
 RESOLVED = 100.0
 """Times the square of a step: difference between central differences of second and fourth order, in units
 of the function's scale, beyond which it bends within a tenth of the state, too sharply for them."""
@@ -199,24 +202,42 @@ def precision_law(record) -> Seen:
         precision=np.float32,
         index=("component",),
     )
-    return seen(name, record.cases, judged, "too large for single precision")
+    skipped = int(np.sum(~judged[: record.cases.distinct]))
+    return Seen(name, record.cases.distinct, skipped, "too large for single precision" * bool(skipped))
 
 
 def completeness_law(record) -> Seen:
     """There are as many independent features as coordinates beyond the orbits, and clearly so."""
-    fields, _ = fields_and_reach(record)
-    slope = record.base["slope"].astype(float)
+    usual, unit = _usual(record)
+    fields = fields_and_reach(record)[0] / unit
+    slope = record.base["slope"] * unit
     size = 2 * record.cases.q[0].size
-    # A state of a lower rank than others is not a generic one.
-    needed = size - max((_rank(x) for x in fields), default=0)
-    found = max(_rank(x) for x in slope)
+    # A state of a lower rank than most is not a generic one; nor is one of a higher rank.
+    found, orbit = (
+        int(np.quantile([_rank(x[case]) for case in usual], 0.75, method="lower"))
+        for x in (slope, fields)
+    )
+    needed = size - orbit
     if found < needed:
         raise AssertionError(
             f"features are complete: {found} of {slope.shape[1]} are independent, but {needed} are "
             f"needed ({size} coordinates of the state minus orbits of dimension {size - needed}); "
             f"directions with singular values below {DEPENDENT:g} do not count"
         )
-    return Seen("completeness_law", record.cases.distinct)
+    return Seen("completeness_law", len(usual))
+
+
+def _usual(record) -> tuple[np.ndarray, np.ndarray]:
+    """States as far from the middle as most, and how far that is, axis by axis."""
+    state = record.cases.state.astype(float)
+    away = np.abs(state - np.median(state, axis=(0, 2), keepdims=True))
+    unit = np.median(away, axis=(0, 2), keepdims=True)
+    unit = np.where(unit > 0, unit, 1)
+    size = (away / unit).max(axis=(2, 3))
+    middle = np.median(size, axis=0)
+    near = np.all((size >= middle / USUAL) & (size <= middle * USUAL), axis=1)
+    unit = np.broadcast_to(unit, (1, *state.shape[1:])).reshape(1, 1, -1)
+    return np.flatnonzero(near if near.any() else np.ones(len(size), bool)), unit
 
 
 def _full_scale(record) -> np.ndarray:
@@ -236,11 +257,8 @@ def _scale(record, known: dict, size) -> np.ndarray:
 def _rank(matrix: np.ndarray) -> int:
     if not len(matrix) or not np.all(np.isfinite(matrix)):
         return 0
-    # Columns first, then rows, to unit size: lengths and rates may differ by orders of magnitude.
-    for axis in (0, 1):
-        size = np.linalg.norm(matrix, axis=axis, keepdims=True)
-        small = size <= 1e-12 * size.max(initial=0.0)
-        matrix = matrix / np.where(small, 1, size)
+    size = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix = matrix / np.where(size <= 1e-12 * size.max(initial=0.0), 1, size)
     return int(np.linalg.matrix_rank(matrix, tol=DEPENDENT))
 
 

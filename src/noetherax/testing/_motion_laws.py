@@ -15,11 +15,9 @@ from ._function_laws import (
     regularity_law,
 )
 from ._mechanics import solve
+from ._records import JITTER
 
 SINGULAR = "∂²L/∂v² is singular there, so that L determines no motion"
-
-JITTER = 100
-"""Rounding errors by which a state is moved to see how much of a rate is noise."""
 
 
 def terms_law(record) -> Seen:
@@ -123,18 +121,17 @@ def _constant(record, law: str, rates, scale) -> Seen:
 
 def conservation_law(record) -> Seen:
     """dI/dt = 0 along the Lagrangian's own equations of motion, at any time."""
-    cases = record.cases
-    rates, scale = _rates(record, record.base, cases.v)
-    noise = np.zeros_like(rates)
-    random = np.random.default_rng(0)
-    for _ in range(2):
-        # What rounding inside the charge does shows in states that differ by rounding.
-        relative = 1 + JITTER * np.finfo(record.dtype).eps * random.normal(size=cases.state.shape)
-        state = (cases.state * relative).astype(record.dtype)
-        other, _ = _rates(record, record.at(state, cases.t), state[:, 1])
-        noise = np.maximum(noise, np.abs(other - rates))
-    scale = scale + np.nan_to_num(noise) / (JITTER * np.finfo(record.dtype).eps)
+    rates, scale = _rates(record, record.base, record.cases.v)
+    scale = scale + _noise(record, lambda state, known: _rates(record, known, state[:, 1])[0])
     return _constant(record, "conservation_law", rates, scale)
+
+
+def _noise(record, of_state) -> np.ndarray:
+    """What rounding inside a charge is relative to: by how much values differ at states that differ by
+    rounding, in units of that."""
+    pairs = [[of_state(*each) for each in pair] for pair in record.jittered]
+    noise = np.max([np.abs(np.nan_to_num(first - second)) for first, second in pairs], axis=0)
+    return noise / (JITTER * np.finfo(record.dtype).eps)
 
 
 def _rates(record, known: dict, v) -> tuple[np.ndarray, np.ndarray]:
@@ -167,6 +164,7 @@ def charge_derivatives_law(record) -> Seen:
     derivative = np.sum(slopes * flat, axis=-1) + known["explicit"] * pace[:, None]
     scale = np.abs(known["charges"]) + np.sum(np.abs(slopes * flat), axis=-1)
     scale = np.maximum.reduce([scale + np.abs(known["explicit"] * pace[:, None]), *map(np.abs, values)])
+    scale = scale + _noise(record, lambda _, known: known["charges"])
     share = np.divide(np.abs(differences - rough), scale, where=scale > 0, out=np.zeros_like(rough))
     judged = share < RESOLVED * step**2
     require(

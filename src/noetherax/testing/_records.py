@@ -19,6 +19,12 @@ DIRECTION_SEED = 1
 """Of the directions along which derivatives are compared with differences."""
 
 
+JITTER = 100
+"""Rounding errors by which a state is moved to see how much of a value is noise."""
+
+PAIRS = 3
+
+
 class Record:
     """What the laws of a subject have in common: its cases, and the parts of their evaluation, each made
     when a law first asks for it."""
@@ -330,6 +336,19 @@ class ChargeRecord(Record):
     def solution(self) -> tuple:
         """(a, |M⁻¹|, regular) of the type's own equations of motion."""
         return solve(self.base)
+
+    @cached_property
+    def jittered(self) -> list:
+        """Pairs of states beside the drawn ones that differ by rounding, and all that is known there.
+        At a drawn state itself, of whole numbers perhaps, nothing may be rounded."""
+        epsilon = np.finfo(self.dtype).eps
+        random = np.random.default_rng(0).normal(size=(PAIRS, 2, *self.cases.state.shape))
+        pairs = []
+        for aside, apart in random:
+            first = (self.cases.state * (1 + epsilon**0.5 * aside)).astype(self.dtype)
+            second = (first * (1 + JITTER * epsilon * apart)).astype(self.dtype)
+            pairs.append([(state, self.at(state, self.cases.t)) for state in (first, second)])
+        return pairs
 
 
 def draws(strategy: st.SearchStrategy, count: int) -> list:

@@ -248,9 +248,10 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
             c = c * (np.arange(count) == rng.integers(count))
         elif kind < 0.9 and special:
             c = np.where(rng.random(count) < 0.5, rng.choice(special, size=count), c)
-            return limited(c * rng.choice([1.0, 1.01, 1.5]))
-        size = 10.0 ** rng.uniform(*ELEMENT_DECADES)
-        return limited(np.clip(c * size, -LARGEST_ELEMENT, LARGEST_ELEMENT) / angle)
+            c = c * angle * rng.choice(BEYOND)
+        else:
+            c = c * 10.0 ** rng.uniform(*ELEMENT_DECADES)
+        return limited(np.clip(c, -LARGEST_ELEMENT, LARGEST_ELEMENT) / angle)
 
     def limited(c: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
@@ -271,7 +272,7 @@ def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchSt
         if kind < 0.2:
             size = 0.0
         elif kind < 0.5:
-            size = rng.choice(special or PLAIN) * rng.choice([1.0, 1.01, 1.5])
+            size = rng.choice(special or PLAIN) * rng.choice(BEYOND)
         return np.asarray(size * rng.choice([-1.0, 1.0]), dtype)
 
     return st.integers(0, 2**32 - 1).map(draw)
