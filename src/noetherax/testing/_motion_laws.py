@@ -15,7 +15,6 @@ from ._function_laws import (
     regularity_law,
 )
 from ._mechanics import solve
-from ._records import JITTER
 
 SINGULAR = "∂²L/∂v² is singular there, so that L determines no motion"
 
@@ -121,29 +120,28 @@ def _constant(record, law: str, rates, scale) -> Seen:
 
 def conservation_law(record) -> Seen:
     """dI/dt = 0 along the Lagrangian's own equations of motion, at any time."""
-    rates, scale = _rates(record, record.base, record.cases.v)
-    scale = scale + _noise(record, lambda state, known: _rates(record, known, state[:, 1])[0])
-    return _constant(record, "conservation_law", rates, scale)
-
-
-def _noise(record, of_state) -> np.ndarray:
-    """What rounding inside a charge is relative to: by how much values differ at states that differ by
-    rounding, in units of that."""
-    pairs = [[of_state(*each) for each in pair] for pair in record.jittered]
-    noise = np.max([np.abs(np.nan_to_num(first - second)) for first, second in pairs], axis=0)
-    return noise / (JITTER * np.finfo(record.dtype).eps)
-
-
-def _rates(record, known: dict, v) -> tuple[np.ndarray, np.ndarray]:
-    """dI/dt of every charge, and what it is made of."""
-    solution = solve(known)
-    v, a = v.reshape(record.count, -1).astype(float), solution[0]
-    slopes = known["slopes"].reshape(record.count, -1, 2, v.shape[1]).astype(float)
+    known, (a, _, _) = record.base, record.solution
+    slopes = known["slopes"].reshape(record.count, -1, 2, a.shape[1]).astype(float)
+    v = record.cases.v.reshape(record.count, -1).astype(float)
     rates = known["explicit"] + np.einsum("nci,ni->nc", slopes[:, :, 0], v)
     rates = rates + np.einsum("nci,ni->nc", slopes[:, :, 1], a)
     scale = np.abs(known["explicit"]) + np.einsum("nci,ni->nc", np.abs(slopes[:, :, 0]), np.abs(v))
-    size = _sizes_of_accelerations(known, solution, _autodiff(known)[2])
-    return rates, scale + np.einsum("nci,ni->nc", np.abs(slopes[:, :, 1]), size)
+    size = _sizes_of_accelerations(known, record.solution, _autodiff(known)[2])
+    scale = scale + np.einsum("nci,ni->nc", np.abs(slopes[:, :, 1]), size)
+    # The parts of a function of momenta change as fast as velocities and positions do.
+    of_q, of_v = np.moveaxis(record.unit.max(axis=(2, 3)), 1, 0)
+    pace = np.abs(a).max(axis=1) / of_v + of_v / of_q
+    scale = scale + _of_momenta(known, record.solution[1]) * pace[:, None]
+    return _constant(record, "conservation_law", rates, scale)
+
+
+def _of_momenta(known: dict, inverse: np.ndarray) -> np.ndarray:
+    """|∂I/∂p| |p| for every charge, with ∂I/∂p = ∂I/∂v M⁻¹: in a charge these terms may cancel, as those
+    of a total derivative in L do."""
+    count, size = inverse.shape[:2]
+    slopes = np.abs(known["slopes"].reshape(count, -1, 2, size)[:, :, 1].astype(float))
+    momentum = np.abs(known["slope"][:, 0, size:].astype(float))
+    return np.einsum("nci,nij,nj->nc", slopes, inverse, momentum)
 
 
 def charge_derivatives_law(record) -> Seen:
@@ -151,20 +149,21 @@ def charge_derivatives_law(record) -> Seen:
     cases, known = record.cases, record.base
     step = float(np.finfo(record.dtype).eps) ** 0.2
     direction, pace = record.step(), np.where(cases.t == 0, 1, cases.t).astype(record.dtype)
-    values = [
+    near = [
         record.at(
             (cases.state + x * step * direction).astype(record.dtype),
             (cases.t + x * step * pace).astype(record.dtype),
-        )["charges"].astype(float)
+        )
         for x in (-2, -1, 1, 2)
     ]
+    values = [x["charges"].astype(float) for x in near]
     differences, rough = central(values, step)
     slopes = known["slopes"].reshape(record.count, len(known["charges"][0]), -1)
     flat = direction.reshape(record.count, 1, -1).astype(float)
     derivative = np.sum(slopes * flat, axis=-1) + known["explicit"] * pace[:, None]
     scale = np.abs(known["charges"]) + np.sum(np.abs(slopes * flat), axis=-1)
     scale = np.maximum.reduce([scale + np.abs(known["explicit"] * pace[:, None]), *map(np.abs, values)])
-    scale = scale + _noise(record, lambda _, known: known["charges"])
+    scale = scale + np.max([_of_momenta(x, solve(x)[1]) for x in (known, *near)], axis=0)
     share = np.divide(np.abs(differences - rough), scale, where=scale > 0, out=np.zeros_like(rough))
     judged = share < RESOLVED * step**2
     require(

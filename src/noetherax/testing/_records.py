@@ -19,10 +19,8 @@ DIRECTION_SEED = 1
 """Of the directions along which derivatives are compared with differences."""
 
 
-JITTER = 100
-"""Rounding errors by which a state is moved to see how much of a value is noise."""
-
-PAIRS = 3
+FEWEST = 16
+"""Cases that are drawn at least: of fewer, hardly one is generic."""
 
 
 class Record:
@@ -32,7 +30,7 @@ class Record:
     def __init__(self, subject: Any, model: Any, group: Any, space: int):
         require_precision(subject.dtype)
         self.subject, self.model, self.group, self.space = subject, model, group, space
-        self.count = subject.max_examples
+        self.count = max(subject.max_examples, FEWEST)
         self.dtype = np.dtype(subject.dtype)
         self.refusals: list[str] = []
         self.parameters, self.static = eqx.partition(model, eqx.is_array)
@@ -125,11 +123,23 @@ class Record:
     def moved_size(self) -> np.ndarray:
         """As above, with what the drawn elements make of a state, and c ξ before and after: an angle of
         a thousand is rounded by a thousand ε."""
-        size = self.size + _largest(self.base_moves["moved"])
+        size = self.mixed_size + _largest(self.base_moves["moved"])
         for fields in (self.base_moves["fields"], self.moved_fields):
             step = np.einsum("na,naxpi->nxpi", np.abs(self.cases.coefficients), np.abs(fields))
             size = size + _largest(step)
         return size
+
+    @cached_property
+    def mixed_size(self) -> np.ndarray:
+        """Of the states, with what group elements mix in from other axes: rounding of an element is
+        relative to all of them, however small it is."""
+        slopes = np.abs(self.base_moves["slopes"][0, :, 0, :, 0].astype(float))
+        turns = np.abs(np.linalg.eigvals(self.base_moves["slopes"][0, :, 0, :, 0])).max(axis=1)
+        largest = slopes.max(axis=(1, 2))
+        rate = np.where(turns > 1e-6 * largest, turns, np.where(largest > 0, largest, 1))
+        mixing = (slopes / rate[:, None, None]).max(axis=0)
+        once = self.size @ mixing.T
+        return self.size + once + once @ mixing.T
 
     @cached_property
     def moved_fields(self) -> np.ndarray:
@@ -336,19 +346,6 @@ class ChargeRecord(Record):
     def solution(self) -> tuple:
         """(a, |M⁻¹|, regular) of the type's own equations of motion."""
         return solve(self.base)
-
-    @cached_property
-    def jittered(self) -> list:
-        """Pairs of states beside the drawn ones that differ by rounding, and all that is known there.
-        At a drawn state itself, of whole numbers perhaps, nothing may be rounded."""
-        epsilon = np.finfo(self.dtype).eps
-        random = np.random.default_rng(0).normal(size=(PAIRS, 2, *self.cases.state.shape))
-        pairs = []
-        for aside, apart in random:
-            first = (self.cases.state * (1 + epsilon**0.5 * aside)).astype(self.dtype)
-            second = (first * (1 + JITTER * epsilon * apart)).astype(self.dtype)
-            pairs.append([(state, self.at(state, self.cases.t)) for state in (first, second)])
-        return pairs
 
 
 def draws(strategy: st.SearchStrategy, count: int) -> list:
