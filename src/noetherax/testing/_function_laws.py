@@ -147,6 +147,15 @@ def derivatives_law(record) -> Seen:
     scale = scale + np.sum(np.abs(base["along"]) * size, axis=-1)
     scale = np.maximum.reduce([scale, *(np.abs(x["value"]) for x in near)])
     first = np.sum(base["slope"] * flat, axis=-1)
+    require(
+        "derivatives taken forward and in reverse agree",
+        base["forward"] - first,
+        scale,
+        ROUNDING,
+        cases,
+        index=("component",),
+        direction=direction,
+    )
     smooth = np.ones(scale.shape, bool)
     for order, name, derivative, weight, total in (
         (1, "value", first, 1.0, scale),

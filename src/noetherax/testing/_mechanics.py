@@ -20,8 +20,12 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
 
     def at(parameters, state, size, direction, a, t):
         lagrangian = eqx.combine(parameters, static)
-        value, slope, second = expansion(lambda x: _values(lagrangian, x[0], x[1]), state)
+        def of_state(x):
+            return _values(lagrangian, x[0], x[1])
+
+        value, slope, second = expansion(of_state, state)
         known = _summary(value, slope, second, size, direction)
+        known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
         known |= _equations(lagrangian, state, second)
         known["residual"] = euler_lagrange_residual(lagrangian, state[0], state[1], a)
         charges = [Energy(lagrangian)]

@@ -142,8 +142,12 @@ def function_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
 
     def at(parameters, state, size, direction):
         function = eqx.combine(parameters, static)
-        value, slope, second = expansion(lambda x: _values(function, x[0], x[1]), state)
-        known = _summary(value, slope, second, size, direction)
+        def of_state(x):
+            return _values(function, x[0], x[1])
+
+        known = _summary(*expansion(of_state, state), size, direction)
+        # Forward, so that tangents pass through the function: a cast to float32 shows in them.
+        known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
         return known | _in_both(_values, function, tuple(state), other, refusals)
 
     return at
