@@ -150,7 +150,7 @@ def test_features_that_are_not_broken_pass():
     testing.check_features(dots, ROTATIONS, points=1)
 
 
-ROOM = {  # each breaks the symmetry somewhere only, or in one precision only
+SOMEWHERE = {  # each breaks the symmetry somewhere only, or in one precision only
     "far": lambda q, v: jnp.where(jnp.linalg.norm(q) > 3.5, q[0, 0], 0),
     "fast": lambda q, v: jnp.where(jnp.linalg.norm(v) > 3.3, q[0, 0], 0),
     "near": lambda q, v: jnp.where(jnp.linalg.norm(q) < 0.01, q[0, 0], 0),
@@ -158,18 +158,24 @@ ROOM = {  # each breaks the symmetry somewhere only, or in one precision only
     "negative": lambda q, v: jnp.where(jnp.all(q < -1), q[0, 0], 0),
     "parallel": lambda q, v: jnp.where(jnp.all(jnp.abs(jnp.cross(q, v)) < 1e-9), q[0, 0], 0),
     "whole numbers": lambda q, v: jnp.where(jnp.all(q == jnp.rint(q)), q[0, 0], 0),
-    "a value": lambda q, v: jnp.where(q[0, 0] == 1.25, 1.0, 0),
-    "a sphere": lambda q, v: jnp.where(jnp.abs(jnp.sum(q * q) - 7.25) < 1e-6, q[0, 0], 0),
     "small": lambda q, v: 1e-31 * (jnp.sum(q * q) + q[0, 0] ** 2),
     "float32 alone": lambda q, v: (q[0, 0] if q.dtype == jnp.float32 else 0 * q[0, 0]),
 }
 
 
-def test_what_is_broken_somewhere_is_caught_there():
-    """One program for all: the reports name the components that are concerned."""
+AT_VALUES = {  # and these where no draw would find them
+    "a value": lambda q, v: jnp.where(q[0, 0] == 1.25, 1.0, 0),
+    "a sphere": lambda q, v: jnp.where(jnp.abs(jnp.sum(q * q) - 7.25) < 1e-6, q[0, 0], 0),
+    "float32 alone": SOMEWHERE["float32 alone"],
+}
+
+
+@pytest.mark.parametrize("faults", [SOMEWHERE, AT_VALUES], ids=["somewhere", "at values"])
+def test_what_is_broken_somewhere_is_caught_there(faults):
+    """One program for many: the reports name the components that are concerned."""
 
     def layer(q, v):
-        return jnp.stack([jnp.asarray(fault(q, v)).astype(q.dtype) for fault in ROOM.values()])
+        return jnp.stack([jnp.asarray(fault(q, v)).astype(q.dtype) for fault in faults.values()])
 
     subject = testing.Features(layer, ROTATIONS, points=1, complete=False)
     caught = set()
@@ -179,7 +185,7 @@ def test_what_is_broken_somewhere_is_caught_there():
                 law(subject)
             concerned = str(report.value).rpartition("concerns ")[2]
             caught |= {int(x) for x in concerned.strip("[]").split(", ")}
-    assert [name for i, name in enumerate(ROOM) if i not in caught] == []
+    assert [name for i, name in enumerate(faults) if i not in caught] == []
 
 
 @jax.custom_jvp

@@ -131,7 +131,9 @@ def conservation_law(record) -> Seen:
     # The parts of a function of momenta change as fast as velocities and positions do.
     of_q, of_v = np.moveaxis(record.unit.max(axis=(2, 3)), 1, 0)
     pace = np.abs(a).max(axis=1) / of_v + of_v / of_q
-    scale = scale + _of_momenta(known, record.solution[1]) * pace[:, None]
+    filled = record.at(record.filled_state, record.cases.t)
+    parts = np.fmax(*(_of_momenta(x, solve(x)[1]) for x in (known, filled)))
+    scale = scale + parts * pace[:, None]
     return _constant(record, "conservation_law", rates, scale)
 
 

@@ -171,6 +171,11 @@ class Record:
         usual = np.median(whole, axis=0, keepdims=True)
         return np.where(size > 0, size, np.where(usual > 0, usual, 1))
 
+    @property
+    def filled_state(self) -> np.ndarray:
+        state = self.cases.state
+        return np.where(state == 0, self.unit / 2, state).astype(self.dtype)
+
     def step(self) -> np.ndarray:
         """Random directions of the size of the state."""
         random = np.random.default_rng(DIRECTION_SEED).normal(size=self.cases.state.shape)
@@ -274,13 +279,12 @@ class FunctionRecord(Record):
     def filled(self) -> dict:
         """At the drawn states with zeros replaced by numbers of the state's size. Where entries vanish,
         so may terms that rounding is relative to."""
-        state, size = self.cases.state, self.unit
-        index = np.flatnonzero(np.any(state == 0, axis=(1, 2, 3)))
+        index = np.flatnonzero(np.any(self.cases.state == 0, axis=(1, 2, 3)))
         if not len(index):
             return self.base
-        full = np.where(state == 0, size / 2, state).astype(self.dtype)[index]
         known = {name: x.copy() for name, x in self.base.items()}
-        for name, x in self.at(full, size[index], index=index).items():
+        full, size = self.filled_state[index], self.unit[index]
+        for name, x in self.at(full, size, index=index).items():
             known[name][index] = x
         return known
 
