@@ -114,9 +114,11 @@ def require(
         lines.append(f"  generator {int(worst[0])}: ξ(q) = {field}")
     lines += [f"  {name} = {np.asarray(x[case]).tolist()}" for name, x in evidence.items()]
     lines.append(_share(cases, cases_bad, judged))
-    if index and bad.ndim > 1 and bad.shape[1] > 1:
-        concerned = np.flatnonzero(np.moveaxis(bad, 1, 0).reshape(bad.shape[1], -1).any(axis=1))
-        lines.append(f"  of {bad.shape[1]} {index[0]}s, concerns {concerned.tolist()}")
+    for axis, name in enumerate(index[: bad.ndim - 1], start=1):
+        if bad.shape[axis] > 1:
+            concerned = np.moveaxis(bad, axis, 0).reshape(bad.shape[axis], -1).any(axis=1)
+            concerned = np.flatnonzero(concerned).tolist()
+            lines.append(f"  of {bad.shape[axis]}, concerns {name} {concerned}")
     raise AssertionError("\n".join(lines))
 
 

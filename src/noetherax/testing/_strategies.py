@@ -170,8 +170,8 @@ def marked(rng: np.random.Generator, shape: tuple, value: float, way: int) -> np
     return np.stack([q, v])
 
 
-MARKS = 12
-"""Number of ways above."""
+WAYS = (0, 1, 7, 2, 8, 3, 4, 5, 11, 6, 10)
+"""The ways above, those first that are met most."""
 
 BEYOND = (1.0, 1.01, 1.5)
 """By how much special values are met and passed."""
@@ -184,9 +184,9 @@ def special_states(shape: tuple, special: Sequence[float], count: int) -> np.nda
     turn = 0
     while len(found) < count:
         index, value = divmod(turn, len(special))
-        factor, way = divmod(index, MARKS)
+        factor, way = divmod(index, len(WAYS))
         beyond = BEYOND[factor % len(BEYOND)]
-        found.append(marked(rng, shape, beyond * special[value], way))
+        found.append(marked(rng, shape, beyond * special[value], WAYS[way]))
         turn += 1
     return np.stack(found) if found else np.zeros((0, *shape))
 
