@@ -159,7 +159,7 @@ SOMEWHERE = {  # each breaks the symmetry somewhere only, or in one precision on
     "parallel": lambda q, v: jnp.where(jnp.all(jnp.abs(jnp.cross(q, v)) < 1e-9), q[0, 0], 0),
     "whole numbers": lambda q, v: jnp.where(jnp.all(q == jnp.rint(q)), q[0, 0], 0),
     "small": lambda q, v: 1e-31 * (jnp.sum(q * q) + q[0, 0] ** 2),
-    "float32 alone": lambda q, v: (q[0, 0] if q.dtype == jnp.float32 else 0 * q[0, 0]),
+    "float32 alone": lambda q, v: q[0, 0] if q.dtype == jnp.float32 else 0 * q[0, 0],
 }
 
 
@@ -221,7 +221,9 @@ def _(primals, tangents):
 
 @pytest.mark.parametrize(("square", "order"), [(wrong_slope, 1), (wrong_curvature, 2)])
 def test_derivatives_that_are_not_those_of_the_value_are_caught(square, order):
-    with pytest.raises(AssertionError, match=f"the derivative of order {order} is that of the value"):
+    with pytest.raises(
+        AssertionError, match=f"the derivative of order {order} is that of the value"
+    ):
         testing.check_features(
             lambda q, v: square(q)[None], ROTATIONS, points=1, complete=False, max_examples=16
         )
@@ -234,9 +236,7 @@ def test_laws_that_saw_nothing_fail(name):
         "total derivative": lambda q, v: jnp.sum(q * v),
     }[name]
     with pytest.raises(AssertionError, match="saw nothing. All 16 cases were skipped"):
-        testing.check_charge(
-            lambda q, v, t: q[0], lagrangian, points=1, space=3, max_examples=16
-        )
+        testing.check_charge(lambda q, v, t: q[0], lagrangian, points=1, space=3, max_examples=16)
 
 
 def test_no_unit_hides_a_violation_and_no_size_makes_one():

@@ -19,9 +19,9 @@ def check_group(
     dtype: Any = np.float64,
     max_examples: int = CASES,
 ) -> tuple[Seen, ...]:
-    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator and its
-    lift, there and wherever it leads, one-parameter subgroups compose, brackets of generators close, and
-    single precision does as double. Elements are small and large, times zero and others.
+    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator and
+    its lift, there and wherever it leads, one-parameter subgroups compose, brackets of generators
+    close, and single precision does as double. Elements are small and large, times zero and others.
 
     **Arguments:**
 
@@ -145,8 +145,9 @@ def check_charge(
     max_examples: int = CASES,
     weight_strategy: st.SearchStrategy | None = None,
 ) -> tuple[Seen, ...]:
-    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion, at
-    any time and for any weights of the Lagrangian, and that its derivatives are those of its value; a charge that holds the same weights gets the same new ones.
+    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion, at any
+    time and for any weights of the Lagrangian; a charge that holds the same weights gets the same new
+    ones. Checks as well that the charge's derivatives are those of its value.
 
     **Arguments:**
 

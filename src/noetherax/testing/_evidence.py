@@ -24,11 +24,14 @@ ROUNDING = Tolerance(
     1e4, "rounding of some thousand operations: matrix exponentials, networks, second derivatives"
 )
 SOLVED = Tolerance(
-    1e5, "rounding of a linear solve, relative to |∂I/∂v| (|a| + |M⁻¹||force|), so that ill-conditioned "
-    "states pass"
+    1e5,
+    "rounding of a linear solve, relative to |∂I/∂v| (|a| + |M⁻¹||force|), so that ill-conditioned "
+    "states pass",
 )
 DIFFERENCES = Tolerance(
-    1e4, "central differences of fourth order with steps of ε^(1/5), and the rounding of values", 0.8
+    1e4,
+    "central differences of fourth order with steps of ε^(1/5), and the rounding of values",
+    0.8,
 )
 
 UNDERFLOW = 1e4
@@ -86,8 +89,8 @@ def require(
 ) -> None:
     """Raises an `AssertionError` with all the evidence where `error` exceeds `tolerance · scale`.
 
-    The first axis of `error` and `scale` is the case, `index` names the others; if the first of those is
-    a generator, `fields` holds these. `judged` are the cases that count. Of those violated, the report
+    The first axis of `error` and `scale` is the case, `index` names the others; if the first of those
+    is a generator, `fields` holds these. `judged` are the cases that count. Of those violated, the report
     shows the one whose state has the shortest numbers.
     """
     precision = cases.q.dtype if precision is None else precision
@@ -105,7 +108,8 @@ def require(
     place = [f"{name} {int(i)}" for name, i in zip(index, worst, strict=False)]
     where = f" at {', '.join(place)}" if place else ""
     lines = [
-        f"{law}: violated by {error[case][worst]:.3g}{where}, where {bound[case][worst]:.3g} is allowed",
+        f"{law}: violated by {error[case][worst]:.3g}{where}, "
+        f"where {bound[case][worst]:.3g} is allowed",
         f"  tolerance: {tolerance}",
         *_state_lines(cases, case),
     ]
@@ -168,7 +172,9 @@ def _share(cases: Drawn, bad: np.ndarray, judged) -> str:
 
 def _simplest(cases: Drawn, candidates: np.ndarray) -> int:
     def length(case: int) -> int:
-        numbers = np.concatenate([np.ravel(x[case]) for x in (cases.q, cases.v, cases.coefficients)])
+        numbers = np.concatenate(
+            [np.ravel(x[case]) for x in (cases.q, cases.v, cases.coefficients)]
+        )
         return sum(len(repr(number)) for number in numbers.tolist())
 
     return int(min(candidates.tolist(), key=length))

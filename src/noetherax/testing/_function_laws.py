@@ -14,11 +14,11 @@ DEPENDENT = 1e-5
 blow up what is left by the inverse."""
 
 USUAL = 3.0
-"""Factor by which the size of a state may differ from the median, to be one where features are counted."""
+"""Factor by which the size of a state may differ from the median, where features are counted."""
 
 RESOLVED = 100.0
-"""Times the square of a step: difference between central differences of second and fourth order, in units
-of the function's scale, beyond which it bends within a tenth of the state, too sharply for them."""
+"""Times the square of a step: difference between central differences of second and fourth order, in
+units of the function's scale, beyond which it bends within a tenth of the state, too sharply for them."""
 
 
 def regularity_law(record) -> Seen:
@@ -163,7 +163,9 @@ def derivatives_law(record) -> Seen:
     ):
         values = [x[name].astype(float) * weight for x in near]
         differences, rough = central(values, step)
-        share = np.divide(np.abs(differences - rough), total, where=total > 0, out=np.zeros_like(rough))
+        share = np.divide(
+            np.abs(differences - rough), total, where=total > 0, out=np.zeros_like(rough)
+        )
         judged = share < RESOLVED * step**2
         if order == 2:
             judged = judged & smooth[..., None]
@@ -193,8 +195,6 @@ def central(values: list, step: float) -> tuple[np.ndarray, np.ndarray]:
 def precision_law(record) -> Seen:
     """The value in single precision is that in double precision, rounded."""
     name = "precision_law"
-    if record.refusals:
-        record.base  # traced now, if not before
     known = record.base
     if "single" not in known:
         return Seen(name, 0, 0, f"not compared: {record.refusals[0]}")
@@ -212,7 +212,9 @@ def precision_law(record) -> Seen:
         index=("component",),
     )
     skipped = int(np.sum(~judged[: record.cases.distinct]))
-    return Seen(name, record.cases.distinct, skipped, "too large for single precision" * bool(skipped))
+    return Seen(
+        name, record.cases.distinct, skipped, "too large for single precision" * bool(skipped)
+    )
 
 
 def completeness_law(record) -> Seen:

@@ -68,7 +68,8 @@ def flow_law(record) -> Seen:
     """act follows the generators, however far: d/ds act((1 + s) c) is Σ c_a ξ_a at the moved state, and
     its lift on v; by differences of act itself, whatever its derivative says."""
     c = record.cases.coefficients.astype(float)
-    judged = _flows(record, c, record.moved_fields, record.moved_size) & _flows(record, 0 * c, record.base_moves["fields"], record.mixed_size)
+    judged = _flows(record, c, record.moved_fields, record.moved_size)
+    judged &= _flows(record, 0 * c, record.base_moves["fields"], record.mixed_size)
     return seen("flow_law", record.cases, judged, "act bends too sharply for differences")
 
 

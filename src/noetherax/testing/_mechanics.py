@@ -20,6 +20,7 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
 
     def at(parameters, state, size, direction, a, t):
         lagrangian = eqx.combine(parameters, static)
+
         def of_state(x):
             return _values(lagrangian, x[0], x[1])
 

@@ -46,8 +46,8 @@ def residual_law(record) -> Seen:
 
 
 def _sizes_of_terms(record) -> tuple[np.ndarray, np.ndarray]:
-    """What rounding of M and of the force is relative to: their terms, and L over the size of the state,
-    whose parts may cancel in the derivatives, as those of a saturated network do."""
+    """What rounding of M and of the force is relative to: their terms, and L over the size of the
+    state, whose parts may cancel in the derivatives, as those of a saturated network do."""
     mass, _, force = _autodiff(record.base)
     unit = _unit(mass)
     size = record.unit.reshape(record.count, 1, -1)
@@ -56,7 +56,9 @@ def _sizes_of_terms(record) -> tuple[np.ndarray, np.ndarray]:
         terms = (np.abs(known["slope"]) + known["bend"]) * size
         change = np.fmax(change, np.abs(known["value"][:, 0]) + terms.sum(axis=(1, 2)))
     q, v = record.unit.reshape(record.count, 2, -1).swapaxes(0, 1)
-    of_mass = unit[:, :, None] * unit[:, None] + change[:, None, None] / (v[:, :, None] * v[:, None])
+    of_mass = unit[:, :, None] * unit[:, None] + change[:, None, None] / (
+        v[:, :, None] * v[:, None]
+    )
     return of_mass, force + change[:, None] / q
 
 
@@ -138,8 +140,8 @@ def conservation_law(record) -> Seen:
 
 
 def _of_momenta(known: dict, inverse: np.ndarray) -> np.ndarray:
-    """|∂I/∂p| |p| for every charge, with ∂I/∂p = ∂I/∂v M⁻¹: in a charge these terms may cancel, as those
-    of a total derivative in L do."""
+    """|∂I/∂p| |p| for every charge, with ∂I/∂p = ∂I/∂v M⁻¹: in a charge these terms may cancel, as
+    those of a total derivative in L do."""
     count, size = inverse.shape[:2]
     slopes = np.abs(known["slopes"].reshape(count, -1, 2, size)[:, :, 1].astype(float))
     momentum = np.abs(known["slope"][:, 0, size:].astype(float))
@@ -164,7 +166,9 @@ def charge_derivatives_law(record) -> Seen:
     flat = direction.reshape(record.count, 1, -1).astype(float)
     derivative = np.sum(slopes * flat, axis=-1) + known["explicit"] * pace[:, None]
     scale = np.abs(known["charges"]) + np.sum(np.abs(slopes * flat), axis=-1)
-    scale = np.maximum.reduce([scale + np.abs(known["explicit"] * pace[:, None]), *map(np.abs, values)])
+    scale = np.maximum.reduce(
+        [scale + np.abs(known["explicit"] * pace[:, None]), *map(np.abs, values)]
+    )
     scale = scale + np.max([_of_momenta(x, solve(x)[1]) for x in (known, *near)], axis=0)
     share = np.divide(np.abs(differences - rough), scale, where=scale > 0, out=np.zeros_like(rough))
     judged = share < RESOLVED * step**2

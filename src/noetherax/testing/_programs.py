@@ -30,8 +30,8 @@ OPTIONS = {"xla_allow_excess_precision": False}
 
 
 class Program:
-    """A function of one case, for all cases of a batch. It is traced once, as a user calls it, and lives
-    as long as this object: nothing is kept that could outlive a change of what it was made from.
+    """A function of one case, for all cases of a batch. It is traced once, as a user calls it, and
+    lives as long as this object: nothing is kept that could outlive a change of what it was made from.
 
     **Arguments:**
 
@@ -89,7 +89,9 @@ def special_values(jaxpr: Any) -> tuple[float, ...]:
                 found[number] = min(rank, found.get(number, rank))
 
     visit(jaxpr)
-    ordered = sorted(found, key=lambda x: (found[x], float(x).is_integer() and x <= 2, len(repr(x))))
+    ordered = sorted(
+        found, key=lambda x: (found[x], float(x).is_integer() and x <= 2, len(repr(x)))
+    )
     return tuple(ordered[:SPECIAL_VALUES])
 
 
@@ -142,6 +144,7 @@ def function_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
 
     def at(parameters, state, size, direction):
         function = eqx.combine(parameters, static)
+
         def of_state(x):
             return _values(function, x[0], x[1])
 

@@ -24,8 +24,8 @@ FEWEST = 16
 
 
 class Record:
-    """What the laws of a subject have in common: its cases, and the parts of their evaluation, each made
-    when a law first asks for it."""
+    """What the laws of a subject have in common: its cases, and the parts of their evaluation, each
+    made when a law first asks for it."""
 
     def __init__(self, subject: Any, model: Any, group: Any, space: int):
         require_precision(subject.dtype)
@@ -104,7 +104,9 @@ class Record:
                     "weight_strategy must give models that differ from the subject's own in the values "
                     "of arrays only: not in their shapes or dtypes, and in nothing that is no array."
                 )
-        return jax.tree.map(lambda *x: np.stack([np.asarray(each) for each in x]), *[p for p, _ in parts])
+        return jax.tree.map(
+            lambda *x: np.stack([np.asarray(each) for each in x]), *[p for p, _ in parts]
+        )
 
     # Sizes, axis by axis: no unit of one axis or of the velocity enters that of another.
 
@@ -149,13 +151,15 @@ class Record:
 
     @cached_property
     def centre(self) -> np.ndarray:
-        """Where the generators vanish, as far as they can: in A(q − c) differences with c are rounded."""
+        """Where the generators vanish, as far as they can: rounding of A(q − c) is relative to c."""
         if self.group is None or not self.group.dimension:
             return np.zeros((self.count, 2, 1, self.space))
         known = self.base_moves
-        points, space = self.shape
+        space = self.space
         linear = known["slopes"][:, :, 0, :, 0].astype(float)
-        at_zero = known["fields"][:, :, 0, 0] - np.einsum("naij,nj->nai", linear, self.cases.q[:, 0])
+        at_zero = known["fields"][:, :, 0, 0] - np.einsum(
+            "naij,nj->nai", linear, self.cases.q[:, 0]
+        )
         flat = linear.reshape(self.count, -1, space)
         centre = np.linalg.pinv(flat, rcond=1e-8) @ -at_zero.reshape(self.count, -1, 1)
         q = np.abs(centre[:, None, :, 0])
@@ -163,7 +167,7 @@ class Record:
 
     @cached_property
     def unit(self) -> np.ndarray:
-        """The size of the states; where an axis of one is zero, of its other axes, or of other states."""
+        """The size of the states; where an axis is zero, of its other axes, or of other states."""
         state = np.abs(self.cases.state)
         size = np.broadcast_to(_largest(state), state.shape)
         whole = state.max(axis=(2, 3), keepdims=True)

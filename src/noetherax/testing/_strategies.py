@@ -279,8 +279,8 @@ def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchSt
 
 
 def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrategy[_Model]:
-    """Strategy for models with the weights of `model` drawn afresh: as they are; normal, of the size that
-    they have (one where they are zero); of sizes over decades; whole numbers; and special values. What
+    """Strategy for models with the weights of `model` drawn afresh: as they are; normal, of the size
+    that they have (one where they are zero); of sizes over decades; whole numbers; and special values. What
     is no weight ([`noetherax.trainable`][]) stays, such as arrays of integers; an array that stands at
     several places gets the same new values at all of them.
 
@@ -297,7 +297,9 @@ def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrateg
     leaves, structure = jax.tree.flatten(parameters)
     if not leaves:
         return st.just(model)
-    sizes = [float(np.sqrt(np.mean(np.square(np.asarray(x, float))))) if x.size else 0.0 for x in leaves]
+    sizes = [
+        float(np.sqrt(np.mean(np.square(np.asarray(x, float))))) if x.size else 0.0 for x in leaves
+    ]
 
     def draw(seed: int) -> _Model:
         rng = np.random.default_rng(seed)

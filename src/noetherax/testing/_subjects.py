@@ -80,8 +80,8 @@ class Charge(NamedTuple):
 
 @singledispatch
 def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
-    """The laws of a subject, each a function `law(subject)` that raises an `AssertionError`, and returns
-    what it has seen: a [`noetherax.testing.Seen`][].
+    """The laws of a subject, each a function `law(subject)` that raises an `AssertionError`, and
+    returns what it has seen: a [`noetherax.testing.Seen`][].
 
     All laws of one call of this function share the cases, and what is compiled to evaluate them; a law
     that is called again draws and compiles anew, so that nothing outlives a change of the subject.
