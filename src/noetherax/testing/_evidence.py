@@ -90,8 +90,8 @@ def require(
     """Raises an `AssertionError` with all the evidence where `error` exceeds `tolerance · scale`.
 
     The first axis of `error` and `scale` is the case, `index` names the others; if the first of those
-    is a generator, `fields` holds these. `judged` are the cases that count. Of those violated, the report
-    shows the one whose state has the shortest numbers.
+    is a generator, `fields` holds these. `judged` are the cases that count. Of those violated, the
+    report shows the one whose state has the shortest numbers.
     """
     precision = cases.q.dtype if precision is None else precision
     error, scale = np.abs(np.asarray(error, float)), np.asarray(scale, float)

@@ -18,7 +18,7 @@ USUAL = 3.0
 
 RESOLVED = 100.0
 """Times the square of a step: difference between central differences of second and fourth order, in
-units of the function's scale, beyond which it bends within a tenth of the state, too sharply for them."""
+units of the function's scale, beyond which it bends too sharply: within a tenth of the state."""
 
 
 def regularity_law(record) -> Seen:

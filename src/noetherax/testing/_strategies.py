@@ -280,9 +280,9 @@ def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchSt
 
 def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrategy[_Model]:
     """Strategy for models with the weights of `model` drawn afresh: as they are; normal, of the size
-    that they have (one where they are zero); of sizes over decades; whole numbers; and special values. What
-    is no weight ([`noetherax.trainable`][]) stays, such as arrays of integers; an array that stands at
-    several places gets the same new values at all of them.
+    that they have (one where they are zero); of sizes over decades; whole numbers; and special values.
+    What is no weight ([`noetherax.trainable`][]) stays, such as arrays of integers; an array that
+    stands at several places gets the same new values at all of them.
 
     **Arguments:**
 
