@@ -224,10 +224,12 @@ def completeness_law(record) -> Seen:
     slope = record.base["slope"] * unit
     size = 2 * record.cases.q[0].size
     # A state of a lower rank than most is not a generic one; nor is one of a higher rank.
-    found, orbit = (
-        int(np.quantile([_rank(x[case]) for case in usual], 0.75, method="lower"))
-        for x in (slope, fields)
-    )
+    found = int(np.quantile([_rank(slope[case]) for case in usual], 0.75, method="lower"))
+    # Of generators, however unlike, every independent one counts.
+    columns = np.linalg.norm(fields, axis=1, keepdims=True)
+    fields = fields / np.where(columns > 0, columns, 1)
+    exact = float(np.finfo(record.dtype).eps) ** 0.5
+    orbit = int(np.quantile([_rank(fields[case], exact) for case in usual], 0.75, method="lower"))
     needed = size - orbit
     if found < needed:
         raise AssertionError(
@@ -265,12 +267,12 @@ def _scale(record, known: dict, size) -> np.ndarray:
     return np.abs(known["value"]) + terms.sum(axis=-1)
 
 
-def _rank(matrix: np.ndarray) -> int:
+def _rank(matrix: np.ndarray, tolerance: float = DEPENDENT) -> int:
     if not len(matrix) or not np.all(np.isfinite(matrix)):
         return 0
     size = np.linalg.norm(matrix, axis=1, keepdims=True)
     matrix = matrix / np.where(size <= 1e-12 * size.max(initial=0.0), 1, size)
-    return int(np.linalg.matrix_rank(matrix, tol=DEPENDENT))
+    return int(np.linalg.matrix_rank(matrix, tol=tolerance))
 
 
 FEATURE_LAWS = (

@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import matrix_balance
 
 from ..training import trainable
 
@@ -22,6 +23,9 @@ LARGEST_ELEMENT = 10.0 ** ELEMENT_DECADES[1]
 
 GROWTH = 1.5
 """Largest exponent by which an element may stretch a state: beyond it, rounding hides what it does."""
+
+SHEAR = 1e-2
+"""Eigenvalues in units of the entries of a matrix, in balanced units, below which it is a shear."""
 
 TIME_DECADES = (-2.0, 1.0)
 
@@ -256,7 +260,12 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
     def limited(c: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             combined = np.einsum("a,cajk->cjk", c, slopes)
-        growth = np.abs(np.linalg.eigvals(combined).real).max()
+        values = np.linalg.eigvals(combined)
+        growth = np.abs(values.real).max()
+        # A shear stretches by its size, and by powers of it; its eigenvalues are zero.
+        shear = np.max([np.abs(matrix_balance(x, permute=False)[0]).max() for x in combined])
+        if np.abs(values).max() < SHEAR * shear:
+            growth = max(growth, shear)
         return c * min(1.0, GROWTH / growth) if growth > 0 else c
 
     return st.integers(0, 2**32 - 1).map(lambda seed: draw(seed).astype(dtype))
