@@ -82,7 +82,7 @@ def states(
             return related(rng, shape, int(rng.integers(RELATIONS)))
 
         limit = float(np.float32(2.0 if bound is None else bound))
-        entries = st.floats(-limit, limit, width=8 * np.dtype(dtype).itemsize)
+        entries = st.floats(-limit, limit, width=32 if np.dtype(dtype) == np.float32 else 64)
         interesting = hnp.arrays(np.dtype(dtype), shape, elements=entries)
         interesting = interesting.map(lambda x: np.where(np.abs(x) < SMALLEST, 0, x))
         seeds = st.integers(0, 2**32 - 1).map(of_kind)
