@@ -8,6 +8,7 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..charges import lift
 
@@ -79,7 +80,7 @@ def special_values(jaxpr: Any) -> tuple[float, ...]:
                 visit(part)
 
     def note(value: Any, rank: int) -> None:
-        if value is None or isinstance(value, jax.core.Tracer) or not hasattr(value, "dtype"):
+        if value is None or isinstance(value, Tracer) or not hasattr(value, "dtype"):
             return
         if np.size(value) > LARGEST_CONSTANT or np.dtype(value.dtype).kind not in "fiu":
             return
