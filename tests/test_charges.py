@@ -7,7 +7,7 @@ import noetherax as nx
 from noetherax import testing
 
 
-@pytest.mark.parametrize("name", helpers.LAGRANGIANS)
+@pytest.mark.parametrize("name", ["Kepler", "sum"])  # of the others it is a law of the Lagrangian
 def test_energy_is_conserved(name):
     lagrangian, group, points, strategy = helpers.LAGRANGIANS[name]()
     testing.check_charge(

@@ -52,7 +52,7 @@ ALONE = ["Rotations(3)", "Translations(3)", "Euclidean(2)", "Cylindrical", "para
 )
 def test_feature_laws(name, points):
     group = helpers.GROUPS[name]()
-    testing.check_features(features_of(name, points), group, points=points)
+    testing.check_features(features_of(name, points), group, points=points, max_examples=48)
 
 
 @pytest.mark.parametrize(

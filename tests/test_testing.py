@@ -2,6 +2,8 @@
 
 import helpers
 import hypothesis
+import hypothesis.strategies as st
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -30,6 +32,7 @@ class Altered(nx.SymmetryGroup):
     def act(self, coefficients, q, v, t=0.0):
         if self.fault == "bracket":
             return q, v
+        start = q, v
         q, v = ROTATIONS.act(coefficients, q, v, t)
         if self.fault == "identity":
             return q + 1e-6, v
@@ -39,6 +42,12 @@ class Altered(nx.SymmetryGroup):
             return q * (1 + jnp.sum(coefficients**2)), v
         if self.fault == "float32":
             return q.astype(jnp.float32).astype(q.dtype), v
+        if self.fault == "clamped parameters":
+            return ROTATIONS.act(jnp.clip(coefficients, -50.0, 50.0), *start)
+        if self.fault == "time":
+            return ROTATIONS.act((1 + 0.1 * jnp.asarray(t, q.dtype)) * coefficients, *start)
+        if self.fault == "single precision":
+            return (1.1 * q if q.dtype == jnp.float32 else q), v
         return q, v
 
     def invariant_features(self, points):
@@ -53,21 +62,26 @@ class Altered(nx.SymmetryGroup):
         ("velocities stay", "on v"),
         ("composition", r"act\(c\) ∘ act\(c\)"),
         ("float32", "is the identity"),
+        ("clamped parameters", r"act\(c\) ∘ act\(c\)"),
+        ("time", "the derivative of act at the identity is the generator"),
+        ("single precision", "single and double precision move a state alike"),
         ("bracket", "derivative|brackets of generators"),
     ],
 )
 def test_broken_groups_are_caught(fault, law):
-    testing.check_group(Altered("none"))
     with pytest.raises(AssertionError, match=law):
         testing.check_group(Altered(fault))
 
 
-def test_brackets_alone_are_caught():
-    from noetherax.testing._group_laws import bracket_law
+def test_a_group_that_is_not_altered_passes():
+    testing.check_group(Altered("none"))
 
-    q, v = np.random.default_rng(0).normal(size=(2, 2, 3))
+
+def test_brackets_alone_are_caught():
+    subject = testing.Group(Altered("bracket"))
+    (bracket_law,) = (law for law in testing.laws(subject) if law.__name__ == "bracket_law")
     with pytest.raises(AssertionError, match="brackets of generators"):
-        bracket_law(Altered("bracket"), q, v, np.zeros(3))
+        bracket_law(subject)
 
 
 def dots(q, v):
@@ -87,7 +101,7 @@ BROKEN_FEATURES = {
     ),
     "a float32 cast": (
         lambda q, v: dots(q, v).astype(jnp.float32).astype(jnp.float64),
-        "leaves the value unchanged|Lie derivative",
+        "forward and in reverse|Lie derivative",
     ),
     "a norm instead of its square": (
         lambda q, v: jnp.sqrt(dots(q, v).at[1].add(10.0)),
@@ -115,7 +129,6 @@ BROKEN_FEATURES = {
 
 @pytest.mark.parametrize("name", BROKEN_FEATURES)
 def test_broken_features_are_caught(name):
-    testing.check_features(dots, ROTATIONS, points=1)
     broken, law = BROKEN_FEATURES[name]
     with pytest.raises(AssertionError, match=law):
         testing.check_features(broken, ROTATIONS, points=1)
@@ -131,6 +144,161 @@ def test_reports_show_the_evidence():
         AssertionError, match=r"at generator 1.*\n.*\n.*\n.*\n  generator 1: ξ\(q\) = \[\["
     ):
         testing.check_group(Altered("sign of one generator"))
+
+
+def test_features_that_are_not_broken_pass():
+    testing.check_features(dots, ROTATIONS, points=1)
+
+
+SOMEWHERE = {  # each breaks the symmetry somewhere only, or in one precision only
+    "far": lambda q, v: jnp.where(jnp.linalg.norm(q) > 3.5, q[0, 0], 0),
+    "fast": lambda q, v: jnp.where(jnp.linalg.norm(v) > 3.3, q[0, 0], 0),
+    "near": lambda q, v: jnp.where(jnp.linalg.norm(q) < 0.01, q[0, 0], 0),
+    "beyond one": lambda q, v: jnp.where(jnp.all(q > 1) & jnp.all(v > 1), q[0, 0], 0),
+    "negative": lambda q, v: jnp.where(jnp.all(q < -1), q[0, 0], 0),
+    "parallel": lambda q, v: jnp.where(jnp.all(jnp.abs(jnp.cross(q, v)) < 1e-9), q[0, 0], 0),
+    "whole numbers": lambda q, v: jnp.where(jnp.all(q == jnp.rint(q)), q[0, 0], 0),
+    "small": lambda q, v: 1e-31 * (jnp.sum(q * q) + q[0, 0] ** 2),
+    "float32 alone": lambda q, v: q[0, 0] if q.dtype == jnp.float32 else 0 * q[0, 0],
+}
+
+
+AT_VALUES = {  # and these where no draw would find them
+    "a value": lambda q, v: jnp.where(q[0, 0] == 1.25, 1.0, 0),
+    "a sphere": lambda q, v: jnp.where(jnp.abs(jnp.sum(q * q) - 7.25) < 1e-6, q[0, 0], 0),
+    "float32 alone": SOMEWHERE["float32 alone"],
+}
+
+
+@pytest.mark.parametrize("faults", [SOMEWHERE, AT_VALUES], ids=["somewhere", "at values"])
+def test_what_is_broken_somewhere_is_caught_there(faults):
+    """One program for many: the reports name the components that are concerned."""
+
+    def layer(q, v):
+        return jnp.stack([jnp.asarray(fault(q, v)).astype(q.dtype) for fault in faults.values()])
+
+    subject = testing.Features(layer, ROTATIONS, points=1, complete=False)
+    caught = set()
+    for law in testing.laws(subject):
+        if law.__name__ in ("invariance_law", "lie_derivative_law", "precision_law"):
+            with pytest.raises(AssertionError) as report:
+                law(subject)
+            concerned = str(report.value).rpartition("concerns component ")[2]
+            caught |= {int(x) for x in concerned.strip("[]").split(", ")}
+    assert [name for i, name in enumerate(faults) if i not in caught] == []
+
+
+@jax.custom_jvp
+def wrong_slope(q):
+    return jnp.sum(q * q)
+
+
+@wrong_slope.defjvp
+def _(primals, tangents):
+    (q,), (dq,) = primals, tangents
+    return wrong_slope(q), 2.01 * jnp.sum(q * dq)
+
+
+@jax.custom_jvp
+def slope_of_square(q):
+    return 2 * q
+
+
+@slope_of_square.defjvp
+def _(primals, tangents):
+    return slope_of_square(*primals), 2.01 * tangents[0]
+
+
+@jax.custom_jvp
+def wrong_curvature(q):
+    return jnp.sum(q * q)
+
+
+@wrong_curvature.defjvp
+def _(primals, tangents):
+    return wrong_curvature(*primals), jnp.sum(slope_of_square(*primals) * tangents[0])
+
+
+@pytest.mark.parametrize(("square", "order"), [(wrong_slope, 1), (wrong_curvature, 2)])
+def test_derivatives_that_are_not_those_of_the_value_are_caught(square, order):
+    with pytest.raises(
+        AssertionError, match=f"the derivative of order {order} is that of the value"
+    ):
+        testing.check_features(
+            lambda q, v: square(q)[None], ROTATIONS, points=1, complete=False, max_examples=16
+        )
+
+
+@pytest.mark.parametrize("name", ["zero", "total derivative"])
+def test_laws_that_saw_nothing_fail(name):
+    lagrangian = {
+        "zero": lambda q, v: 0.0,
+        "total derivative": lambda q, v: jnp.sum(q * v),
+    }[name]
+    with pytest.raises(AssertionError, match="saw nothing. All 16 cases were skipped"):
+        testing.check_charge(lambda q, v, t: q[0], lagrangian, points=1, space=3, max_examples=16)
+
+
+def test_no_unit_hides_a_violation_and_no_size_makes_one():
+    def electron(q, v):
+        return 9.1e-31 * jnp.sum(v**2) / 2 - 1e-18 * q[0, 0] ** 2
+
+    with pytest.raises(AssertionError, match="leaves the value unchanged"):
+        testing.check_lagrangian(electron, ROTATIONS, points=1, max_examples=16)
+
+    def gauge(q, v):  # 10⁸ times a total derivative
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) + 1e8 * jnp.sum(q * v)
+
+    testing.check_charge(nx.Energy(gauge), gauge, points=1, space=3)
+
+
+def test_nearly_dependent_features_do_not_count():
+    def layer(q, v):
+        return dots(q, v).at[2].set(jnp.sum(q * q) + 1e-6 * jnp.sum(v * v))
+
+    with pytest.raises(AssertionError, match="2 of 3 are independent, but 3 are needed"):
+        testing.check_features(layer, ROTATIONS, points=1)
+
+
+class Switching(nx.Lagrangian):
+    """Isotropic but for some weights."""
+
+    weight: jnp.ndarray
+
+    def __call__(self, q, v):
+        w = self.weight
+        leaning = (w > 4) | (w < -2) | (w == jnp.rint(w))
+        return jnp.sum(v**2) - jnp.sum(q**2) - jnp.where(leaning, q[0, 0], 0)
+
+
+def test_weights_are_drawn_far_and_whole_or_as_the_user_says():
+    model = Switching(jnp.array(0.7))
+    with pytest.raises(AssertionError, match="leaves the value unchanged"):
+        testing.check_lagrangian(model, ROTATIONS, points=1)
+    between = st.floats(0.1, 0.9).map(lambda x: Switching(jnp.array(x)))
+    seen = testing.check_lagrangian(model, ROTATIONS, points=1, weight_strategy=between)
+    assert all(isinstance(x, testing.Seen) for x in seen)
+    assert {x.law: x.cases - x.skipped for x in seen}["noether_law"] == 128
+
+
+def test_features_of_distances_need_a_strategy_of_states():
+    def layer(q, v):
+        r = jnp.linalg.norm(q)
+        return jnp.array([1 / r, jnp.sum(q * v) / r, jnp.sum(v * v)])
+
+    strategy = helpers.away_from_origin(1, 3)
+    testing.check_features(layer, ROTATIONS, points=1, state_strategy=strategy)
+
+
+def test_states_like_the_users_own_are_of_their_size():
+    q, v = np.random.default_rng(0).normal(size=(2, 50, 1, 3)) * np.array([1.5e11, 3e4]).reshape(
+        2, 1, 1, 1
+    )
+    drawn_q, drawn_v = one_of(testing.states(1, 3, like=(q, v)))
+    assert 1e9 < np.abs(drawn_q).max() < 1e13
+    assert 1e2 < np.abs(drawn_v).max() < 1e6
+    with pytest.raises(ValueError, match="like must be samples"):
+        testing.states(2, 3, like=(q, v))
 
 
 def test_a_charge_of_another_lagrangian_is_caught():
@@ -225,7 +393,7 @@ def test_laws_as_a_user_parametrises_them(subject, law):
 
 def test_every_law_has_a_name_and_a_sentence():
     named = {law.__name__: law.__doc__ for subject in SUBJECTS for law in testing.laws(subject)}
-    assert len(named) == 14
+    assert len(named) == 20
     assert all(named.values())
     with pytest.raises(TypeError, match="Laws are known of"):
         testing.laws(dots)

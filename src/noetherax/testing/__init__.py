@@ -10,6 +10,7 @@ from ._checks import (
     check_lagrangian,
     parametrize_with_laws,
 )
+from ._evidence import Seen
 from ._strategies import group_elements, states, weights
 from ._subjects import Charge, Features, Group, Lagrangian, laws
 
@@ -18,6 +19,7 @@ __all__ = [
     "Features",
     "Group",
     "Lagrangian",
+    "Seen",
     "check_charge",
     "check_features",
     "check_group",

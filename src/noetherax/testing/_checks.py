@@ -7,28 +7,42 @@ import hypothesis.strategies as st
 import numpy as np
 
 from ..groups import SymmetryGroup
-from ._subjects import Charge, Features, Group, Lagrangian, laws
+from ._evidence import Seen
+from ._subjects import CASES, Charge, Features, Group, Lagrangian, laws
 
 
 def check_group(
-    group: SymmetryGroup, *, points: int = 2, dtype: Any = np.float64, max_examples: int = 20
-) -> None:
-    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator,
-    one-parameter subgroups compose, and brackets of generators close.
+    group: SymmetryGroup,
+    *,
+    points: int = 2,
+    state_strategy: st.SearchStrategy | None = None,
+    dtype: Any = np.float64,
+    max_examples: int = CASES,
+) -> tuple[Seen, ...]:
+    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator and
+    its lift, there and wherever it leads, one-parameter subgroups compose, brackets of generators
+    close, and single precision does as double. Elements are small and large, times zero and others.
 
     **Arguments:**
 
     - `group`: any [`noetherax.SymmetryGroup`][].
     - `points`: number of points to test with.
-    - `dtype`: precision; float64 needs JAX's x64 mode, else pass `numpy.float32`.
-    - `max_examples`: states and group elements drawn for each law.
+    - `state_strategy`: Hypothesis strategy for `(q, v)`; [`noetherax.testing.states`][] if not given.
+        A group about a centre far away needs states near it.
+    - `dtype`: precision; float64 needs JAX's x64 mode, else pass `numpy.float32`. Derivatives and
+        generators are judged in this one alone.
+    - `max_examples`: cases that are drawn: states, group elements and times. All laws judge the same.
+
+    **Returns:**
+
+    What every law has seen, a tuple of [`noetherax.testing.Seen`][].
 
     **Raises:**
 
     `AssertionError` that names the law and shows generator, state, size of the violation and the
     reason of the tolerance.
     """
-    _run(Group(group, points, dtype, max_examples))
+    return _run(Group(group, points, dtype, max_examples, state_strategy))
 
 
 def check_features(
@@ -37,12 +51,16 @@ def check_features(
     *,
     points: int,
     complete: bool = True,
+    state_strategy: st.SearchStrategy | None = None,
+    weight_strategy: st.SearchStrategy | None = None,
+    rest: bool = True,
     dtype: Any = np.float64,
-    max_examples: int = 20,
-) -> None:
+    max_examples: int = CASES,
+) -> tuple[Seen, ...]:
     """Checks invariant features: unchanged by group elements, reflections included, zero Lie
-    derivative along generators, finite first and second derivatives (also at rest, at the origin and
-    where points or velocities coincide), and complete.
+    derivative along generators, first and second derivatives that are finite (also at rest, at the
+    origin and where points or velocities coincide) and those of the value, the same in single and in
+    double precision, and complete.
 
     **Arguments:**
 
@@ -50,11 +68,30 @@ def check_features(
     - `group`: the group they should be invariant under.
     - `points`: number of points they take.
     - `complete`: whether as many as possible must be independent.
+    - `state_strategy`: Hypothesis strategy for `(q, v)`, for features that are not defined everywhere,
+        such as 1/r: then nothing is asked at the origin and where points coincide.
+        [`noetherax.testing.states`][] if not given.
+    - `weight_strategy`: as for [`noetherax.testing.check_lagrangian`][].
+    - `rest`: whether derivatives must be finite at rest and at equal velocities.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
+
+    **Returns:** as [`noetherax.testing.check_group`][].
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _run(Features(features, group, points, complete, dtype, max_examples))
+    return _run(
+        Features(
+            features,
+            group,
+            points,
+            complete,
+            dtype,
+            max_examples,
+            state_strategy,
+            weight_strategy,
+            rest,
+        )
+    )
 
 
 def check_lagrangian(
@@ -64,12 +101,15 @@ def check_lagrangian(
     points: int,
     state_strategy: st.SearchStrategy | None = None,
     dtype: Any = np.float64,
-    max_examples: int = 20,
-) -> None:
+    max_examples: int = CASES,
+    weight_strategy: st.SearchStrategy | None = None,
+    rest: bool = True,
+) -> tuple[Seen, ...]:
     """Checks that a Lagrangian has a symmetry and what follows from it: it is invariant, its own rule
-    for the equations of motion equals automatic differentiation, derivatives are finite, and the
-    Noether charges of the group are constant along its motion. Where the Lagrangian holds weights
-    ([`noetherax.trainable`][]), all of this must hold for any: they are drawn afresh.
+    for the equations of motion equals automatic differentiation, derivatives are finite and those of
+    the value, and the energy and the Noether charges of the group are constant along its motion. Where
+    the Lagrangian holds weights ([`noetherax.trainable`][]), all of this must hold for any: they are
+    drawn afresh. A Lagrangian that determines no motion at any state, such as 0 or q · v, fails.
 
     **Arguments:**
 
@@ -78,11 +118,20 @@ def check_lagrangian(
     - `points`: number of points it takes.
     - `state_strategy`: Hypothesis strategy for `(q, v)`, for Lagrangians that are not defined
         everywhere; [`noetherax.testing.states`][] if not given.
+    - `weight_strategy`: Hypothesis strategy for the model itself, where not all weights make sense,
+        such as masses, which are positive; [`noetherax.testing.weights`][] if not given.
+    - `rest`: whether derivatives must be finite at rest and at equal velocities.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
+
+    **Returns:** as [`noetherax.testing.check_group`][].
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _run(Lagrangian(lagrangian, group, points, state_strategy, dtype, max_examples))
+    return _run(
+        Lagrangian(
+            lagrangian, group, points, state_strategy, dtype, max_examples, weight_strategy, rest
+        )
+    )
 
 
 def check_charge(
@@ -93,10 +142,12 @@ def check_charge(
     space: int,
     state_strategy: st.SearchStrategy | None = None,
     dtype: Any = np.float64,
-    max_examples: int = 20,
-) -> None:
-    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion, for
-    any weights of the Lagrangian; a charge that holds the same weights gets the same new ones.
+    max_examples: int = CASES,
+    weight_strategy: st.SearchStrategy | None = None,
+) -> tuple[Seen, ...]:
+    """Checks that a charge is conserved: dI/dt = 0 along the Lagrangian's equations of motion, at any
+    time and for any weights of the Lagrangian; a charge that holds the same weights gets the same new
+    ones. Checks as well that the charge's derivatives are those of its value.
 
     **Arguments:**
 
@@ -104,11 +155,25 @@ def check_charge(
     - `lagrangian`: any function `(q, v) -> scalar`.
     - `points`, `space`: shape of the configuration.
     - `state_strategy`: as for [`noetherax.testing.check_lagrangian`][].
+    - `weight_strategy`: Hypothesis strategy for the pair `(charge, lagrangian)`.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
+
+    **Returns:** as [`noetherax.testing.check_group`][].
 
     **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
     """
-    _run(Charge(charge, lagrangian, points, space, state_strategy, dtype, max_examples))
+    return _run(
+        Charge(
+            charge,
+            lagrangian,
+            points,
+            space,
+            state_strategy,
+            dtype,
+            max_examples,
+            weight_strategy,
+        )
+    )
 
 
 def parametrize_with_laws(subjects: Iterable[Any]) -> Callable[[Callable], Callable]:
@@ -142,9 +207,8 @@ def parametrize_with_laws(subjects: Iterable[Any]) -> Callable[[Callable], Calla
     return pytest.mark.parametrize(("subject", "law"), cases, ids=names)
 
 
-def _run(subject: Any) -> None:
-    for law in laws(subject):
-        law(subject)
+def _run(subject: Any) -> tuple[Seen, ...]:
+    return tuple(law(subject) for law in laws(subject))
 
 
 def _name(subject: Any) -> str:

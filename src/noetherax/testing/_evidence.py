@@ -1,4 +1,4 @@
-"""Tolerances of the laws, each with its reason, and the report of a violation."""
+"""Tolerances of the laws, each with its reason, what a law has seen, and the report of a violation."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,72 @@ import numpy as np
 
 
 class Tolerance(NamedTuple):
-    """A relative tolerance in units of the rounding error ε of the state's precision."""
+    """A relative tolerance in units of a power of the rounding error ε of the state's precision."""
 
-    epsilons: float
+    factor: float
     reason: str
+    power: float = 1.0
+
+    def of(self, precision) -> float:
+        return self.factor * float(np.finfo(precision).eps) ** self.power
+
+    def __str__(self) -> str:
+        power = "ε" if self.power == 1 else f"ε^{self.power:g}"
+        return f"{self.factor:.0e} {power}, {self.reason}"
 
 
 ROUNDING = Tolerance(
     1e4, "rounding of some thousand operations: matrix exponentials, networks, second derivatives"
 )
 SOLVED = Tolerance(
-    1e5, "rounding of a linear solve, relative to ‖∂I/∂v‖‖a‖, so that ill-conditioned states pass"
+    1e5,
+    "rounding of a linear solve, relative to |∂I/∂v| (|a| + |M⁻¹||force|), so that ill-conditioned "
+    "states pass",
 )
+DIFFERENCES = Tolerance(
+    1e4,
+    "central differences of fourth order with steps of ε^(1/5), and the rounding of values",
+    0.8,
+)
+
+UNDERFLOW = 1e4
+"""Times the smallest normal number: below it numbers have fewer digits, or none."""
+
+
+class Seen(NamedTuple):
+    """What a law has seen: of `cases` drawn, `skipped` could not be judged, for a reason."""
+
+    law: str
+    cases: int
+    skipped: int = 0
+    reason: str = ""
+
+    def __str__(self) -> str:
+        line = f"{self.law}: held in {self.cases - self.skipped} of {self.cases} cases"
+        if not self.skipped and self.reason:
+            return f"{line}; {self.reason}"
+        return f"{line}, {self.skipped} skipped: {self.reason}" if self.skipped else line
+
+
+class Drawn(NamedTuple):
+    """The cases of a subject as evidence: arrays with a leading axis of cases, `distinct` of them
+    different, and the rest repeated to fill the batch."""
+
+    parameters: object
+    q: np.ndarray
+    v: np.ndarray
+    coefficients: np.ndarray
+    t: np.ndarray
+    distinct: int
+
+    @property
+    def state(self) -> np.ndarray:
+        return np.stack([self.q, self.v], axis=1)
+
+    def subset(self, index: np.ndarray) -> "Drawn":
+        """Some of the cases, without their weights."""
+        arrays = (x[index] for x in (self.q, self.v, self.coefficients, self.t))
+        return Drawn(None, *arrays, int(np.sum(index < self.distinct)))
 
 
 def require(
@@ -25,48 +79,102 @@ def require(
     error,
     scale,
     tolerance: Tolerance,
+    cases: Drawn,
     *,
-    state,
-    precision,
+    judged=None,
+    precision=None,
     index: tuple[str, ...] = (),
     fields=None,
-    **evidence: object,
+    **evidence: np.ndarray,
 ) -> None:
-    """Raises an `AssertionError` with all the evidence if `error` exceeds `tolerance · ε · scale`.
+    """Raises an `AssertionError` with all the evidence where `error` exceeds `tolerance · scale`.
 
-    `index` names the axes of `error`; if the first is a generator, `fields` holds those.
+    The first axis of `error` and `scale` is the case, `index` names the others; if the first of those
+    is a generator, `fields` holds these. `judged` are the cases that count. Of those violated, the
+    report shows the one whose state has the shortest numbers.
     """
+    precision = cases.q.dtype if precision is None else precision
     error, scale = np.abs(np.asarray(error, float)), np.asarray(scale, float)
-    bound = tolerance.epsilons * float(np.finfo(precision).eps) * scale
-    bad = ~(error <= bound)  # also where the error is not a number
+    bound = tolerance.of(precision) * scale + UNDERFLOW * float(np.finfo(precision).tiny)
+    bad, error, bound = np.broadcast_arrays(~(error <= bound), error, bound)
+    if judged is not None:
+        bad = bad & judged.reshape(-1, *[1] * (bad.ndim - 1))
     if not np.any(bad):
         return
-    bad, error, bound = np.broadcast_arrays(bad, error, bound)
-    worst = np.unravel_index(
-        np.argmax(np.where(bad, np.nan_to_num(error, nan=np.inf), -1)), bad.shape
-    )
+    cases_bad = bad.reshape(len(bad), -1).any(axis=1)
+    case = _simplest(cases, np.flatnonzero(cases_bad))
+    excess = np.where(bad[case], np.nan_to_num(error[case], nan=np.inf), -1)
+    worst = np.unravel_index(np.argmax(excess), excess.shape)
     place = [f"{name} {int(i)}" for name, i in zip(index, worst, strict=False)]
     where = f" at {', '.join(place)}" if place else ""
     lines = [
-        f"{law}: violated by {error[worst]:.3g}{where}, where {bound[worst]:.3g} is allowed",
-        f"  tolerance: {tolerance.epsilons:.0e} ε, {tolerance.reason}",
+        f"{law}: violated by {error[case][worst]:.3g}{where}, "
+        f"where {bound[case][worst]:.3g} is allowed",
+        f"  tolerance: {tolerance}",
+        *_state_lines(cases, case),
     ]
-    q, v = state
-    lines += [f"  q = {np.asarray(q).tolist()}", f"  v = {np.asarray(v).tolist()}"]
     if fields is not None:
-        lines.append(f"  generator {int(worst[0])}: ξ(q) = {np.asarray(fields[worst[0]]).tolist()}")
-    lines += [f"  {name} = {np.asarray(value).tolist()}" for name, value in evidence.items()]
+        field = np.asarray(fields[case][worst[0]]).tolist()
+        lines.append(f"  generator {int(worst[0])}: ξ(q) = {field}")
+    lines += [f"  {name} = {np.asarray(x[case]).tolist()}" for name, x in evidence.items()]
+    lines.append(_share(cases, cases_bad, judged))
+    for axis, name in enumerate(index[: bad.ndim - 1], start=1):
+        if bad.shape[axis] > 1:
+            concerned = np.moveaxis(bad, axis, 0).reshape(bad.shape[axis], -1).any(axis=1)
+            concerned = np.flatnonzero(concerned).tolist()
+            lines.append(f"  of {bad.shape[axis]}, concerns {name} {concerned}")
     raise AssertionError("\n".join(lines))
 
 
-def require_finite(law: str, array, *, state, **evidence: object) -> None:
-    """Raises an `AssertionError` if an array is not finite."""
-    array = np.asarray(array)
-    if np.all(np.isfinite(array)):
+def require_finite(law: str, array, cases: Drawn, judged=None) -> None:
+    """Raises an `AssertionError` where an array, its first axis the case, is not finite."""
+    bad = ~np.isfinite(np.asarray(array, float))
+    if judged is not None:
+        bad = bad & judged.reshape(-1, *[1] * (bad.ndim - 1))
+    cases_bad = bad.reshape(len(bad), -1).any(axis=1)
+    if not np.any(cases_bad):
         return
-    first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-    q, v = state
-    lines = [f"{law}: not finite at index {first} of shape {array.shape}"]
-    lines += [f"  q = {np.asarray(q).tolist()}", f"  v = {np.asarray(v).tolist()}"]
-    lines += [f"  {name} = {np.asarray(value).tolist()}" for name, value in evidence.items()]
+    case = _simplest(cases, np.flatnonzero(cases_bad))
+    first = tuple(int(i) for i in np.argwhere(bad[case])[0])
+    lines = [
+        f"{law}: not finite at index {first} of shape {bad.shape[1:]}",
+        *_state_lines(cases, case),
+        _share(cases, cases_bad, judged),
+        "  Is it defined there? If not, give a state_strategy of states where it is.",
+    ]
     raise AssertionError("\n".join(lines))
+
+
+def seen(law: str, cases: Drawn, judged: np.ndarray, reason: str, needed: int = 1) -> Seen:
+    """What a law has seen; raises an `AssertionError` if that is nothing."""
+    judged = judged[: cases.distinct]
+    skipped = int(np.sum(~judged))
+    if cases.distinct - skipped < needed:
+        raise AssertionError(
+            f"{law}: saw nothing. All {cases.distinct} cases were skipped: {reason}.\n"
+            "  A law that saw nothing does not hold. Give a state_strategy of states where it can be "
+            "judged, or leave the law out."
+        )
+    return Seen(law, cases.distinct, skipped, reason if skipped else "")
+
+
+def _state_lines(cases: Drawn, case: int) -> list[str]:
+    return [f"  q = {cases.q[case].tolist()}", f"  v = {cases.v[case].tolist()}"]
+
+
+def _share(cases: Drawn, bad: np.ndarray, judged) -> str:
+    judged = np.ones(len(bad), bool) if judged is None else judged
+    return (
+        f"  violated in {int(np.sum(bad[: cases.distinct]))} of "
+        f"{int(np.sum(judged[: cases.distinct]))} cases; shown is the one with the shortest numbers"
+    )
+
+
+def _simplest(cases: Drawn, candidates: np.ndarray) -> int:
+    def length(case: int) -> int:
+        numbers = np.concatenate(
+            [np.ravel(x[case]) for x in (cases.q, cases.v, cases.coefficients)]
+        )
+        return sum(len(repr(number)) for number in numbers.tolist())
+
+    return int(min(candidates.tolist(), key=length))

@@ -1,19 +1,31 @@
 """What can be tested, and which laws hold of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import singledispatch
 from typing import Any, NamedTuple
 
-import hypothesis
 import hypothesis.strategies as st
-import jax
 import numpy as np
-from hypothesis import HealthCheck
 
 from ..groups import SymmetryGroup
-from ._function_laws import CHARGE_LAWS, FEATURE_LAWS, LAGRANGIAN_LAWS, completeness_law
+from ._evidence import Seen
+from ._function_laws import (
+    FEATURE_LAWS,
+    completeness_law,
+    invariance_law,
+    lie_derivative_law,
+    smoothness_law,
+)
 from ._group_laws import GROUP_LAWS
-from ._strategies import group_elements, states, weights
+from ._motion_laws import CHARGE_LAWS, LAGRANGIAN_LAWS, noether_law
+from ._records import ChargeRecord, FunctionRecord, GroupRecord, LagrangianRecord, require_precision
+
+CASES = 128
+"""Cases that are drawn for a subject, and judged by each of its laws."""
+
+
+NEED_GENERATORS = (*GROUP_LAWS, invariance_law, lie_derivative_law, noether_law)
+"""Laws that hold of a group without generators, and say so."""
 
 
 class Group(NamedTuple):
@@ -22,13 +34,8 @@ class Group(NamedTuple):
     group: SymmetryGroup
     points: int = 2
     dtype: Any = np.float64
-    max_examples: int = 20
-
-    @property
-    def arguments(self) -> st.SearchStrategy:
-        """Strategy for what its laws take: `(group, q, v, coefficients)`."""
-        drawn = states(self.points, self.group.space, dtype=self.dtype)
-        return _moved((), self.group, drawn, self.dtype)
+    max_examples: int = CASES
+    state_strategy: st.SearchStrategy | None = None
 
 
 class Features(NamedTuple):
@@ -39,13 +46,10 @@ class Features(NamedTuple):
     points: int
     complete: bool = True
     dtype: Any = np.float64
-    max_examples: int = 20
-
-    @property
-    def arguments(self) -> st.SearchStrategy:
-        """Strategy for what its laws take: `(features, group, q, v, coefficients)`."""
-        drawn = states(self.points, self.group.space, dtype=self.dtype)
-        return _moved((st.just(self.features),), self.group, drawn, self.dtype)
+    max_examples: int = CASES
+    state_strategy: st.SearchStrategy | None = None
+    weight_strategy: st.SearchStrategy | None = None
+    rest: bool = True
 
 
 class Lagrangian(NamedTuple):
@@ -56,15 +60,9 @@ class Lagrangian(NamedTuple):
     points: int
     state_strategy: st.SearchStrategy | None = None
     dtype: Any = np.float64
-    max_examples: int = 20
-
-    @property
-    def arguments(self) -> st.SearchStrategy:
-        """Strategy for what its laws take: `(lagrangian, group, q, v, coefficients)`."""
-        drawn = self.state_strategy
-        if drawn is None:
-            drawn = states(self.points, self.group.space, dtype=self.dtype)
-        return _moved((weights(self.lagrangian),), self.group, drawn, self.dtype)
+    max_examples: int = CASES
+    weight_strategy: st.SearchStrategy | None = None
+    rest: bool = True
 
 
 class Charge(NamedTuple):
@@ -76,24 +74,17 @@ class Charge(NamedTuple):
     space: int
     state_strategy: st.SearchStrategy | None = None
     dtype: Any = np.float64
-    max_examples: int = 20
-
-    @property
-    def arguments(self) -> st.SearchStrategy:
-        """Strategy for what its laws take: `(charge, lagrangian, q, v, t)`."""
-        drawn = self.state_strategy
-        if drawn is None:
-            drawn = states(self.points, self.space, dtype=self.dtype)
-        model = weights((self.charge, self.lagrangian))
-        times = st.floats(-2.0, 2.0, width=32)
-        return st.tuples(model, drawn, times).map(lambda x: (*x[0], *x[1], x[2]))
+    max_examples: int = CASES
+    weight_strategy: st.SearchStrategy | None = None
 
 
 @singledispatch
-def laws(subject: Any) -> tuple[Callable[[Any], None], ...]:
-    """The laws of a subject, each a function `law(subject)` that raises an `AssertionError`.
+def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
+    """The laws of a subject, each a function `law(subject)` that raises an `AssertionError`, and
+    returns what it has seen: a [`noetherax.testing.Seen`][].
 
-    A law draws states, group elements and weights from Hypothesis.
+    All laws of one call of this function share the cases, and what is compiled to evaluate them; a law
+    that is called again draws and compiles anew, so that nothing outlives a change of the subject.
 
     **Arguments:**
 
@@ -112,67 +103,64 @@ def laws(subject: Any) -> tuple[Callable[[Any], None], ...]:
 
 @laws.register
 def _(subject: Group):
-    return tuple(_for_all(law) for law in GROUP_LAWS)
+    return _sharing(subject, GroupRecord, GROUP_LAWS)
 
 
 @laws.register
 def _(subject: Features):
-    complete = (_once(completeness_law),) if subject.complete else ()
-    return (*complete, *(_for_all(law) for law in FEATURE_LAWS))
+    complete = (completeness_law,) if subject.complete else ()
+    # States of the user's own are all there is: the origin may be none of them.
+    own = subject.state_strategy is not None
+    return _sharing(
+        subject,
+        FunctionRecord,
+        (*complete, *(law for law in FEATURE_LAWS if not (own and law is smoothness_law))),
+    )
 
 
 @laws.register
 def _(subject: Lagrangian):
-    return tuple(_for_all(law) for law in LAGRANGIAN_LAWS)
+    return _sharing(subject, LagrangianRecord, LAGRANGIAN_LAWS)
 
 
 @laws.register
 def _(subject: Charge):
-    return tuple(_for_all(law) for law in CHARGE_LAWS)
+    return _sharing(subject, ChargeRecord, CHARGE_LAWS)
 
 
-def _for_all(law: Callable) -> Callable[[Any], None]:
-    def run(subject) -> None:
-        _require_precision(subject.dtype)
-        # Compilation makes the first example slow; draws are the same in every run.
-        settings = hypothesis.settings(
-            max_examples=subject.max_examples,
-            deadline=None,
-            derandomize=True,
-            database=None,
-            suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large),
-        )
-        settings(hypothesis.given(subject.arguments)(lambda arguments: law(*arguments)))()
+def _sharing(subject: Any, make: Callable, functions: Sequence[Callable]) -> tuple[Callable, ...]:
+    shared = _Shared(subject, make, len(functions))
+    return tuple(_law(function, shared) for function in functions)
 
-    run.__name__ = law.__name__
-    run.__doc__ = law.__doc__
+
+class _Shared:
+    """The record of a subject between the first of its laws and the last."""
+
+    def __init__(self, subject: Any, make: Callable, laws: int):
+        self.subject, self.make, self.laws = subject, make, laws
+        self.record: Any = None
+        self.told: set[str] = set()
+
+    def judge(self, subject: Any, function: Callable) -> Seen:
+        require_precision(subject.dtype)
+        group = getattr(subject, "group", None)
+        if group is not None and not group.dimension and function in NEED_GENERATORS:
+            return Seen(function.__name__, 0, 0, "the group has no generators")
+        if subject is not self.subject:
+            return function(self.make(subject))
+        if self.record is None or function.__name__ in self.told:
+            self.record, self.told = self.make(subject), set()
+        self.told.add(function.__name__)
+        record = self.record
+        if len(self.told) == self.laws:
+            self.record = None  # and with it everything that was compiled
+        return function(record)
+
+
+def _law(function: Callable, shared: _Shared) -> Callable[[Any], Seen]:
+    def run(subject: Any) -> Seen:
+        return shared.judge(subject, function)
+
+    run.__name__ = function.__name__
+    run.__doc__ = function.__doc__
     return run
-
-
-def _once(law: Callable) -> Callable[[Any], None]:
-    def run(subject: Features) -> None:
-        _require_precision(subject.dtype)
-        law(subject.features, subject.group, subject.points, subject.dtype)
-
-    run.__name__ = law.__name__
-    run.__doc__ = law.__doc__
-    return run
-
-
-def _moved(objects: tuple, group: SymmetryGroup, drawn: st.SearchStrategy, dtype: Any):
-    """Strategy for `(*objects, group, q, v, coefficients)`: states, and elements that move them."""
-
-    def flatten(parts: tuple) -> tuple:
-        *first, (q, v), coefficients = parts
-        return (*first, q, v, coefficients)
-
-    elements = group_elements(group, dtype=dtype)
-    return st.tuples(*objects, st.just(group), drawn, elements).map(flatten)
-
-
-def _require_precision(dtype: Any) -> None:
-    if jax.dtypes.canonicalize_dtype(dtype) != np.dtype(dtype):
-        raise ValueError(
-            f"The laws were asked for in {np.dtype(dtype).name}, but JAX is in 32-bit mode. Set "
-            "jax.config.update('jax_enable_x64', True) first, or pass dtype=numpy.float32."
-        )

@@ -1,0 +1,96 @@
+"""What the laws of Lagrangians and of charges need, as functions of one case."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..charges import Energy
+from ..dynamics import euler_lagrange_residual, euler_lagrange_terms
+from ._programs import _in_both, _other_precision, _summary, _values, expansion
+
+
+def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> Callable:
+    """As for any function of the state, and the equations of motion by the type's own rules, with the
+    rates of the charges along a motion that accelerates by `a`. The energy is the last of them."""
+    other = _other_precision(dtype)
+
+    def at(parameters, state, size, direction, a, t):
+        lagrangian = eqx.combine(parameters, static)
+
+        def of_state(x):
+            return _values(lagrangian, x[0], x[1])
+
+        value, slope, second = expansion(of_state, state)
+        known = _summary(value, slope, second, size, direction)
+        known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
+        known |= _equations(lagrangian, state, second)
+        known["residual"] = euler_lagrange_residual(lagrangian, state[0], state[1], a)
+        charges = [Energy(lagrangian)]
+        if group.dimension:
+            charges.insert(0, group.noether_charge(lagrangian))
+
+        def all_charges(q, v, t):
+            return jnp.concatenate([charge(q, v, t) for charge in charges])
+
+        motion = state[1], a, jnp.ones_like(t)
+        known["charges"], known["rates"] = jax.jvp(all_charges, (*state, t), motion)
+        return known | _in_both(_values, lagrangian, tuple(state), other, refusals)
+
+    return at
+
+
+def charge_of(static: Any) -> Callable:
+    """Charges and their slopes in q, v and t, and the equations of motion of their Lagrangian."""
+
+    def at(parameters, state, t):
+        charge, lagrangian = eqx.combine(parameters, static)
+        _, slope, second = expansion(lambda x: _values(lagrangian, x[0], x[1]), state)
+        equations = _equations(lagrangian, state, second) | {"slope": slope.reshape(1, -1)}
+
+        def of_time(x, t):
+            return jnp.ravel(charge(x[0], x[1], t))
+
+        value = of_time(state, t)
+        slopes, explicit = jax.jacrev(of_time, argnums=(0, 1))(state, t)
+        return equations | {"charges": value, "slopes": slopes, "explicit": explicit}
+
+    return at
+
+
+def _equations(lagrangian, state, second):
+    own = euler_lagrange_terms(lagrangian, state[0], state[1])
+    size = state[0].size
+    hessian = second.reshape(2, size, 2, size)
+    q, v = state.reshape(2, size)
+    return {
+        "mass_matrix": own.mass_matrix,
+        "force": own.force,
+        "hessian": hessian,
+        "drag": hessian[1, :, 0] @ v,
+        # What ∂L/∂q and (∂²L/∂v∂q) v are sums of, as far as second derivatives tell.
+        "drag_size": jnp.abs(hessian[1, :, 0]) @ jnp.abs(v)
+        + jnp.abs(hessian[0, :, 0]) @ jnp.abs(q)
+        + jnp.abs(hessian[0, :, 1]) @ jnp.abs(v),
+    }
+
+
+def solve(known: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The accelerations of all cases, |M⁻¹| of each, and where M = ∂²L/∂v² is regular."""
+    mass, force = known["mass_matrix"].astype(float), known["force"].astype(float)
+    finite = np.all(np.isfinite(mass), axis=(1, 2)) & np.all(np.isfinite(force), axis=1)
+    mass = np.where(finite[:, None, None], mass, 0)
+    unit = np.sqrt(np.abs(mass).max(axis=-1))
+    unit = np.where(unit > 0, unit, 1)
+    balanced = mass / unit[:, :, None] / unit[:, None, :]
+    values = np.linalg.svd(balanced, compute_uv=False)
+    epsilon = np.finfo(known["mass_matrix"].dtype).eps
+    regular = finite & (values[:, -1] > mass.shape[-1] * epsilon * values[:, 0])
+    safe = np.where(regular[:, None, None], balanced, np.eye(mass.shape[-1]))
+    inverse = np.linalg.inv(safe) / unit[:, :, None] / unit[:, None, :]
+    scaled = np.linalg.solve(safe, (force / unit)[..., None])[..., 0]
+    a = np.where(regular[:, None], scaled / unit, 0)
+    return a, np.abs(inverse), regular
