@@ -70,8 +70,8 @@ class Drawn(NamedTuple):
 
     def subset(self, index: np.ndarray) -> "Drawn":
         """Some of the cases, without their weights."""
-        arrays = (x[index] for x in (self.q, self.v, self.coefficients, self.t))
-        return Drawn(None, *arrays, int(np.sum(index < self.distinct)))
+        q, v, coefficients, t = (x[index] for x in (self.q, self.v, self.coefficients, self.t))
+        return Drawn(None, q, v, coefficients, t, int(np.sum(index < self.distinct)))
 
 
 def require(
@@ -101,7 +101,7 @@ def require(
         bad = bad & judged.reshape(-1, *[1] * (bad.ndim - 1))
     if not np.any(bad):
         return
-    cases_bad = bad.reshape(len(bad), -1).any(axis=1)
+    cases_bad = np.asarray(bad.reshape(len(bad), -1).any(axis=1))
     case = _simplest(cases, np.flatnonzero(cases_bad))
     excess = np.where(bad[case], np.nan_to_num(error[case], nan=np.inf), -1)
     worst = np.unravel_index(np.argmax(excess), excess.shape)
@@ -131,7 +131,7 @@ def require_finite(law: str, array, cases: Drawn, judged=None) -> None:
     bad = ~np.isfinite(np.asarray(array, float))
     if judged is not None:
         bad = bad & judged.reshape(-1, *[1] * (bad.ndim - 1))
-    cases_bad = bad.reshape(len(bad), -1).any(axis=1)
+    cases_bad = np.asarray(bad.reshape(len(bad), -1).any(axis=1))
     if not np.any(cases_bad):
         return
     case = _simplest(cases, np.flatnonzero(cases_bad))

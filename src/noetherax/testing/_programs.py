@@ -26,7 +26,7 @@ COMPARISONS = ({"eq", "ne"}, {"lt", "le", "gt", "ge", "clamp", "max", "min", "ji
 `jax.numpy.clip` and `where` are."""
 
 
-OPTIONS = {"xla_allow_excess_precision": False}
+OPTIONS: dict[str, str | bool] = {"xla_allow_excess_precision": False}
 """A cast to single precision and back rounds: XLA would leave it out."""
 
 
