@@ -84,18 +84,28 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     assert equal(run(checkpoints=str(tmp_path))[0], whole)
 
 
+def at_each_chunk(monkeypatch, around) -> None:
+    """Calls `around(chunk, given, state)` in the place of every compiled chunk."""
+    program = _loop.program
+
+    def watched(*arguments, **options):
+        chunk = program(*arguments, **options)
+        return lambda given, state: around(chunk, given, state)
+
+    monkeypatch.setattr(_loop, "program", watched)
+
+
 def press(monkeypatch, times: int) -> None:
     """Ctrl-C at the worst moment: the old state has given its buffers away, the new one has no name."""
-    chunk = _loop._chunk
 
-    def interrupted(given, state):
+    def interrupted(chunk, given, state):
         new = chunk(given, state)
         if int(new[0].step) > 5:
             for _ in range(times):
                 signal.raise_signal(signal.SIGINT)
         return new
 
-    monkeypatch.setattr(_loop, "_chunk", interrupted)
+    at_each_chunk(monkeypatch, interrupted)
 
 
 @pytest.fixture
@@ -139,7 +149,7 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, monkeypatch, default_handler):
 def test_a_second_ctrl_c_loses_no_loss_of_steps_that_are_kept(tmp_path, monkeypatch):
     """It may come when a chunk has given its state, and not yet its losses."""
     whole, history = run()
-    chunk, presses = _loop._chunk, iter([KeyboardInterrupt])
+    presses = iter([KeyboardInterrupt])
 
     class Late:
         def __init__(self, losses):
@@ -150,12 +160,12 @@ def test_a_second_ctrl_c_loses_no_loss_of_steps_that_are_kept(tmp_path, monkeypa
                 raise pressed
             return np.asarray(self.losses)
 
-    def late(given, state):
+    def late(chunk, given, state):
         state, losses = chunk(given, state)
         return state, Late(losses) if int(state.step) > 5 else losses
 
     with monkeypatch.context() as patch:
-        patch.setattr(_loop, "_chunk", late)
+        at_each_chunk(patch, late)
         with pytest.warns(UserWarning, match="interrupted after 20 of 60"):
             _, stopped = run(tmp_path)
     assert np.array_equal(stopped.loss, history.loss[:20])
@@ -174,13 +184,13 @@ def test_another_handler_of_ctrl_c_is_left_alone(monkeypatch, default_handler):
 
 
 def test_chunks_take_over_the_buffers_of_a_state_and_not_those_of_the_model(monkeypatch):
-    given_away, chunk = [], _loop._chunk
+    given_away = []
 
-    def watched(given, state):
+    def watched(chunk, given, state):
         given_away.extend(jax.tree.leaves((state.parameters, state.average, state.optimizer)))
         return chunk(given, state)
 
-    monkeypatch.setattr(_loop, "_chunk", watched)
+    at_each_chunk(monkeypatch, watched)
     start = Spring(jnp.array([1.0, 2.0, 3.0]))
     nx.fit(start, observations(), steps=60, key=jax.random.key(0), progress=False)
     assert len(given_away) > 6

@@ -10,6 +10,7 @@ import optax
 import pytest
 
 import noetherax as nx
+from noetherax._programs import run
 from noetherax.training import _polish
 
 KEY = jax.random.key(0)
@@ -76,15 +77,15 @@ def test_normal_equations_are_those_of_the_jacobian():
     jacobian, error = jax.jacfwd(residual)(weights), residual(weights)
     chunks = _polish._chunked(data, SAMPLES)
     common = nx.acceleration_residual, parameters, constants, chunks
-    matrix, slope = _polish._curvature(*common), _polish._slope(*common)
+    matrix, slope = run(_polish._curvature, *common), run(_polish._slope, *common)
     np.testing.assert_allclose(
         matrix, jacobian.T @ jacobian, rtol=1e-9, atol=1e-9 * jnp.max(matrix)
     )
     np.testing.assert_allclose(
         slope, jacobian.T @ error, rtol=1e-9, atol=1e-9 * jnp.max(jnp.abs(slope))
     )
-    np.testing.assert_allclose(_polish._cost(*common), error @ error, rtol=1e-12)
-    trial, ratio = _polish._step(*common, matrix, slope, jnp.array(1e-3))
+    np.testing.assert_allclose(run(_polish._cost, *common), error @ error, rtol=1e-12)
+    trial, ratio = run(_polish._step, *common, matrix, slope, jnp.array(1e-3))
     damped = matrix + 1e-3 * jnp.max(jnp.diagonal(matrix)) * jnp.eye(weights.size)
     velocity = -jnp.linalg.solve(damped, slope)
     _, bend = jax.jvp(lambda w: jax.jvp(residual, (w,), (velocity,))[1], (weights,), (velocity,))

@@ -365,7 +365,7 @@ def draws(strategy: st.SearchStrategy, count: int) -> list:
         derandomize=True,
         database=None,
         phases=(Phase.generate,),
-        suppress_health_check=tuple(HealthCheck.__members__.values()),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
     settings(hypothesis.given(strategy)(lambda drawn: found.append(drawn)))()
     return found[:count]
