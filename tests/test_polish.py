@@ -104,21 +104,30 @@ class Plane(eqx.Module):
     weights: jax.Array
 
 
+def at_each_call(monkeypatch, before) -> None:
+    """Calls `before(function, *arguments)` before every compiled part of an iteration."""
+    programs = _polish.programs
+
+    def watched():
+        call = programs()
+
+        def watch(function, *arguments):
+            before(function, *arguments)
+            return call(function, *arguments)
+
+        return watch
+
+    monkeypatch.setattr(_polish, "programs", watched)
+
+
 def test_curvature_of_a_part_leads_to_the_least_squares_of_all(monkeypatch):
     seen = {}
 
-    def watched(name):
-        function = getattr(_polish, name)
+    def note(function, residual, parameters, constants, chunks, *rest):
+        (x, _), weight = chunks
+        seen.setdefault(function.__name__, []).append(np.asarray(x[weight > 0]))
 
-        def watch(residual, parameters, constants, chunks, *rest):
-            (x, _), weight = chunks
-            seen.setdefault(name, []).append(np.asarray(x[weight > 0]))
-            return function(residual, parameters, constants, chunks, *rest)
-
-        monkeypatch.setattr(_polish, name, watch)
-
-    for name in ("_cost", "_slope", "_curvature", "_step"):
-        watched(name)
+    at_each_call(monkeypatch, note)
     random = np.random.default_rng(0)
     x = random.normal(size=(2000, 5))
     y = x @ np.arange(1.0, 6.0) + random.normal(size=2000)
@@ -226,15 +235,15 @@ def test_what_cannot_start_is_named():
 
 
 def test_interruption_keeps_the_best(monkeypatch):
-    step, steps = _polish._step, []
+    steps = []
 
-    def interrupted(*arguments):
-        steps.append(arguments)
+    def interrupt(function, *arguments):
+        if function is _polish._step:
+            steps.append(arguments)
         if len(steps) == 12:
             raise KeyboardInterrupt
-        return step(*arguments)
 
-    monkeypatch.setattr(_polish, "_step", interrupted)
+    at_each_call(monkeypatch, interrupt)
     with pytest.warns(UserWarning, match="interrupted after"):
         polished, history = nx.polish(fitted(), observations(), **QUIET)
     assert history.interrupted
