@@ -1,5 +1,6 @@
 """Diffrax solvers that Diffrax lacks."""
 
+from ._control import RelativeController
 from ._endings import (
     ENDS,
     LEAVES,
@@ -23,6 +24,7 @@ __all__ = [
     "RK4",
     "Equations",
     "LagrangianTerm",
+    "RelativeController",
     "VariationalGauss4",
     "VariationalGauss6",
     "VariationalMidpoint",

@@ -17,11 +17,12 @@ from jaxtyping import Array, PRNGKeyArray
 from .._programs import run
 from .._rollout import rollout
 from ..dynamics import solve_motion, solve_terms
+from ..solvers import RelativeController
 from ..training import Windows
 from ._checks import check_batches, check_count, check_positive
 
 TOLERANCE = 1e-13
-"""Relative and absolute error that one step may make."""
+"""Error that one step may make, relative to the motion."""
 
 Sampler = Callable[[PRNGKeyArray], tuple[Array, ...]]
 """A function `key -> (q, v, a)`, as [`noetherax.fit`][] takes it."""
@@ -64,7 +65,7 @@ def integrate(lagrangian: Callable, q0, v0, ts) -> tuple[np.ndarray, np.ndarray]
 
 
 def _solve(lagrangian: Callable, q0, v0, ts) -> tuple[Array, Array]:
-    controller = diffrax.PIDController(rtol=TOLERANCE, atol=TOLERANCE)
+    controller = RelativeController(TOLERANCE, ts[-1], jnp.finfo(ts.dtype).tiny)
     controller = diffrax.ClipStepSizeController(controller, step_ts=ts)
 
     def solve(q0, v0):
