@@ -93,13 +93,13 @@ def _rate_of_momentum(record) -> np.ndarray:
 
 
 def _accelerations(record) -> np.ndarray:
-    return _sizes_of_accelerations(record.base, record.solution, _sizes_of_terms(record)[1])
+    return _sizes_of_accelerations(record.solution, *_sizes_of_terms(record))
 
 
-def _sizes_of_accelerations(known: dict, solution: tuple, force: np.ndarray) -> np.ndarray:
-    """|a| + |M⁻¹| (|M| |a| + force), the size that rounding of a is relative to."""
+def _sizes_of_accelerations(solution: tuple, mass: np.ndarray, force: np.ndarray) -> np.ndarray:
+    """|a| + |M⁻¹| (mass |a| + force), the size that rounding of a is relative to, with the sizes of the
+    terms of M and of the force."""
     a, inverse, _ = solution
-    mass = np.abs(known["mass_matrix"])
     total = force + np.einsum("nij,nj->ni", mass, np.abs(a))
     return np.abs(a) + np.einsum("nij,nj->ni", inverse, total)
 
@@ -128,7 +128,8 @@ def conservation_law(record) -> Seen:
     rates = known["explicit"] + np.einsum("nci,ni->nc", slopes[:, :, 0], v)
     rates = rates + np.einsum("nci,ni->nc", slopes[:, :, 1], a)
     scale = np.abs(known["explicit"]) + np.einsum("nci,ni->nc", np.abs(slopes[:, :, 0]), np.abs(v))
-    size = _sizes_of_accelerations(known, record.solution, _autodiff(known)[2])
+    mass = np.abs(known["mass_matrix"])
+    size = _sizes_of_accelerations(record.solution, mass, _autodiff(known)[2])
     scale = scale + np.einsum("nci,ni->nc", np.abs(slopes[:, :, 1]), size)
     # The parts of a function of momenta change as fast as velocities and positions do.
     of_q, of_v = np.moveaxis(record.unit.max(axis=(2, 3)), 1, 0)
