@@ -4,6 +4,7 @@ import functools
 from types import SimpleNamespace
 
 import diffrax
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,6 +166,31 @@ def test_a_program_is_kept_by_what_it_computes():
     assert len(_programs._kept) == before + 2
 
 
+@jax.custom_vjp
+def _same(x):
+    return x
+
+
+_same.defvjp(lambda x: (x, None), lambda _, cotangent: (cotangent,))
+
+AGAIN = {
+    "NaN": lambda x: jnp.where(x > 0, x, jnp.nan),
+    "a loop": lambda x: jax.lax.fori_loop(0, 2, lambda i, x: x + 1, x),
+    "a custom derivative": lambda x: _same(x),
+    "an equinox loop": lambda x: eqxi.while_loop(
+        lambda x: jnp.all(x < 3), lambda x: x + 1, x, kind="checkpointed", max_steps=4
+    ),
+}
+
+
+@pytest.mark.parametrize("function", AGAIN.values(), ids=AGAIN)
+def test_what_computes_the_same_is_compiled_once(function):
+    run(_apply, function, jnp.ones(2))
+    before = len(_programs._kept)
+    run(_apply, lambda x: function(x), jnp.ones(2))
+    assert len(_programs._kept) == before
+
+
 def test_few_programs_are_kept(monkeypatch):
     monkeypatch.setattr(_programs, "MOST", 3)
     monkeypatch.setattr(_programs, "_kept", type(_programs._kept)())
@@ -181,6 +207,11 @@ def test_few_programs_are_kept(monkeypatch):
         run(_apply, power(number), jnp.ones(2))
         assert again(power(7.0), jnp.ones(2))[0] == jnp.sin(8.0)
     assert len(_programs._kept) == 3
+    monkeypatch.setattr(_programs, "MOST_BYTES", 10_000)
+    for number in (1.0, 2.0):
+        table = np.full(1000, number)
+        assert run(_apply, lambda x, table=table: x[0] * table[0], jnp.ones(2)) == number
+        assert sum(x.bytes for x in _programs._kept.values()) <= 10_000
 
 
 def _apply(function, x):

@@ -440,3 +440,26 @@ def test_drift_ignores_what_diffrax_did_not_use():
         assert np.allclose(of(result), [0, 1, 1, 1])
     # What is missing after a failure was lost, and is not ignored.
     assert not np.any(np.isfinite(of(diffrax.RESULTS.max_steps_reached)[2:]))
+
+
+def test_derivatives_forward_in_the_initial_state():
+    q, v, ts = jnp.array([[1.0]]), jnp.array([[0.0]]), np.linspace(0, 1, 3)
+    law = nx.systems.HarmonicOscillator().lagrangian
+
+    def end(q):
+        return nx.rollout(law, q, v, ts=ts, adjoint=diffrax.ForwardMode()).q[-1]
+
+    _, slope = jax.jvp(end, (q,), (jnp.ones_like(q),))
+    assert np.allclose(slope, np.cos(1.0), rtol=1e-6)
+
+
+def test_a_coordinate_that_rests_has_no_precision_to_lack():
+    """The radius of a circular orbit moves by rounding alone."""
+
+    def polar(q, v):
+        r, (rate, turn) = q[0, 0], v[0]
+        return (rate**2 + (r * turn) ** 2) / 2 + 1 / r
+
+    q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
+    orbit = nx.rollout(polar, q, v, ts=np.linspace(0, 1, 11), solver=nx.RK4())
+    assert np.allclose(orbit.q[-1], [[1.0, 1.0]])

@@ -7,6 +7,8 @@ array may change under it. What JAX records of it, its jaxpr, tells everything.
 
 import functools
 import hashlib
+import os
+import sys
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -23,8 +25,8 @@ LIBRARIES = ("noetherax", "jax", "jaxlib", "equinox", "diffrax", "lineax", "opti
 RULES = ("jvp_jaxpr_fun", "jvp_jaxpr_thunk", "fwd_jaxpr_thunk", "bwd")
 """Derivative rules among the parameters of a primitive. A program that is complete has used them."""
 
-NOTES = ("debug_info", "ctx_mesh", "name", "source_info")
-"""Parameters that say where a computation comes from, not what it is."""
+NOTES = ("debug_info", "ctx_mesh", "name", "source_info", "out_trees")
+"""Parameters that say where a computation comes from and how results are packed, not what it is."""
 
 
 class Incomparable(Exception):
@@ -103,7 +105,15 @@ def _is_plain_function(function: Callable) -> bool:
 
 def _is_of_user(rule: Any) -> bool:
     source = str(getattr(getattr(rule, "debug_info", None), "func_src_info", rule))
-    return not any(f"/{library}/" in source for library in LIBRARIES)
+    return not any(folder in source for folder in _folders())
+
+
+@functools.cache
+def _folders() -> tuple[str, ...]:
+    """Where the libraries are installed: a project of a user's may bear the name of one."""
+    modules = (sys.modules.get(library) for library in LIBRARIES)
+    files = (getattr(module, "__file__", None) for module in modules)
+    return tuple(os.path.join(os.path.dirname(file), "") for file in files if file)
 
 
 def _of_jaxpr(jaxpr: Jaxpr) -> Hashable:
@@ -162,4 +172,5 @@ def _of_value(x: Any) -> Hashable:
     except TypeError:
         raise Incomparable from None
     # Equal numbers of different types are different constants, and so are 0.0 and -0.0.
-    return type(x), x, repr(x) if isinstance(x, float | complex) else None
+    # NaN is the same constant as NaN.
+    return type(x), repr(x) if isinstance(x, float | complex) else x

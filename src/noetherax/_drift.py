@@ -20,6 +20,9 @@ from .dynamics import momentum
 ZERO = 100.0
 """Roundings of what a charge is made of, below which it counts as zero at the start."""
 
+AT_A_TIME = 1024
+"""Times at which momenta are compared together."""
+
 ALIKE = 16.0
 """Roundings within which a momentum is that of a Lagrangian. For its own, evaluated anew, they were at
 most two, and nine for a network in float32."""
@@ -186,18 +189,24 @@ def _momenta(lagrangian: Callable, trajectory: Trajectory):
     rounding; and whose they are their values tell best: functions, copies and compiled programs have no
     other identity that lasts."""
     q, v, p = trajectory.q, trajectory.v, trajectory.p
+
+    def computed():
+        return jax.vmap(lambda q, v: momentum(lagrangian, q, v))(q, v)
+
+    def alike(state):
+        q, v, p = state
+        mass = jax.jacfwd(lambda v: momentum(lagrangian, q, v))(v)
+        terms = jnp.abs(p) + jnp.einsum("ijkl,kl->ij", jnp.abs(mass), jnp.abs(v))
+        rounding = jnp.finfo(p.dtype).eps * terms
+        error = jnp.abs(p - momentum(lagrangian, q, v))
+        return jnp.all((error <= ALIKE * rounding) | ~jnp.isfinite(p))
+
     with jax.default_matmul_precision(PRECISION):
-        slope = jax.vmap(lambda q, v: momentum(lagrangian, q, v))(q, v)
         if p is None:
-            return slope
-
-        def rounding(q, v, p):
-            mass = jax.jacfwd(lambda v: momentum(lagrangian, q, v))(v)
-            terms = jnp.abs(p) + jnp.einsum("ijkl,kl->ij", jnp.abs(mass), jnp.abs(v))
-            return jnp.finfo(p.dtype).eps * terms
-
-        alike = jnp.abs(p - slope) <= ALIKE * jax.vmap(rounding)(q, v, p)
-    return jnp.where(jnp.all(alike | ~jnp.isfinite(p)), p, slope)
+            return computed()
+        # Some at a time, since each takes a matrix.
+        own = jnp.all(jax.lax.map(alike, (q, v, p), batch_size=AT_A_TIME))
+        return jax.lax.cond(own, lambda: p, computed)
 
 
 __all__ = ["charge_along", "drift", "parts_along"]

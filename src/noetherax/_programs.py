@@ -7,12 +7,14 @@ time, until the process runs out of memory maps. Programs here are found by what
 are kept.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
+import numpy as np
 
 from ._content import Incomparable, content, is_transparent
 
@@ -22,7 +24,16 @@ MOST = 64
 RAISED = "EquinoxRuntimeError: "
 """What stands before the message of `equinox.error_if` in the error that JAX raises."""
 
-_kept: OrderedDict[Hashable, Callable] = OrderedDict()
+MOST_BYTES = 2**28
+"""Bytes of the constants in all of them: a sampler may close over the whole of its data."""
+
+_kept: OrderedDict[Hashable, "_Kept"] = OrderedDict()
+_lock = threading.Lock()
+
+
+class _Kept(NamedTuple):
+    jitted: Callable
+    bytes: int
 
 
 def run(function: Callable, *arguments: Any) -> Any:
@@ -46,8 +57,8 @@ def programs() -> Callable:
 def program(function: Callable, *arguments: Any, donated: int | None = None) -> Callable:
     """The compiled function for arguments like these.
 
-    If all that is no array is data of libraries, the program is found by that data, which costs
-    nothing. Otherwise `function` is traced, and the program found by its jaxpr. So a loop that calls it
+    If all that is no array is data of libraries, the program is found by that data, without a trace.
+    Otherwise `function` is traced, and the program found by its jaxpr. So a loop that calls it
     many times should ask for it once.
 
     **Arguments:**
@@ -57,19 +68,17 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
     - `donated`: index of an argument whose buffers the results may take over.
     """
     dynamic, static = eqx.partition(arguments, eqx.is_array)
-    jitted = _jitted(function, static, donated)
+    jitted, size = _jitted(function, static, donated), 0
     try:
         if is_transparent(arguments):
             leaves, structure = jax.tree.flatten(static)
             key = tuple((type(x), x, repr(x)) for x in leaves), structure
         else:
-            key = content(jitted.trace(*dynamic).jaxpr)
-        jitted = _kept.setdefault((function, key, donated), jitted)
-        _kept.move_to_end((function, key, donated))
+            traced = jitted.trace(*dynamic).jaxpr
+            key, size = content(traced), sum(np.size(x) * 8 for x in traced.consts)
+        jitted = _found((function, key, donated), _Kept(jitted, size)).jitted
     except (Incomparable, TypeError):
         pass  # what cannot be compared, or hashed, is not kept
-    if len(_kept) > MOST:
-        _kept.popitem(last=False)
 
     def call(*arguments):
         try:
@@ -82,6 +91,15 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
         return eqx.combine(arrays, rest.value)
 
     return call
+
+
+def _found(key: Hashable, new: _Kept) -> _Kept:
+    with _lock:
+        found = _kept.setdefault(key, new)
+        _kept.move_to_end(key)
+        while len(_kept) > MOST or sum(x.bytes for x in _kept.values()) > MOST_BYTES:
+            _kept.popitem(last=False)
+    return found
 
 
 def _jitted(function: Callable, static: tuple, donated: int | None) -> Any:

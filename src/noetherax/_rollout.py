@@ -156,7 +156,8 @@ def rollout(
 
     with jax.default_matmul_precision(PRECISION):
         lagrangian = known(lagrangian, q0, v0, _used)
-        start = run(_equations_at, *_constant((lagrangian, q0, v0)))
+        fixed = _constant((lagrangian, q0, v0))
+        start = run(_equations_at, *fixed)
         regular = start.regular | (not variational and not linear_solver.assume_full_rank())
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
@@ -164,8 +165,8 @@ def rollout(
         options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
-        if endless and not isinstance(start.a, Tracer) and not isinstance(t1, Tracer):
-            warn_of_length(start, q0, v0, times.save)
+        if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed[1:], t1)):
+            warn_of_length(start, *fixed[1:], times.save)
         if variational:
             motion = run(_solve_variational, lagrangian, solver, t0, t1, (q0, v0), options)
         else:
@@ -249,10 +250,9 @@ def _solve(lagrangian, field, solver, t0, t1, state, options) -> _Motion:
 
 def _solve_variational(lagrangian, solver, t0, t1, state, options) -> _Motion:
     """As `_solve`, with (q, v, p) at the saved times."""
-    lagrangian = opened(lagrangian)
     q, v = state
     term = LagrangianTerm(lagrangian)
-    start = (q, momentum(lagrangian, q, v), v)
+    start = (q, momentum(opened(lagrangian), q, v), v)
     solution = _integrate(term, solver, t0=t0, t1=t1, y0=start, **options)
     motion = _motion(solution)
     q, p, guess = motion.state

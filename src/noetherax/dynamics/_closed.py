@@ -80,9 +80,10 @@ def closure_converted(lagrangian: Callable, q, v) -> Callable:
     """
     if is_transparent(lagrangian):
         return lagrangian
-    recorded = _recorded(lagrangian, q, v)
-    captures = any(isinstance(x, Tracer) for x in recorded.constants)
-    return recorded if captures else lagrangian
+    values, closed = _record(lagrangian, q, v)
+    if not any(isinstance(x, Tracer) for x in closed.consts):
+        return lagrangian
+    return _closed(lagrangian, q, v, values, closed)
 
 
 def known(lagrangian: Callable, q, v, uses: Callable) -> Any:
@@ -97,12 +98,12 @@ def known(lagrangian: Callable, q, v, uses: Callable) -> Any:
     """
     if is_transparent(lagrangian):
         return lagrangian
-    recorded = _recorded(lagrangian, q, v)
+    values, closed = _record(lagrangian, q, v)
     ruled = euler_lagrange_terms.dispatch(type(lagrangian)) is not euler_lagrange_terms.dispatch(
         object
     )
-    if any(isinstance(x, Tracer) for x in recorded.constants) or not ruled:
-        return recorded
+    if any(isinstance(x, Tracer) for x in closed.consts) or not ruled:
+        return _closed(lagrangian, q, v, values, closed)
     arrays, rest = eqx.partition(lagrangian, eqx.is_array)
     return Known(arrays, Recorded(rest, _content_of(uses, lagrangian, q, v)))
 
@@ -114,9 +115,13 @@ def opened(lagrangian: Any) -> Callable:
     return lagrangian
 
 
-def _recorded(lagrangian: Callable, q, v) -> ClosedLagrangian:
+def _record(lagrangian: Callable, q, v) -> tuple[list, ClosedJaxpr]:
+    """The arrays of a Lagrangian, and its jaxpr, which takes them first."""
     values, evaluate = _explicit(lambda lagrangian, q, v: lagrangian(q, v), lagrangian)
-    closed = jax.make_jaxpr(evaluate)(values, *_state(q, v))
+    return values, jax.make_jaxpr(evaluate)(values, *_state(q, v))
+
+
+def _closed(lagrangian: Callable, q, v, values: list, closed: ClosedJaxpr) -> ClosedLagrangian:
     jaxpr: Jaxpr = closed.jaxpr
     try:
         key = structure(jaxpr)

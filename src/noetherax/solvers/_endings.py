@@ -133,14 +133,18 @@ def warn_of_rounding(trajectory) -> None:
     q, v, ts = q[good], v[good], ts[good]
     moved = np.max(np.abs(q - q[0]), axis=(0, 1))
     ahead = np.max(np.abs(v), axis=(0, 1)) * abs(ts[-1] - ts[0])
-    moved = np.where(moved > 0, moved, ahead)  # of positions that rounding has held in place
-    rounding = float(jnp.finfo(trajectory.q.dtype).eps) * np.max(np.abs(q), axis=(0, 1))
-    share = np.where(moved > 0, rounding / np.where(moved > 0, moved, 1), 0)
+    epsilon = float(jnp.finfo(trajectory.q.dtype).eps)
+    rounding = epsilon * np.max(np.abs(q), axis=(0, 1))
+    # Rounding alone moves a coordinate at rest; and it may have held in place one that is not.
+    rests = ahead <= np.sqrt(epsilon) * np.max(ahead)
+    moved = np.where(moved > 0, moved, ahead)
+    share = np.where(rests, 0, rounding / np.where(rests, 1, moved))
     axis = int(np.argmax(share))
     if share[axis] > COARSE:
         warnings.warn(
             f"Positions near {np.max(np.abs(q[..., axis])):.3g} on axis {axis} are known to "
             f"{rounding[axis]:.2g} only in {trajectory.q.dtype}, but the motion covers "
-            f"{moved[axis]:.2g}. Take positions from a nearer origin, or float64.",
+            f"{moved[axis]:.2g}. Take positions from a nearer origin"
+            + ("." if trajectory.q.dtype == jnp.float64 else ", or float64."),
             stacklevel=3,
         )

@@ -217,15 +217,15 @@ def _error(memory: StepMemory, nodes, slopes, h):
     less, which is larger.
     """
     before = memory.times[-2:]
-    times = jnp.concatenate([before, nodes])
-    recent = jnp.abs(before[0]) <= RECENT * jnp.abs(h)
-    stages, factor = len(nodes), spread_of_nodes(len(nodes)) / 3
+    times = jnp.concatenate([before, nodes]) / h  # powers of h itself may underflow
+    recent = jnp.abs(times[0]) <= RECENT
+    factor = spread_of_nodes(len(nodes)) / 3
 
     def difference(past, now):
         values = jnp.concatenate([past[-2:], now])
-        full = h ** (stages + 2) * _along(divided_difference(times), values)
-        short = h ** (stages + 1) * _along(divided_difference(times[1:]), values[1:])
-        return factor * jnp.where(recent, full, short)
+        full = _along(divided_difference(times), values)
+        short = _along(divided_difference(times[1:]), values[1:])
+        return factor * h * jnp.where(recent, full, short)
 
     return tuple(map(difference, (memory.velocities, memory.forces), slopes))
 

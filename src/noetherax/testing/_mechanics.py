@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..charges import Energy
-from ..dynamics import euler_lagrange_residual, euler_lagrange_terms
+from ..dynamics import equilibrate, euler_lagrange_residual, euler_lagrange_terms
 from ._programs import _in_both, _other_precision, _summary, _values, expansion
 
 
@@ -83,8 +83,7 @@ def solve(known: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mass, force = known["mass_matrix"].astype(float), known["force"].astype(float)
     finite = np.all(np.isfinite(mass), axis=(1, 2)) & np.all(np.isfinite(force), axis=1)
     mass = np.where(finite[:, None, None], mass, 0)
-    unit = np.sqrt(np.abs(mass).max(axis=-1))
-    unit = np.where(unit > 0, unit, 1)
+    unit = np.asarray(equilibrate(jnp.asarray(mass))[1], float)
     balanced = mass / unit[:, :, None] / unit[:, None, :]
     values = np.linalg.svd(balanced, compute_uv=False)
     epsilon = np.finfo(known["mass_matrix"].dtype).eps

@@ -68,6 +68,17 @@ def _draw(draw, keys):
     return jax.vmap(lambda key: draw(key))(keys)
 
 
+def at_most(drawn):
+    """First batches of no more samples than a sampler is asked for: data given as arrays are one batch
+    of all, too many to evaluate a network on at once."""
+
+    def strided(x):
+        return x[:, :: max(1, -(-x.shape[1] // STANDARDISATION_SAMPLES))] if x.ndim > 1 else x
+
+    batches = max(np.shape(x)[0] for x in jax.tree.leaves(drawn))
+    return jax.tree.map(strided, drawn) if batches == 1 else drawn
+
+
 def states_of(drawn):
     """The states that set the standardisation, from stacked batches."""
     states = drawn[:2] if isinstance(drawn, tuple | list) else ()

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
-from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled
+from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled, at_most
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
     check_count,
@@ -129,7 +129,7 @@ def fit_ensemble(
         chosen = eqx.filter(model, chosen_leaves(model, trainable))
         _of_member(index, check_model, model, chosen, loss, batch)
     scales = [
-        _of_member(index, scale_of, loss, model, drawn)
+        _of_member(index, scale_of, loss, model, at_most(drawn))
         for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
     ]
     units = jnp.asarray([scale.unit for scale in scales])
@@ -187,7 +187,7 @@ def fit_ensemble(
                 int(np.asarray(history.skipped)[index]),
                 scales[index].without_force,
             )
-            for finding, advice in verdicts(*record, trained, loss, looks[index][1]):
+            for finding, advice in verdicts(*record, trained, loss, at_most(looks[index][1])):
                 findings.setdefault(advice, []).append(f"Member {index}: {finding}")
         for advice, found in findings.items():
             warnings.warn(" ".join([*found, advice]), stacklevel=2)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, first_batches
+from ._batches import Resampled, Sampled, at_most, first_batches
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
     check_batch,
@@ -135,7 +135,8 @@ def fit(
         lagrangian = preparation.start
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
     check_model(lagrangian, parameters, loss, batch)
-    scale = scale_of(loss, lagrangian, drawn)
+    few = at_most(drawn)
+    scale = scale_of(loss, lagrangian, few)
     split = split_sharding(sharding, batch)
     description = NOT_DESCRIBED
     if checkpoints is not None:
@@ -179,7 +180,7 @@ def fit(
         warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
     elif not history.interrupted:
         for finding, advice in verdicts(
-            history.loss, int(history.skipped), scale.without_force, trained, loss, drawn
+            history.loss, int(history.skipped), scale.without_force, trained, loss, few
         ):
             warnings.warn(f"{finding} {advice}", stacklevel=2)
     return trained, history

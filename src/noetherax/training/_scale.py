@@ -74,7 +74,10 @@ def _losses(loss, model, drawn):
 
 
 def _check_range(drawn: PyTree) -> None:
-    if not isinstance(drawn, tuple | list) or len(drawn) != 3 or drawn[2] is None:
+    triple = isinstance(drawn, tuple | list) and len(drawn) == 3
+    if not triple or len({(np.shape(x), str(getattr(x, "dtype", None))) for x in drawn}) > 1:
+        return  # not (q, v, a)
+    if not jnp.issubdtype(drawn[2].dtype, jnp.floating):
         return
     a = np.abs(np.asarray(drawn[2], float))
     largest = np.max(a, where=np.isfinite(a), initial=0.0)

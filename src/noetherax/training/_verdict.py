@@ -22,8 +22,8 @@ ASK = (
     "More steps will hardly help if the data do not obey what was declared: a Lagrangian without "
     "explicit time, friction or constraints, with the symmetry of its features (does "
     "noetherax.Trivial(space) in the place of the group do better?), v and a the derivatives of q "
-    "in the same units, all components of a of about the same size. If they do, try another key, "
-    "more steps, a wider network or a smaller learning rate."
+    "in the same units, all components of a of about the same size, or if their noise is as large as "
+    "the accelerations. Else try another key, a wider network or a smaller learning rate."
 )
 
 REGULAR = (
@@ -46,6 +46,14 @@ def verdicts(
     drawn: PyTree,
 ) -> list[Verdict]:
     """What is wrong with a finished run; nothing, as a rule, and then at no cost."""
+    try:
+        return _found(losses, skipped, without_force, trained, loss, drawn)
+    except Exception as error:  # of any kind: what was learned must not be lost by judging it
+        finding = f"The end of this run could not be judged: {type(error).__name__}: {error}"
+        return [Verdict(finding, "Compare the model with data of your own.")]
+
+
+def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict]:
     done, found = len(losses), []
     if skipped > max(1, LEFT_OUT * done):
         finding = f"{skipped} of {done} updates were left out, not being finite."
