@@ -156,8 +156,8 @@ def rollout(
 
     with jax.default_matmul_precision(PRECISION):
         lagrangian = known(lagrangian, q0, v0, _used)
-        fixed = _constant((lagrangian, q0, v0))
-        start = run(_equations_at, *fixed)
+        law, *fixed = _constant((lagrangian, q0, v0))
+        start = run(_equations_at, law, *fixed)
         regular = start.regular | (not variational and not linear_solver.assume_full_rank())
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
@@ -165,8 +165,8 @@ def rollout(
         options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
-        if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed[1:], t1)):
-            warn_of_length(start, *fixed[1:], times.save)
+        if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed, t1)):
+            warn_of_length(start, fixed[0], fixed[1], times.save)
         if variational:
             motion = run(_solve_variational, lagrangian, solver, t0, t1, (q0, v0), options)
         else:
