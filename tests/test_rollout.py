@@ -463,3 +463,21 @@ def test_a_coordinate_that_rests_has_no_precision_to_lack():
     q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
     orbit = nx.rollout(polar, q, v, ts=np.linspace(0, 1, 11), solver=nx.RK4())
     assert np.allclose(orbit.q[-1], [[1.0, 1.0]])
+
+
+def test_drift_has_a_derivative():
+    """At the first time the norm of the change is that of zero, whose derivative is not a number."""
+    law = nx.systems.HarmonicOscillator().lagrangian
+    orbit = nx.rollout(
+        law, jnp.array([[1.0]]), jnp.array([[0.5]]), ts=np.linspace(0, 1, 3), solver=nx.RK4()
+    )
+
+    def last(stiffness):
+        def other(q, v):
+            return jnp.sum(v**2) / 2 - stiffness * jnp.sum(q**2) / 2
+
+        return nx.drift(nx.Energy(other), orbit)[-1]
+
+    step = 1e-5
+    difference = (last(2.5 + step) - last(2.5 - step)) / (2 * step)
+    assert np.allclose(jax.grad(last)(2.5), difference, rtol=1e-6)

@@ -2,7 +2,8 @@
 
 A program may be kept only for as long as what it was made from stays the same. The identity of a Python
 function does not tell: what it closes over, a global, the attribute of an object or the entries of an
-array may change under it. What JAX records of it, its jaxpr, tells everything.
+array may change under it. What JAX records of it, its jaxpr, tells everything but what JAX itself has
+remembered: functions under `jax.jit` and bodies of loops, by their identity.
 """
 
 import functools

@@ -94,7 +94,7 @@ def drift(
     if per_charge:
         change, start = jnp.abs(change), jnp.abs(values[0])
     else:
-        change, start = jnp.linalg.norm(change, axis=-1), jnp.linalg.norm(values[0])
+        change, start = _norm(change), _norm(values[0])
     if scale is not None:
         start = jnp.broadcast_to(jnp.asarray(scale, values.dtype), start.shape)
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
@@ -117,6 +117,16 @@ def drift(
     return change / start
 
 
+def _norm(x):
+    """‖x‖₂ over the last axis, with derivative zero where it vanishes, as it does at the first time."""
+    size = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
+    unit = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))  # squares must not overflow
+    square = jnp.sum(jnp.square(x / unit), axis=-1)
+    zero = square == 0
+    root = jnp.sqrt(jnp.where(zero, 1, square))
+    return jnp.where(zero, 0, root) * unit[..., 0]
+
+
 def _without_padding(trajectory: Trajectory) -> Trajectory:
     """A trajectory whose unused entries repeat the last one that is used."""
     used = jnp.isfinite(trajectory.ts) | ~diffrax.is_okay(trajectory.result)
@@ -137,7 +147,7 @@ def _warn_of_hidden(values, whole) -> None:
     known = start > np.sqrt(np.finfo(values.dtype).eps) * np.linalg.norm(start)
     own = np.max(np.abs(values - values[0]), axis=0) / np.where(known, start, np.inf)
     worst = int(np.argmax(own))
-    if own[worst] > SMALL and whole < SMALL * own[worst] and whole < SMALL:
+    if own[worst] > SMALL and whole < SMALL * own[worst]:
         warnings.warn(
             f"Charge {worst} changes by {own[worst]:.2g} of its size, which the norm of all charges, "
             f"with a drift of {whole:.2g}, hides. Measure each: nx.drift(..., per_charge=True).",
