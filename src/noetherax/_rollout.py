@@ -106,9 +106,9 @@ def rollout(
     limit on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
     reverse-mode differentiation. No controller sees a force whose range is shorter than its step: pass
     `dt` where a motion may fly past something small. A rollout ends where a motion becomes singular:
-    where a chosen step that is as small as time resolves is still rejected, and where a mass matrix that
-    was definite at the start is no longer so. Fixed steps may leap across a collision; the drift of the
-    energy shows it.
+    where a chosen step that is as small as time resolves is still rejected, and where a mass matrix
+    that was definite at the start is no longer so. Fixed steps may leap across a collision; the drift
+    of the energy shows it.
 
     A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
     once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
