@@ -659,7 +659,7 @@ def test_a_constant_mass_is_inverted_once():
         return nx.acceleration_loss(lagrangian, (q, v, v))
 
     def field(lagrangian):
-        return _rollout._vector_field(0.0, (q[0], v[0]), (lagrangian, lx.LU()))[1]
+        return _rollout._vector_field(0.0, (q[0], v[0]), (lagrangian, lx.LU(), jnp.array(1)))[1]
 
     for function in (loss, field):
         constant, learned = (

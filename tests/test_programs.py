@@ -1,6 +1,7 @@
 """A compiled program is used again only where it computes the same, and few are kept."""
 
 import functools
+from collections import OrderedDict
 from types import SimpleNamespace
 
 import diffrax
@@ -148,7 +149,14 @@ def test_a_fit_sees_a_sampler_and_a_loss_that_have_changed():
     assert abs(first_loss() / before - 3) > 0.1
 
 
-def test_a_program_is_kept_by_what_it_computes():
+@pytest.fixture
+def kept(monkeypatch):
+    """The programs that are kept, none at first."""
+    monkeypatch.setattr(_programs, "_kept", OrderedDict())
+    return _programs._kept
+
+
+def test_a_program_is_kept_by_what_it_computes(kept):
     traces = []
 
     def times(function, x):
@@ -158,12 +166,11 @@ def test_a_program_is_kept_by_what_it_computes():
     def scaled(by):
         return lambda x: by * x
 
-    before = len(_programs._kept)
     assert run(times, scaled(2.0), jnp.ones(3))[0] == 2
     assert run(times, scaled(2.0), jnp.ones(3))[0] == 2
-    assert len(_programs._kept) == before + 1
+    assert len(kept) == 1
     assert run(times, scaled(3.0), jnp.ones(3))[0] == 3
-    assert len(_programs._kept) == before + 2
+    assert len(kept) == 2
 
 
 @jax.custom_vjp
@@ -184,16 +191,14 @@ AGAIN = {
 
 
 @pytest.mark.parametrize("function", AGAIN.values(), ids=AGAIN)
-def test_what_computes_the_same_is_compiled_once(function):
+def test_what_computes_the_same_is_compiled_once(function, kept):
     run(_apply, function, jnp.ones(2))
-    before = len(_programs._kept)
     run(_apply, lambda x: function(x), jnp.ones(2))
-    assert len(_programs._kept) == before
+    assert len(kept) == 1
 
 
-def test_few_programs_are_kept(monkeypatch):
+def test_few_programs_are_kept(monkeypatch, kept):
     monkeypatch.setattr(_programs, "MOST", 3)
-    monkeypatch.setattr(_programs, "_kept", type(_programs._kept)())
 
     def power(by):
         return lambda x: jnp.sin(x + by)

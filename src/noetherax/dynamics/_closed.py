@@ -62,6 +62,9 @@ class Known:
         self.arrays = arrays
         self.rest = rest
 
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        return opened(self)(q, v)
+
     def tree_flatten(self):
         return (self.arrays,), self.rest
 
