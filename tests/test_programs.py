@@ -5,6 +5,7 @@ from collections import OrderedDict
 from types import SimpleNamespace
 
 import diffrax
+import equinox as eqx
 import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
@@ -272,3 +273,24 @@ def test_what_is_data_is_not_traced():
         assert not is_transparent(opaque)
         assert closure_converted(opaque, Q, V) is opaque
     assert opened(known(nx.LagrangianSum(model, oscillator(1.0)), Q, V, nx.acceleration))(Q, V)
+
+
+class Straight(eqx.Module):
+    """No Lagrangian, but an acceleration, with a rule of its own."""
+
+    rate: float
+
+    def __call__(self, q, v):
+        return -self.rate * q
+
+
+@nx.euler_lagrange_terms.register
+def _(lagrangian: Straight, q, v):
+    force = lagrangian(q, v).reshape(*q.shape[:-2], -1)
+    unit = jnp.eye(force.shape[-1], dtype=force.dtype)
+    return nx.EulerLagrangeTerms(jnp.broadcast_to(unit, (*force.shape, len(unit))), force)
+
+
+def test_a_type_with_rules_need_be_no_scalar_function():
+    for stiffness in (1.0, 4.0):
+        np.testing.assert_allclose(end(Straight(stiffness)), exact(stiffness, 0.3), rtol=1e-3)

@@ -157,7 +157,7 @@ def rollout(
         warnings.warn(SINGLE, stacklevel=2)
 
     with jax.default_matmul_precision(PRECISION):
-        lagrangian = known(lagrangian, q0, v0, _used)
+        lagrangian = known(lagrangian, q0, v0, _slopes if variational else _motion_of)
         law, *fixed = _constant((lagrangian, q0, v0))
         start = run(_equations_at, law, *fixed)
         regular = start.regular | (not variational and not linear_solver.assume_full_rank())
@@ -209,13 +209,16 @@ def rollout(
     return trajectory
 
 
-def _used(lagrangian, q, v):
-    """All that a rollout computes of a Lagrangian, whichever the solver."""
-    return (
-        euler_lagrange_terms(lagrangian, q, v),
-        lagrangian_gradient(lagrangian, q, v),
-        solve_motion(lagrangian, q, v, solve_terms)[0],
-    )
+def _motion_of(lagrangian, q, v):
+    """All that a rollout computes of a Lagrangian. A type with rules of its own need have no more: it
+    may be no function of the state, but a network straight to the acceleration."""
+    terms = euler_lagrange_terms(lagrangian, q, v)
+    return terms, solve_motion(lagrangian, q, v, solve_terms)[0]
+
+
+def _slopes(lagrangian, q, v):
+    """The same with a variational solver."""
+    return euler_lagrange_terms(lagrangian, q, v), lagrangian_gradient(lagrangian, q, v)
 
 
 class _Motion(NamedTuple):
