@@ -108,7 +108,8 @@ def _jitted(function: Callable, static: tuple, donated: int | None) -> Any:
         return arrays, _Static(rest)
 
     call.__name__ = getattr(function, "__name__", "call")
-    return jax.jit(call, donate_argnums=() if donated is None else donated)
+    # Within another program it is laid open, so that XLA sees both as one.
+    return jax.jit(call, donate_argnums=() if donated is None else donated, inline=True)
 
 
 @final

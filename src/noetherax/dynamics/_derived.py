@@ -176,10 +176,8 @@ def solve_terms(
     """
 
     def solve(mass_matrix, force):
-        operator = lx.MatrixLinearOperator(mass_matrix, lx.symmetric_tag)
-        solution = lx.linear_solve(operator, force, linear_solver, throw=False)
-        a = solution.value
-        solved = (solution.result == lx.RESULTS.successful) & jnp.all(jnp.isfinite(a))
+        a, successful = _solve_symmetric(mass_matrix, force, linear_solver)
+        solved = successful & jnp.all(jnp.isfinite(a))
         if linear_solver.assume_full_rank():
             size = jnp.abs(a)
             epsilon = jnp.finfo(force.dtype).eps
@@ -190,3 +188,20 @@ def solve_terms(
     for _ in range(terms.force.ndim - 1):
         solve = jax.vmap(solve)
     return solve(terms.mass_matrix, terms.force)
+
+
+def _solve_symmetric(matrix, right, linear_solver):
+    """The solution and whether Lineax calls it successful; where not, NaN, with derivatives of zero.
+    Lineax's own derivative raises there, so that one such member of a batch would end all."""
+    operator = lx.MatrixLinearOperator(jax.lax.stop_gradient(matrix), lx.symmetric_tag)
+    factors = linear_solver.init(operator, {})
+
+    def solve(_, right):
+        solution = lx.linear_solve(operator, right, linear_solver, state=factors, throw=False)
+        successful = solution.result == lx.RESULTS.successful
+        return jnp.where(successful, solution.value, 0), successful
+
+    solution, successful = jax.lax.custom_linear_solve(
+        lambda x: matrix @ x, right, solve, symmetric=True, has_aux=True
+    )
+    return jnp.where(successful, solution, jnp.nan), successful

@@ -84,12 +84,12 @@ def newton(function: Callable, guess: Float[Array, " n"], fallback: Float[Array,
         def unit_at(x, scale):
             # What rounding makes of x. Taken anew at every x: where a motion starts from rest, x and
             # the terms of its equations are zero at the guess, and are not at the root.
-            return epsilon * (jnp.abs(x) + spread @ scale) + tiny
+            return epsilon * (jnp.abs(x) + _times(spread, scale)) + tiny
 
         def correct(now: _Iterate) -> _Iterate:
             x = now.x - now.step
             value, scale, aux = function(x)
-            step, unit = inverse @ value, unit_at(x, scale)
+            step, unit = _times(inverse, value), unit_at(x, scale)
             before, size = (jnp.max(jnp.abs(full) / unit) for full in (now.full, step))
             rate = size / before
             floor = jnp.where(now.fresh, jnp.maximum(FLOOR, epsilon**-0.5), FLOOR)
@@ -103,7 +103,7 @@ def newton(function: Callable, guess: Float[Array, " n"], fallback: Float[Array,
             back = now._replace(step=now.step / 2, slow=~now.fresh, evaluations=evaluations)
             return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), moved, back)
 
-        step = inverse @ value
+        step = _times(inverse, value)
         size = jnp.max(jnp.abs(step) / unit_at(x, scale))
         finite, rate = jnp.isfinite(size), jnp.full_like(size, jnp.inf)
         start = _Iterate(
@@ -138,8 +138,13 @@ def newton(function: Callable, guess: Float[Array, " n"], fallback: Float[Array,
 def _condition(matrix, inverse):
     """Skeel's condition number ‖|A⁻¹||A|‖, given |A| and |A⁻¹|, in units of the unknowns in which it is
     nearly least; on the units of the equations it does not depend."""
-    weights = inverse @ jnp.sum(matrix, axis=1)
-    return jnp.max(inverse @ (matrix @ weights) / weights)
+    weights = _times(inverse, jnp.sum(matrix, axis=1))
+    return jnp.max(_times(inverse, _times(matrix, weights)) / weights)
+
+
+def _times(matrix, vector):
+    """A product that XLA makes one loop with what is around it: unknowns are few."""
+    return jnp.sum(matrix * vector, axis=1)
 
 
 def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Bool[Array, " flags"]]:
