@@ -6,9 +6,11 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType
+from typing import final
 
-import equinox as eqx
 import pytest
 
 import noetherax as nx
@@ -91,7 +93,7 @@ def violations(cls) -> list[str]:
             concrete = vars(base).get(name)
             overridden = (
                 not name.startswith("__")
-                and inspect.isfunction(concrete)
+                and isinstance(concrete, FunctionType | property | cached_property)
                 and not getattr(concrete, "__isabstractmethod__", False)
             )
             if overridden and member is not concrete:
@@ -100,9 +102,11 @@ def violations(cls) -> list[str]:
 
 
 def classes():
+    """All that are defined in the package, but for named tuples, which have no parts to fill in, and
+    exceptions."""
     for module in modules():
         for _, cls in inspect.getmembers(module, inspect.isclass):
-            if cls.__module__ == module.__name__ and issubclass(cls, eqx.Module):
+            if cls.__module__ == module.__name__ and not issubclass(cls, tuple | Exception):
                 yield cls
 
 
@@ -110,6 +114,7 @@ def test_every_class_is_abstract_or_final():
     everything = set(classes())
     assert nx.NeuralLagrangian in everything
     assert nx.AffineGroup in everything
+    assert {"GroupRecord", "Program"} <= {cls.__name__ for cls in everything}
     assert [violation for cls in everything for violation in violations(cls)] == []
 
 
@@ -128,6 +133,22 @@ def test_a_violation_would_be_seen():
             return q, v
 
     assert "Overrides overrides the concrete AffineGroup.act" in violations(Overrides)
+
+    class Plain:
+        @cached_property
+        def part(self):
+            return 0
+
+    @final
+    class Other(Plain):
+        @cached_property
+        def part(self):
+            return 1
+
+    for cls in Plain, Other:  # as if they were defined in the package
+        cls.__module__ = nx.__name__
+    assert violations(Plain) == ["Plain is neither abstract and final"]
+    assert violations(Other) == ["Other overrides the concrete Plain.part"]
 
 
 def test_the_four_abstractions_stay_small():

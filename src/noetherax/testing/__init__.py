@@ -10,9 +10,11 @@ from ._checks import (
     check_lagrangian,
     parametrize_with_laws,
 )
+from ._elements import group_elements
 from ._evidence import Seen
-from ._strategies import group_elements, states, weights
+from ._states import states
 from ._subjects import Charge, Features, Group, Lagrangian, laws
+from ._weights import weights
 
 __all__ = [
     "Charge",

@@ -1,10 +1,11 @@
 """Tolerances of the laws, each with its reason, what a law has seen, and the report of a violation."""
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
 
+@final
 class Tolerance(NamedTuple):
     """A relative tolerance in units of a power of the rounding error ε of the state's precision."""
 
@@ -38,6 +39,7 @@ UNDERFLOW = 1e4
 """Times the smallest normal number: below it numbers have fewer digits, or none."""
 
 
+@final
 class Seen(NamedTuple):
     """What a law has seen: of `cases` drawn, `skipped` could not be judged, for a reason."""
 
@@ -53,6 +55,7 @@ class Seen(NamedTuple):
         return f"{line}, {self.skipped} skipped: {self.reason}" if self.skipped else line
 
 
+@final
 class Drawn(NamedTuple):
     """The cases of a subject as evidence: arrays with a leading axis of cases, `distinct` of them
     different, and the rest repeated to fill the batch."""

@@ -10,22 +10,22 @@ import numpy as np
 
 from ..charges import Energy
 from ..dynamics import equilibrate, euler_lagrange_residual, euler_lagrange_terms
-from ._programs import _in_both, _other_precision, _summary, _values, expansion
+from ._functions import expansion, flat_values, in_both_precisions, other_precision, summary
 
 
 def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> Callable:
     """As for any function of the state, and the equations of motion by the type's own rules, with the
     rates of the charges along a motion that accelerates by `a`. The energy is the last of them."""
-    other = _other_precision(dtype)
+    other = other_precision(dtype)
 
     def at(parameters, state, size, direction, a, t):
         lagrangian = eqx.combine(parameters, static)
 
         def of_state(x):
-            return _values(lagrangian, x[0], x[1])
+            return flat_values(lagrangian, x[0], x[1])
 
         value, slope, second = expansion(of_state, state)
-        known = _summary(value, slope, second, size, direction)
+        known = summary(value, slope, second, size, direction)
         known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
         known |= _equations(lagrangian, state, second)
         known["residual"] = euler_lagrange_residual(lagrangian, state[0], state[1], a)
@@ -38,7 +38,7 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
 
         motion = state[1], a, jnp.ones_like(t)
         known["charges"], known["rates"] = jax.jvp(all_charges, (*state, t), motion)
-        return known | _in_both(_values, lagrangian, tuple(state), other, refusals)
+        return known | in_both_precisions(flat_values, lagrangian, tuple(state), other, refusals)
 
     return at
 
@@ -48,7 +48,7 @@ def charge_of(static: Any) -> Callable:
 
     def at(parameters, state, t):
         charge, lagrangian = eqx.combine(parameters, static)
-        _, slope, second = expansion(lambda x: _values(lagrangian, x[0], x[1]), state)
+        _, slope, second = expansion(lambda x: flat_values(lagrangian, x[0], x[1]), state)
         equations = _equations(lagrangian, state, second) | {"slope": slope.reshape(1, -1)}
 
         def of_time(x, t):

@@ -1,33 +1,40 @@
 """What can be tested, and which laws hold of it."""
 
 from collections.abc import Callable, Sequence
-from functools import singledispatch
-from typing import Any, NamedTuple
+from functools import singledispatch, wraps
+from typing import Any, NamedTuple, final
 
 import hypothesis.strategies as st
 import numpy as np
 
 from ..groups import SymmetryGroup
+from ._cases import require_precision
 from ._evidence import Seen
-from ._function_laws import (
-    FEATURE_LAWS,
-    completeness_law,
-    invariance_law,
-    lie_derivative_law,
-    smoothness_law,
+from ._group_laws import (
+    bracket_law,
+    derivative_law,
+    flow_law,
+    group_precision_law,
+    identity_law,
+    subgroup_law,
 )
-from ._group_laws import GROUP_LAWS
-from ._motion_laws import CHARGE_LAWS, LAGRANGIAN_LAWS, noether_law
-from ._records import ChargeRecord, FunctionRecord, GroupRecord, LagrangianRecord, require_precision
+from ._motion_laws import (
+    charge_derivatives_law,
+    conservation_law,
+    energy_law,
+    noether_law,
+    residual_law,
+    terms_law,
+)
+from ._records import ChargeRecord, GroupRecord, LagrangianRecord, record_of_features
+from ._regularity_laws import derivatives_law, precision_law, regularity_law, smoothness_law
+from ._symmetry_laws import completeness_law, component_law, invariance_law, lie_derivative_law
 
 CASES = 128
 """Cases that are drawn for a subject, and judged by each of its laws."""
 
 
-NEED_GENERATORS = (*GROUP_LAWS, invariance_law, lie_derivative_law, noether_law)
-"""Laws that hold of a group without generators, and say so."""
-
-
+@final
 class Group(NamedTuple):
     """A symmetry group as the subject of laws; see [`noetherax.testing.check_group`][]."""
 
@@ -38,6 +45,7 @@ class Group(NamedTuple):
     state_strategy: st.SearchStrategy | None = None
 
 
+@final
 class Features(NamedTuple):
     """Invariant features as the subject of laws; see [`noetherax.testing.check_features`][]."""
 
@@ -52,6 +60,7 @@ class Features(NamedTuple):
     rest: bool = True
 
 
+@final
 class Lagrangian(NamedTuple):
     """A Lagrangian as the subject of laws; see [`noetherax.testing.check_lagrangian`][]."""
 
@@ -65,6 +74,7 @@ class Lagrangian(NamedTuple):
     rest: bool = True
 
 
+@final
 class Charge(NamedTuple):
     """A conserved quantity as the subject of laws; see [`noetherax.testing.check_charge`][]."""
 
@@ -109,13 +119,10 @@ def _(subject: Group):
 @laws.register
 def _(subject: Features):
     complete = (completeness_law,) if subject.complete else ()
-    # States of the user's own are all there is: the origin may be none of them.
-    own = subject.state_strategy is not None
-    return _sharing(
-        subject,
-        FunctionRecord,
-        (*complete, *(law for law in FEATURE_LAWS if not (own and law is smoothness_law))),
-    )
+    # The user's own states are all there is: the origin may be none of them.
+    anywhere = (smoothness_law,) if subject.state_strategy is None else ()
+    functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
+    return _sharing(subject, record_of_features, functions)
 
 
 @laws.register
@@ -128,11 +135,57 @@ def _(subject: Charge):
     return _sharing(subject, ChargeRecord, CHARGE_LAWS)
 
 
+def of_its_function(law: Callable) -> Callable:
+    """The law of a Lagrangian that is one of any function of the state."""
+
+    @wraps(law)
+    def judge(record: LagrangianRecord) -> Seen:
+        return law(record.function)
+
+    return judge
+
+
+GROUP_LAWS = (
+    identity_law,
+    subgroup_law,
+    derivative_law,
+    flow_law,
+    bracket_law,
+    group_precision_law,
+)
+FEATURE_LAWS = (
+    invariance_law,
+    lie_derivative_law,
+    component_law,
+    derivatives_law,
+    precision_law,
+)
+LAGRANGIAN_LAWS = (
+    of_its_function(regularity_law),
+    terms_law,
+    residual_law,
+    of_its_function(invariance_law),
+    of_its_function(lie_derivative_law),
+    of_its_function(component_law),
+    noether_law,
+    energy_law,
+    of_its_function(derivatives_law),
+    of_its_function(precision_law),
+)
+CHARGE_LAWS = (conservation_law, charge_derivatives_law)
+
+NEED_GENERATORS = {
+    law.__name__ for law in (*GROUP_LAWS, invariance_law, lie_derivative_law, noether_law)
+}
+"""Laws that hold of a group without generators, and say so."""
+
+
 def _sharing(subject: Any, make: Callable, functions: Sequence[Callable]) -> tuple[Callable, ...]:
     shared = _Shared(subject, make, len(functions))
     return tuple(_law(function, shared) for function in functions)
 
 
+@final
 class _Shared:
     """The record of a subject between the first of its laws and the last."""
 
@@ -144,7 +197,7 @@ class _Shared:
     def judge(self, subject: Any, function: Callable) -> Seen:
         require_precision(subject.dtype)
         group = getattr(subject, "group", None)
-        if group is not None and not group.dimension and function in NEED_GENERATORS:
+        if group is not None and not group.dimension and function.__name__ in NEED_GENERATORS:
             return Seen(function.__name__, 0, 0, "the group has no generators")
         if subject is not self.subject:
             return function(self.make(subject))
@@ -158,9 +211,9 @@ class _Shared:
 
 
 def _law(function: Callable, shared: _Shared) -> Callable[[Any], Seen]:
-    def run(subject: Any) -> Seen:
+    def law(subject: Any) -> Seen:
         return shared.judge(subject, function)
 
-    run.__name__ = function.__name__
-    run.__doc__ = function.__doc__
-    return run
+    law.__name__ = function.__name__
+    law.__doc__ = function.__doc__
+    return law

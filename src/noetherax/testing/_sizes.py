@@ -1,0 +1,112 @@
+"""The sizes that rounding is relative to, axis by axis: no unit of one axis or of the velocity enters
+that of another."""
+
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from ._actions import Moves
+from ._evidence import Drawn
+
+DIRECTION_SEED = 1
+"""Of the directions along which derivatives are compared with differences."""
+
+TURNING = 1e-6
+"""Eigenvalues, in units of the largest entry, below which a generator turns nothing: those of a shear
+are zero up to the root of rounding."""
+
+
+@final
+class Units:
+    """The size of the drawn states as they are; nothing in it is zero."""
+
+    def __init__(self, cases: Drawn):
+        self.cases = cases
+
+    @cached_property
+    def state(self) -> np.ndarray:
+        """The size of the states; where an axis is zero, of its other axes, or of other states."""
+        state = np.abs(self.cases.state)
+        size = np.broadcast_to(largest(state), state.shape)
+        whole = state.max(axis=(2, 3), keepdims=True)
+        size = np.where(size > 0, size, whole)
+        usual = np.median(whole, axis=0, keepdims=True)
+        return np.where(size > 0, size, np.where(usual > 0, usual, 1))
+
+    @cached_property
+    def filled(self) -> np.ndarray:
+        """The states, with numbers of their size in place of zeros."""
+        state = self.cases.state
+        return np.where(state == 0, self.state / 2, state).astype(state.dtype)
+
+    @cached_property
+    def directions(self) -> np.ndarray:
+        """Random changes of the states, of their size."""
+        state = self.cases.state
+        random = np.random.default_rng(DIRECTION_SEED).normal(size=state.shape)
+        return (self.state * random).astype(state.dtype)
+
+
+@final
+class Sizes:
+    """The size of the drawn states with all that a group adds to it, shape `(cases, 2, 1, space)`."""
+
+    def __init__(self, cases: Drawn, moves: Moves):
+        self.cases, self.moves = cases, moves
+
+    @cached_property
+    def state(self) -> np.ndarray:
+        """Of the states: entries, and distances from the group's centre."""
+        return np.maximum(largest(self.cases.state), self.centre)
+
+    @cached_property
+    def mixed(self) -> np.ndarray:
+        """Of the states, with what group elements mix in from other axes: rounding of an element is
+        relative to all of them, however small it is."""
+        slopes = np.abs(self.moves.here["slopes"][0, :, 0, :, 0].astype(float))
+        turns = np.abs(np.linalg.eigvals(self.moves.here["slopes"][0, :, 0, :, 0])).max(axis=1)
+        entries = slopes.max(axis=(1, 2))
+        rate = np.where(turns > TURNING * entries, turns, np.where(entries > 0, entries, 1))
+        # Without generators, nothing is mixed in.
+        mixing = (slopes / rate[:, None, None]).max(axis=0, initial=0.0)
+        once = self.state @ mixing.T
+        return self.state + once + once @ mixing.T
+
+    @cached_property
+    def moved(self) -> np.ndarray:
+        """As above, with what the drawn elements make of a state, and c ξ before and after: an angle of
+        a thousand is rounded by a thousand ε."""
+        size = self.mixed + largest(self.moves.here["moved"])
+        for fields in (self.moves.here["fields"], self.moves.fields_there):
+            step = np.einsum("na,naxpi->nxpi", np.abs(self.cases.coefficients), np.abs(fields))
+            size = size + largest(step)
+        return size
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """Where the generators vanish, as far as they can: rounding of A(q − c) is relative to c."""
+        count, space = len(self.cases.q), self.cases.q.shape[-1]
+        if not self.cases.coefficients.shape[1]:
+            return np.zeros((count, 2, 1, space))
+        known = self.moves.here
+        linear = known["slopes"][:, :, 0, :, 0].astype(float)
+        at_zero = known["fields"][:, :, 0, 0] - np.einsum(
+            "naij,nj->nai", linear, self.cases.q[:, 0]
+        )
+        flat = linear.reshape(count, -1, space)
+        centre = np.linalg.pinv(flat, rcond=1e-8) @ -at_zero.reshape(count, -1, 1)
+        q = np.abs(centre[:, None, :, 0])
+        return np.stack([q, np.zeros_like(q)], axis=1)
+
+    @cached_property
+    def reach(self) -> np.ndarray:
+        """What the lifted generators are sums of: |∂ξ/∂q| times |q − c| and |v|; the shape is that of
+        the generators, `(cases, generators, 2, points, space)`."""
+        size = np.broadcast_to(self.state, self.cases.state.shape)
+        return np.einsum("napibj,nxbj->naxpi", np.abs(self.moves.here["slopes"]), size)
+
+
+def largest(state: np.ndarray) -> np.ndarray:
+    """Over points, axis by axis."""
+    return np.abs(np.asarray(state, float)).max(axis=-2, keepdims=True)
