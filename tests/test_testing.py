@@ -332,6 +332,36 @@ def test_reflections_tell_o_from_so():
         testing.check_features(features, nx.Orthogonal(3), points=2, max_examples=5)
 
 
+class Mirror(nx.SymmetryGroup):
+    """One reflection: no generators, and a further component."""
+
+    space: int = 2
+    dimension: int = 0
+
+    def generators(self, q, t=0.0):
+        return jnp.zeros((0, *q.shape), q.dtype)
+
+    def act(self, coefficients, q, v, t=0.0):
+        return q, v
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+@nx.component_representatives.register
+def _(group: Mirror):
+    return np.array([np.diag([1.0, -1.0])])
+
+
+def test_a_group_of_reflections_alone_has_a_law():
+    subject = testing.Features(lambda q, v: q[0] ** 2, Mirror(), points=1, max_examples=5)
+    leaning = testing.Features(lambda q, v: q[0], Mirror(), points=1, max_examples=5)
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == "component_law")
+    assert law(subject).cases == 16
+    with pytest.raises(AssertionError, match="a component of the group leaves the value unchanged"):
+        law(leaning)
+
+
 class Leaning(nx.Lagrangian):
     """Isotropic for the weight that training found, zero, and for no other."""
 
