@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, Phase
 
 from ._elements import times
 from ._evidence import Drawn
-from ._states import special_states, states
+from ._special_states import special_states
+from ._states import states
 from ._weights import weights
 
 FEWEST = 16

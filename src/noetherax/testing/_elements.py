@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import matrix_balance
 
-from ._states import BEYOND
+from ._special_states import BEYOND
 
 ELEMENT_DECADES = (-3.0, 3.0)
 """Powers of ten of group elements, as angles or, without any, as distances."""
@@ -18,6 +18,10 @@ LARGEST_ELEMENT = 10.0 ** ELEMENT_DECADES[1]
 
 GROWTH = 1.5
 """Largest exponent by which an element may stretch a state: beyond it, rounding hides what it does."""
+
+TURNING = 1e-6
+"""Eigenvalues, in units of the largest entry, below which a generator turns nothing: those of a shear
+are zero up to a root of rounding."""
 
 SHEAR = 1e-2
 """Eigenvalues in units of the entries of a matrix, in balanced units, below which it is a shear."""
@@ -70,7 +74,7 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
     distance = np.where(distance > 0, distance, 1)
     turns = np.abs(np.linalg.eigvals(slopes)).max(axis=(0, 2))
     # Generators that turn nothing, such as translations, have a distance in place of an angle.
-    angle = np.where(turns > 1e-6 * np.abs(slopes).max(axis=(0, 2, 3)), turns, distance)
+    angle = np.where(turns > TURNING * np.abs(slopes).max(axis=(0, 2, 3)), turns, distance)
     count = len(distance)
 
     def draw(seed: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What the laws of groups and of functions of the state need, as functions of one case.
 
-A program evaluates them for all cases of a batch.
+A `Program` evaluates them for all cases of a batch.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,8 @@ def group_of(group: Any, dtype: Any, refusals: list[str]) -> Callable:
 
 
 def _infinitesimal(group, q, v, t):
+    """The lifted generators `(generators, 2, points, space)`, their slopes in q, and the brackets of
+    any two of them on q."""
     of_q, of_v = lift(group.generators, q, v, t)
     slopes = jax.jacfwd(group.generators)(q, t)  # (generators, points, space, points, space)
     along = jnp.einsum("apsij,bij->abps", slopes, of_q)
@@ -84,6 +86,7 @@ def function_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
 
 
 def summary(value, slope, second, size, direction):
+    """An expansion as the laws need it: second derivatives are many, so only products stay of them."""
     count = len(value)
     second = second.reshape(count, size.size, size.size)
     return {
@@ -112,11 +115,13 @@ def expansion(function: Callable, x):
 
 
 def flat_values(function, q, v):
+    """The values of a function as a vector of floating-point numbers."""
     value = jnp.ravel(jnp.asarray(function(q, v)))
     return value if jnp.issubdtype(value.dtype, jnp.inexact) else value.astype(q.dtype)
 
 
 def other_precision(dtype: Any):
+    """Single for double precision and double for single; none where JAX has no double."""
     single = np.dtype(dtype) == np.float32
     if single and not jax.config.read("jax_enable_x64"):
         return None

@@ -75,10 +75,11 @@ def flow_law(record: GroupRecord) -> Seen:
 
 
 def _flows(record: GroupRecord, start, fields, size) -> np.ndarray:
-    """Differences of act about `start` against the generators at where that leads."""
+    """Compares differences of act about the element `start` with `fields`, the generators at the state
+    that it leads to."""
     c = record.cases.coefficients.astype(float)
     step = step_of(record.batch.dtype)
-    # At most as far as moves the state by its own size, times the step.
+    # One step moves the state by at most `step` times its own size.
     field = np.einsum("na,naxpi->nxpi", c, fields)
     far, near = np.abs(field).max(axis=(2, 3)), record.sizes.state.max(axis=(2, 3))
     share = np.divide(near, far, where=(far > 0) & (near > 0), out=np.ones_like(far)).min(axis=1)

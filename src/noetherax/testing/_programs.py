@@ -19,8 +19,8 @@ SPECIAL_RANGE = (1e-9, 1e6)
 """Sizes of special values: others guard a division or an overflow."""
 
 COMPARISONS = ({"eq", "ne"}, {"lt", "le", "gt", "ge", "clamp", "max", "min", "jit", "pjit"})
-"""Primitives by how much the constants in them tell of where a function changes its mind. `jit` is what
-`jax.numpy.clip` and `where` are."""
+"""Primitives whose constants are thresholds, the surest first. `jit` is among them because
+`jax.numpy.clip` and `where` are traced as calls of it."""
 
 
 OPTIONS: dict[str, str | bool] = {"xla_allow_excess_precision": False}

@@ -114,9 +114,9 @@ class LagrangianRecord:
     @cached_property
     def in_motion(self) -> dict:
         """All that is known at the drawn states, with the accelerations of the motion."""
-        of = self.function
-        a = self.solution[0].reshape(of.cases.q.shape).astype(of.batch.dtype)
-        return of.values.at(of.cases.state, of.sizes.state, of.units.directions, acceleration=a)
+        cases, sizes, units = self.function.cases, self.function.sizes, self.function.units
+        a = self.solution[0].reshape(cases.q.shape).astype(cases.q.dtype)
+        return self.function.values.at(cases.state, sizes.state, units.directions, acceleration=a)
 
 
 @final

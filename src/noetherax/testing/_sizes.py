@@ -7,14 +7,11 @@ from typing import final
 import numpy as np
 
 from ._actions import Moves
+from ._elements import TURNING
 from ._evidence import Drawn
 
 DIRECTION_SEED = 1
 """Of the directions along which derivatives are compared with differences."""
-
-TURNING = 1e-6
-"""Eigenvalues, in units of the largest entry, below which a generator turns nothing: those of a shear
-are zero up to the root of rounding."""
 
 
 @final
@@ -68,7 +65,8 @@ class Sizes:
         turns = np.abs(np.linalg.eigvals(self.moves.here["slopes"][0, :, 0, :, 0])).max(axis=1)
         entries = slopes.max(axis=(1, 2))
         rate = np.where(turns > TURNING * entries, turns, np.where(entries > 0, entries, 1))
-        # Without generators, nothing is mixed in.
+        # The matrix of an element is a series in that of the generator: what one product brings to an
+        # axis, a second carries on. Without generators, nothing is mixed in.
         mixing = (slopes / rate[:, None, None]).max(axis=0, initial=0.0)
         once = self.state @ mixing.T
         return self.state + once + once @ mixing.T

@@ -1,11 +1,13 @@
-"""Strategies for states: generic ones, ones in special relations, and ones at given values."""
+"""Strategy for states: generic ones, ones in special relations, and ones like the user's own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
 import numpy as np
+
+from ._special_states import RELATIONS, related_state
 
 STATE_DECADES = (-3.0, 2.0)
 """Powers of ten of the size of positions and, independently, of velocities."""
@@ -54,7 +56,7 @@ def states(
             if kind < 0.8:
                 size = 10.0 ** rng.uniform(*STATE_DECADES, size=(2, 1, 1))
                 return size * rng.normal(size=shape)
-            return related(rng, shape, int(rng.integers(RELATIONS)))
+            return related_state(rng, shape, int(rng.integers(len(RELATIONS))))
 
         limit = float(np.float32(2.0 if bound is None else bound))
         entries = st.floats(-limit, limit, width=32 if np.dtype(dtype) == np.float32 else 64)
@@ -93,78 +95,3 @@ def _around(like: tuple, shape: tuple) -> Callable:
         return sample + spread * 10.0 ** rng.uniform(-3, 0) * rng.normal(size=shape)
 
     return draw
-
-
-RELATIONS = 12
-"""Number of special relations below."""
-
-
-def related(rng: np.random.Generator, shape: tuple, relation: int) -> np.ndarray:
-    """A state in a relation that generic ones are never in, or all of whose entries exceed one."""
-    q, v = rng.normal(size=shape)
-    if relation < 3:
-        size = 10.0 ** rng.uniform(0, STATE_DECADES[1] / 2, size=(2, 1, 1))
-        sign = (1.0, -1.0, rng.choice([-1.0, 1.0], size=shape))[relation]
-        return sign * (1 + size * np.abs(rng.normal(size=shape)))
-    if relation == 3:
-        v = q
-    elif relation == 4:
-        v = rng.normal() * q
-    elif relation == 5:
-        v = v - q * np.sum(q * v) / np.sum(q * q)
-    elif relation == 6:
-        q = np.broadcast_to(q[:1], q.shape)
-    elif relation == 7:
-        v = np.zeros_like(v)
-    elif relation == 8:
-        q = np.zeros_like(q)
-    elif relation == 9:
-        axis = rng.integers(shape[2])
-        q, v = (x * (np.arange(shape[2]) == axis) for x in (q, v))
-    elif relation == 10:
-        q, v = (np.broadcast_to(x[:, :1], x.shape) for x in (q, v))
-    else:
-        q, v = np.rint(3 * q), np.rint(3 * v)
-    return np.stack([q, v])
-
-
-def marked(rng: np.random.Generator, shape: tuple, value: float, way: int) -> np.ndarray:
-    """A state at a special value, or at its root: entries, lengths, products or distances."""
-    q, v = state = rng.normal(size=shape) * 10.0 ** rng.uniform(-0.5, 0.5, size=(2, 1, 1))
-    if way % 4 == 0:
-        sign = rng.choice([-1.0, 1.0, 1.0], size=shape)
-        return np.where(rng.random(shape) < 0.5, value * sign, state)
-    length = value if way < 7 else value**0.5
-    if way % 6 == 1:
-        q = q * length / np.linalg.norm(q)
-    elif way % 6 == 2:
-        v = v * length / np.linalg.norm(v)
-    elif way == 3 or len(q) == 1:
-        v = v * value / np.sum(q * v)
-    elif way in (6, 10):
-        q, v = (x * length / np.linalg.norm(x, axis=1, keepdims=True) for x in (q, v))
-    else:
-        apart = q[1:] - q[:1]
-        q = np.concatenate([q[:1], q[:1] + length * apart / np.linalg.norm(apart)])
-    return np.stack([q, v])
-
-
-WAYS = (0, 1, 7, 2, 8, 3, 4, 5, 11, 6, 10)
-"""The ways above, those first that are met most."""
-
-BEYOND = (1.0, 1.01, 1.5)
-"""By how much special values are met and passed."""
-
-
-def special_states(shape: tuple, special: Sequence[float], count: int) -> np.ndarray:
-    """States in special relations, and then at special values, one after the other."""
-    rng = np.random.default_rng(2)
-    found = [related(rng, shape, i % RELATIONS) for i in range(count // 3 if special else count)]
-    turn = 0
-    while len(found) < count:
-        index, value = divmod(turn, len(special))
-        factor, way = divmod(index, len(WAYS))
-        beyond = BEYOND[factor % len(BEYOND)]
-        found.append(marked(rng, shape, beyond * special[value], WAYS[way]))
-        turn += 1
-    return np.stack(found) if found else np.zeros((0, *shape))

@@ -192,7 +192,7 @@ class _Shared:
     def __init__(self, subject: Any, make: Callable, laws: int):
         self.subject, self.make, self.laws = subject, make, laws
         self.record: Any = None
-        self.told: set[str] = set()
+        self.done: set[str] = set()
 
     def judge(self, subject: Any, function: Callable) -> Seen:
         require_precision(subject.dtype)
@@ -201,11 +201,11 @@ class _Shared:
             return Seen(function.__name__, 0, 0, "the group has no generators")
         if subject is not self.subject:
             return function(self.make(subject))
-        if self.record is None or function.__name__ in self.told:
-            self.record, self.told = self.make(subject), set()
-        self.told.add(function.__name__)
+        if self.record is None or function.__name__ in self.done:
+            self.record, self.done = self.make(subject), set()
+        self.done.add(function.__name__)
         record = self.record
-        if len(self.told) == self.laws:
+        if len(self.done) == self.laws:
             self.record = None  # and with it everything that was compiled
         return function(record)
 
