@@ -27,17 +27,37 @@ def _compile_quickly():
         os.environ["XLA_FLAGS"] = flags
 
 
-_compile_quickly()
-matplotlib.use("Agg")
+def _one_thread_each():
+    """There is a process for every core: threads of theirs would only wait for each other."""
+    if "PYTEST_XDIST_WORKER_COUNT" not in os.environ:
+        for library in ("OPENBLAS", "OMP", "MKL"):
+            os.environ.setdefault(f"{library}_NUM_THREADS", "1")  # for the processes to come
 
+
+_compile_quickly()
+_one_thread_each()
+matplotlib.use("Agg")
+# Of all that tracing allocates hardly anything can be freed before programs are dropped, but looking
+# for it takes a tenth of the time.
+gc.disable()
+
+MOST_MAPS = 30_000
 _tests = itertools.count(1)
+
+
+def _memory_maps() -> int:
+    try:
+        with open("/proc/self/maps") as maps:
+            return sum(1 for _ in maps)
+    except OSError:  # not Linux
+        return MOST_MAPS
 
 
 @pytest.fixture(autouse=True)
 def _few_programs_at_once():
     """Every compiled program holds memory maps, of which Linux gives a process 65,530; beyond that
-    XLA crashes. Programs are hardly shared between tests, so dropping them costs little."""
+    XLA crashes."""
     yield
-    if next(_tests) % 12 == 0:
+    if next(_tests) % 6 == 0 and _memory_maps() >= MOST_MAPS:
         jax.clear_caches()
         gc.collect()

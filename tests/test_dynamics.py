@@ -77,39 +77,59 @@ def solved(terms):
 
 def check_closed_form(lagrangian, q, v):
     """Terms and their derivatives in the weights equal autodiff; and so do the accelerations and
-    theirs, which are what training follows."""
-    weights = np.random.default_rng(1).normal(size=(len(q), q[0].size))
+    theirs, which are what training follows. Autodiff goes along one random direction of every array of
+    weights, since its reverse mode takes much longer to compile."""
+    random = np.random.default_rng(1)
+    cotangent = random.normal(size=(len(q), q[0].size))
+    weights, constants = eqx.partition(lagrangian, eqx.is_inexact_array)
+    arrays, structure = jax.tree.flatten(weights.network)
+    directions = [random.normal(size=array.shape) for array in arrays]
 
-    def observed(law, lagrangian):
-        return jnp.sum(weights.reshape(v.shape) * law(lagrangian, q, v))
+    @jax.jit
+    def referee(arrays):
+        def terms_and_acceleration(arrays):
+            network = jax.tree.unflatten(structure, arrays)
+            moved = eqx.tree_at(lambda model: model.network, weights, network)
+            terms = autodiff_terms(eqx.combine(moved, constants), q, v)
+            return terms, solved(terms)
 
-    def gradient(law, chosen):
-        moved, constants = eqx.partition(lagrangian, chosen)
+        def along(index):
+            tangents = [jnp.where(i == index, x, 0.0) for i, x in enumerate(directions)]
+            return jax.jvp(terms_and_acceleration, (arrays,), (tangents,))
 
-        def of_moved(moved):
-            return observed(law, eqx.combine(moved, constants))
+        return jax.vmap(along, out_axes=(None, 0))(jnp.arange(len(arrays)))
 
-        return jax.tree.leaves(jax.jit(jax.grad(of_moved))(moved).network)
+    @eqx.filter_jit
+    def closed(lagrangian):
+        def acceleration(moved, constants):
+            a = nx.acceleration(eqx.combine(moved, constants), q, v)
+            return jnp.sum(cotangent.reshape(v.shape) * a)
 
-    expected = gradient(through_every_entry, eqx.is_inexact_array)
-    # By everything, and by weights alone as training does.
-    for chosen in (eqx.is_inexact_array, nx.trainable(lagrangian)):
-        for a, b in zip(gradient(nx.acceleration, chosen), expected, strict=True):
-            assert np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(b).max())
+        def objective(model):
+            terms = nx.euler_lagrange_terms(model, q, v)
+            return jnp.sum(cotangent * terms.force) + jnp.sum(jnp.sin(terms.mass_matrix)), terms
 
-    def objective(rule, lagrangian):
-        terms = rule(lagrangian, q, v)
-        return jnp.sum(weights * terms.force) + jnp.sum(jnp.sin(terms.mass_matrix)), terms
+        gradient, terms = eqx.filter_grad(objective, has_aux=True)(lagrangian)
+        # By everything, and by weights alone as training does.
+        for_training = eqx.partition(lagrangian, nx.trainable(lagrangian))
+        accelerations = [
+            jax.grad(acceleration)(*parts).network for parts in ((weights, constants), for_training)
+        ]
+        return terms, gradient.network, accelerations
 
-    def terms_and_gradient(rule):
-        gradient = eqx.filter_grad(lambda model: objective(rule, model), has_aux=True)
-        return eqx.filter_jit(gradient)(lagrangian)
-
-    closed, terms = terms_and_gradient(nx.euler_lagrange_terms)
-    generic, expected = terms_and_gradient(autodiff_terms)
-    pairs = zip(*map(jax.tree.leaves, (closed.network, generic.network)), strict=True)
-    for a, b in [*pairs, *zip(terms, expected, strict=True)]:
+    (expected, _), (slopes, rates) = referee(arrays)
+    terms, of_terms, of_accelerations = closed(lagrangian)
+    for a, b in zip(terms, expected, strict=True):
         assert np.allclose(a, b, rtol=1e-9, atol=1e-11 * np.abs(b).max())
+    changes = np.cos(expected.mass_matrix) * slopes.mass_matrix
+    changes = np.sum(changes, axis=(1, 2, 3)) + np.sum(cotangent * slopes.force, axis=(1, 2))
+    rates = np.sum(cotangent * rates, axis=(1, 2))
+    for gradients, known in ((of_terms, changes), *((x, rates) for x in of_accelerations)):
+        for gradient, direction, b in zip(
+            jax.tree.leaves(gradients), directions, known, strict=True
+        ):
+            products = gradient * direction
+            assert np.isclose(np.sum(products), b, rtol=1e-9, atol=1e-9 * np.abs(products).max())
 
 
 @pytest.mark.parametrize("points", [1, 2])

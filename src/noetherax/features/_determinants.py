@@ -66,12 +66,16 @@ def _written_out(x) -> dict[tuple[int, ...], Array]:
     first, second = _written_out(x[:, : dim // 2]), _written_out(x[:, dim // 2 :])
     minors = {}
     for subset in itertools.combinations(range(count), dim):
-        terms = []
+        minor = None
         for part in itertools.combinations(subset, dim // 2):
             rest = tuple(i for i in subset if i not in part)
             inversions = sum(i > j for i in part for j in rest)
-            terms.append((-1.0) ** inversions * first[part] * second[rest])
-        minors[subset] = sum(terms[1:], terms[0])
+            term = first[part] * second[rest]
+            if minor is None:  # the first part has none
+                minor = term
+            else:
+                minor = minor - term if inversions % 2 else minor + term
+        minors[subset] = minor
     return minors
 
 
