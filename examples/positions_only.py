@@ -16,6 +16,7 @@ Run as `python examples/positions_only.py`; see `--help` for options.
 """
 
 import functools
+import math
 
 import _experiment as ex
 import _models as models
@@ -28,7 +29,7 @@ from _common import parse_arguments, print_table, section, write_results
 import noetherax as nx
 
 KEPLER = nx.systems.Kepler()
-FAMILY = nx.systems.KeplerFamily()
+FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 ROTATIONS = nx.Rotations(3)
 CHARGE = ROTATIONS.noether_charge(KEPLER.lagrangian)
 NOISE = 1e-3  # the paper's
