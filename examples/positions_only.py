@@ -139,7 +139,7 @@ def main() -> None:
     ts = ex.Times(4.0 if options.quick else 3 * KEPLER.period, 0.1)
     model_key, batch_key, twin_key, state_key = jax.random.split(jax.random.key(options.seed), 4)
     start = initial_states(twin_key)
-    truth, _ = ex.exact(KEPLER.lagrangian, start, ts)
+    truth, _ = ex.exact(KEPLER, start, ts)
     states = FAMILY.sampler(4096, noise=0.0)(state_key)
     print("symmetry: rotations; the same windows for every method")
     results: dict[str, dict] = {}

@@ -560,3 +560,75 @@ def test_whole_times_have_the_states_of_the_same_real_ones(system):
     for of_whole, of_real in zip(whole, real, strict=True):
         assert of_whole.dtype == jnp.float64
         assert np.array_equal(of_whole, of_real)
+
+
+class Fall(nx.systems.System):
+    """A stone in the field g = 2, as a user writes it."""
+
+    lagrangian = staticmethod(lambda q, v: jnp.sum(v**2 / 2 - 2 * q))
+    group = nx.Trivial(1)
+
+    def initial_state(self):
+        return jnp.zeros((1, 1)), jnp.ones((1, 1))
+
+    def random_state(self, key):
+        q, v = jax.random.normal(key, (2, 1, 1))
+        return q, v
+
+
+def test_a_users_system_has_all_that_ours_have():
+    ts = 0.1 * np.arange(5)
+    orbits = nx.systems.Orbits(Fall(), 3, key=jax.random.key(0))
+    q0, v0 = (x[:, None] for x in orbits.initial_states())
+    q, v = orbits.reference(ts)
+    t = ts[:, None, None]
+    assert np.allclose(q, q0 + v0 * t - t**2, atol=1e-12)
+    assert np.allclose(v, v0 - 2 * t, atol=1e-12)
+    q, v, a = orbits.sampler(64, noise=0.0, samples=5)(jax.random.key(1))
+    assert len(np.unique(q)) > 5
+    assert np.allclose(a, -2)
+    options = dict(times=3, batch_size=7, samples=5, accelerations=True)
+    q, _, a = jax.jit(orbits.windows(noise=0.0, **options))(jax.random.key(1))
+    assert np.allclose(q[:, 2] - 2 * q[:, 1] + q[:, 0], -0.02)
+    assert np.allclose(a, -2)
+
+
+class Cubic(nx.systems.System):
+    """L = v³ moves freely, except from rest, where ∂²L/∂v² = 0."""
+
+    speed: float = 1.0
+    group = nx.Translations(1)
+
+    @property
+    def lagrangian(self):
+        return lambda q, v: jnp.sum(v**3)
+
+    def initial_state(self):
+        return self.random_state(jax.random.key(0))
+
+    def random_state(self, key):
+        return jax.random.normal(key, (1, 1)), jnp.full((1, 1), self.speed)
+
+
+@nx.systems.motion.register
+def _(system: Cubic, q0, v0, ts):
+    t = jnp.asarray(ts, q0.dtype)[:, None, None]
+    return q0[..., None, :, :] + v0[..., None, :, :] * t, v0[..., None, :, :] + 0 * t
+
+
+def test_a_motion_in_closed_form_is_used_where_it_is_registered():
+    q, _ = Cubic(3.0).reference(np.array([1.0, -1.0]))  # an integrator would refuse
+    assert np.allclose(q[0] - q[1], 6)
+    fresh = nx.systems.Orbits(Cubic(3.0), math.inf).windows(0.5, times=4, noise=0.0)
+    q = jax.jit(fresh)(jax.random.key(0)).q
+    assert np.allclose(np.diff(q, axis=1), 1.5)
+    assert len(np.unique(q[:, 0])) == len(q)  # each from a random state of its own
+
+
+def test_a_state_without_acceleration_is_an_error_that_shows_it():
+    for orbits in (Cubic(0.0), nx.systems.Orbits(Cubic(0.0), math.inf)):
+        with pytest.raises(ValueError, match=r"at \d+ of \d+ states.* v = \[\[0\.0\]\]"):
+            orbits.sampler()
+    q, _, a = Cubic(1.0).sampler(8, noise=0.0, samples=5)(jax.random.key(0))
+    assert not np.any(a)
+    assert len(np.unique(q)) > 1
