@@ -11,10 +11,11 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from .._programs import run
+from .._types import FloatArray
 from ..dynamics import acceleration
 from ._motion import in_float64, motion, true_motion
 
-Exact = tuple[Array, Array, Array]
+Exact = tuple[FloatArray, FloatArray, FloatArray]
 """Positions, velocities and accelerations."""
 
 Draw = Callable[[PRNGKeyArray, int, int | None], tuple[Exact, PRNGKeyArray]]
@@ -84,11 +85,13 @@ def draw_from(exact: Exact) -> Draw:
         if times is None:
             index_key, noise_key = jax.random.split(key)
             index = jax.random.randint(index_key, (count,), 0, trajectories * samples)
-            return tuple(x.reshape(-1, *x.shape[2:])[index] for x in exact), noise_key
+            q, v, a = (x.reshape(-1, *x.shape[2:])[index] for x in exact)
+            return (q, v, a), noise_key
         *keys, noise_key = jax.random.split(key, 3)
         which = jax.random.randint(keys[0], (count, 1), 0, trajectories)
         first = jax.random.randint(keys[1], (count, 1), 0, samples - times + 1)
-        return tuple(x[which, first + jnp.arange(times)] for x in exact), noise_key
+        q, v, a = (x[which, first + jnp.arange(times)] for x in exact)
+        return (q, v, a), noise_key
 
     return draw
 
@@ -104,7 +107,7 @@ def exact_states(lagrangian: Callable, q, v) -> Exact:
         states = (x.reshape(-1, *x.shape[-2:]) for x in (q, v))
         a = np.asarray(run(_accelerations, lagrangian, *states)).reshape(v.shape)
     dtype = jnp.result_type(float)
-    exact = tuple(jnp.asarray(x, dtype) for x in (q, v, a))
+    exact = jnp.asarray(q, dtype), jnp.asarray(v, dtype), jnp.asarray(a, dtype)
     wrong = ~np.all([np.isfinite(x) for x in exact], axis=(0, -2, -1))
     if np.any(wrong):
         first = np.unravel_index(np.argmax(wrong), wrong.shape)
@@ -134,9 +137,10 @@ def check_interval(q, v, interval: float) -> None:
         )
 
 
-def observe(key: PRNGKeyArray, exact: Exact, noise: float) -> Exact:
+def observe(key: PRNGKeyArray, exact: Exact, noise: float) -> tuple[Array, Array, Array]:
     """Adds fresh Gaussian noise of standard deviation `noise` to every array."""
-    keys = jax.random.split(key, len(exact))
-    return tuple(
-        x + noise * jax.random.normal(k, x.shape, x.dtype) for k, x in zip(keys, exact, strict=True)
+    q, v, a = (
+        x + noise * jax.random.normal(k, x.shape, x.dtype)
+        for k, x in zip(jax.random.split(key, 3), exact, strict=True)
     )
+    return q, v, a

@@ -67,14 +67,18 @@ class System(eqx.Module):
         ```
     """
 
-    lagrangian: eqx.AbstractVar[Callable]
-    """The true law, a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`."""
-
-    group: eqx.AbstractVar[SymmetryGroup]
-    """Its symmetry; `Trivial` if there is none beyond the shift of time."""
-
     def __check_init__(self):
         check_static(self)
+
+    @property
+    @abc.abstractmethod
+    def lagrangian(self) -> Callable:
+        """The true law, a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`."""
+
+    @property
+    @abc.abstractmethod
+    def group(self) -> SymmetryGroup:
+        """Its symmetry; `Trivial` if there is none beyond the shift of time."""
 
     @abc.abstractmethod
     def initial_state(self) -> State:
@@ -92,17 +96,17 @@ class System(eqx.Module):
     # Properties, so that arguments are written once, in Orbits.
 
     @property
-    def reference(self) -> Callable:
+    def reference(self):
         """As [`noetherax.systems.Orbits.reference`][], of the orbit from the initial state."""
         return Orbits(self).reference
 
     @property
-    def sampler(self) -> Callable:
+    def sampler(self):
         """As [`noetherax.systems.Orbits.sampler`][], of the orbit from the initial state."""
         return Orbits(self).sampler
 
     @property
-    def windows(self) -> Callable:
+    def windows(self):
         """As [`noetherax.systems.Orbits.windows`][], of the orbit from the initial state."""
         return Orbits(self).windows
 
