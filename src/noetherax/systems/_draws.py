@@ -140,7 +140,7 @@ def check_interval(q, v, interval: float) -> None:
 def observe(key: PRNGKeyArray, exact: Exact, noise: float) -> tuple[Array, Array, Array]:
     """Adds fresh Gaussian noise of standard deviation `noise` to every array."""
     q, v, a = (
-        x + noise * jax.random.normal(k, x.shape, x.dtype)
+        jnp.asarray(x) + noise * jax.random.normal(k, x.shape, x.dtype)
         for k, x in zip(jax.random.split(key, 3), exact, strict=True)
     )
     return q, v, a
