@@ -562,6 +562,31 @@ def test_whole_times_have_the_states_of_the_same_real_ones(system):
         assert np.array_equal(of_whole, of_real)
 
 
+@pytest.mark.parametrize(
+    "system",
+    [nx.systems.Kepler(1.2, 0.9, angular_momentum=-1.1), helpers.coupled_oscillators()],
+    ids=["Kepler", "oscillators"],
+)
+def test_motions_in_closed_form_solve_the_law_from_any_state(system):
+    """Also in other planes, and in the single precision of a program."""
+    q0, v0 = nx.systems.Orbits(system, 3, key=jax.random.key(0)).initial_states()
+    if system.group.dimension:
+        coefficients = np.array([0.5, -1.0, 2.0])
+        q0, v0 = jax.vmap(functools.partial(system.group.act, coefficients))(q0, v0)
+    step = 1e-4
+    q, v = nx.systems.motion(system, q0, v0, np.array([0.0, 1 - step, 1.0, 1 + step, 2.0]))
+    assert np.allclose(q[:, 0], q0)
+    assert np.allclose(v[:, 0], v0)
+    a = nx.acceleration(system.lagrangian, q[:, 2], v[:, 2])
+    assert np.allclose((q[:, 3] - q[:, 1]) / (2 * step), v[:, 2], atol=1e-6)
+    assert np.allclose((v[:, 3] - v[:, 1]) / (2 * step), a, rtol=1e-5, atol=1e-5)
+    again, _ = nx.systems.motion(system, q[:, 2], v[:, 2], np.array([-1.0, 0.0, 1.0]))
+    assert np.allclose(again, q[:, ::2], atol=1e-12)
+    single = nx.systems.motion(system, q0.astype(jnp.float32), v0.astype(jnp.float32), np.ones(1))
+    assert single[0].dtype == single[1].dtype == jnp.float32
+    assert np.allclose(single[0][:, 0], q[:, 2], atol=1e-4)
+
+
 class Fall(nx.systems.System):
     """A stone in the field g = 2, as a user writes it."""
 
