@@ -657,3 +657,24 @@ def test_a_state_without_acceleration_is_an_error_that_shows_it():
     q, _, a = Cubic(1.0).sampler(8, noise=0.0, samples=5)(jax.random.key(0))
     assert not np.any(a)
     assert len(np.unique(q)) > 1
+
+
+class Flat(nx.systems.System):
+    """States of shape `(space,)`."""
+
+    lagrangian = staticmethod(lambda q, v: jnp.sum(v**2))
+    group = nx.Trivial(1)
+
+    def initial_state(self):
+        return jnp.zeros(1), jnp.ones(1)
+
+    def random_state(self, key):
+        return jnp.zeros(1), jnp.ones(1)
+
+
+@pytest.mark.parametrize("trajectories", [None, 3, math.inf])
+def test_states_of_a_wrong_shape_are_named(trajectories):
+    key = jax.random.key(0) if trajectories == 3 else None
+    flat = nx.systems.Orbits(Flat(), trajectories, key=key)
+    with pytest.raises(Exception, match=r"points, ?space|points space"):  # beartype may be first
+        flat.sampler()

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from .._programs import run
-from .._types import FloatArray
+from .._types import FloatArray, check_state
 from ..dynamics import acceleration
 from ._motion import in_float64, motion, true_motion
 
@@ -73,7 +73,13 @@ def direct_draw(system: Any, fresh: bool, interval: float | None) -> Draw | None
 
 def random_states(system: Any, key: PRNGKeyArray, count: int):
     """As many random states, stacked."""
-    return jax.vmap(system.random_state)(jax.random.split(key, count))
+
+    def one(key):
+        q, v = system.random_state(key)
+        check_state(q, v)
+        return q, v
+
+    return jax.vmap(one)(jax.random.split(key, count))
 
 
 def draw_from(exact: Exact) -> Draw:
@@ -107,12 +113,13 @@ def exact_states(lagrangian: Callable, q, v) -> Exact:
         states = (x.reshape(-1, *x.shape[-2:]) for x in (q, v))
         a = np.asarray(run(_accelerations, lagrangian, *states)).reshape(v.shape)
     dtype = jnp.result_type(float)
-    exact = jnp.asarray(q, dtype), jnp.asarray(v, dtype), jnp.asarray(a, dtype)
+    with np.errstate(over="ignore"):  # it is named below
+        exact = jnp.asarray(q, dtype), jnp.asarray(v, dtype), jnp.asarray(a, dtype)
     wrong = ~np.all([np.isfinite(x) for x in exact], axis=(0, -2, -1))
     if np.any(wrong):
         first = np.unravel_index(np.argmax(wrong), wrong.shape)
         raise ValueError(
-            f"The system has no acceleration at {np.count_nonzero(wrong)} of {wrong.size} states, the "
+            f"The motion is not finite at {np.count_nonzero(wrong)} of {wrong.size} states, the "
             f"first of them q = {q[first].tolist()}, v = {v[first].tolist()}: there ∂²L/∂v² is "
             f"singular, L not differentiable, or a number too large for {dtype}. Keep the initial and "
             "random states of the system away from there, or take fewer samples."

@@ -14,7 +14,7 @@ from jaxtyping import Float, Real
 
 from .._programs import run
 from .._rollout import rollout
-from .._types import FloatArray
+from .._types import FloatArray, check_state
 from ..solvers import RelativeController
 
 TOLERANCE = 1e-13
@@ -99,8 +99,9 @@ def true_motion(system: Any, starts: Callable, ts) -> tuple[np.ndarray, np.ndarr
 def in_float64(starts: Callable) -> tuple[np.ndarray, np.ndarray]:
     """The states that `starts()` gives, in float64."""
     with jax.enable_x64(True):
-        q, v = starts()
-        return np.asarray(q, np.float64), np.asarray(v, np.float64)
+        q, v = (np.asarray(x, np.float64) for x in starts())
+        check_state(q, v, batched=True)
+        return q, v
 
 
 def precision_of(ts) -> Any:
