@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -47,7 +46,7 @@ class Charge(NamedTuple):
 class Problem(NamedTuple):
     """A known system, its orbit and twin, and what to watch along them."""
 
-    system: Any
+    system: nx.systems.System
     charges: Mapping[str, Charge]
     ts: Times
     start: tuple[jax.Array, jax.Array]  # of the orbit and of its twin
@@ -61,7 +60,7 @@ def pose(system, charges: Mapping[str, Charge], ts: Times, sampler, key) -> Prob
     q, v = system.initial_state()
     nudge = TWIN * jax.random.normal(twin_key, (2, *q.shape))
     start = jnp.stack([q, q + nudge[0]]), jnp.stack([v, v + nudge[1]])
-    truth = exact(system.lagrangian, start, ts)
+    truth = exact(system, start, ts)
     return Problem(system, charges, ts, start, truth, observe(sampler, sample_key))
 
 
@@ -71,24 +70,12 @@ def observe(sampler, key) -> tuple[jax.Array, ...]:
     return tuple(x.reshape(-1, *x.shape[2:]) for x in draws)
 
 
-def exact(lagrangian, start, ts: Times) -> tuple[np.ndarray, np.ndarray]:
-    """The true motion from the same states, in float64 and to twelve digits."""
+def exact(system, start, ts: Times) -> tuple[np.ndarray, np.ndarray]:
+    """The true motions from the same states, in float64."""
     with jax.enable_x64(True):
-        q0, v0 = (jnp.asarray(x, jnp.float64) for x in start)
-        q, v = _solve(lagrangian, q0, v0, ts)
+        q0, v0 = (np.asarray(x, np.float64) for x in start)
+        q, v = nx.systems.motion(system, q0, v0, ts.value)
         return np.asarray(q), np.asarray(v)
-
-
-@eqx.filter_jit
-def _solve(lagrangian, q0, v0, ts: Times):
-    controller = diffrax.PIDController(rtol=1e-12, atol=1e-12)
-    options: Any = dict(solver=diffrax.Dopri8(), stepsize_controller=controller)
-
-    def one(q, v):
-        trajectory = nx.rollout(lagrangian, q, v, ts=ts.value, **options)
-        return trajectory.q, trajectory.v
-
-    return jax.vmap(one)(q0, v0)
 
 
 @eqx.filter_jit

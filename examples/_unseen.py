@@ -35,7 +35,7 @@ def pose(system, group: nx.SymmetryGroup, q, v, last, every: float, key) -> Unse
     start = jnp.concatenate([q, moved[0]]), jnp.concatenate([v, moved[1]])
     last = np.tile(np.broadcast_to(np.asarray(last, float), (len(q),)), 2)
     ts = ex.Times(every * int(np.ceil(last.max() / every)), every)
-    return Unseen(start, ex.exact(system.lagrangian, start, ts)[0], ts, last)
+    return Unseen(start, ex.exact(system, start, ts)[0], ts, last)
 
 
 class Errors(NamedTuple):

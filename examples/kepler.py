@@ -16,6 +16,7 @@ in its time. All settings were chosen on seeds other than the ones reported.
 Run as `python examples/kepler.py`; see `--help` for options.
 """
 
+import math
 from typing import Any
 
 import _experiment as ex
@@ -30,7 +31,7 @@ from _models import INVARIANT_ODE, NEURAL_ODE, TRUE_LAW
 import noetherax as nx
 
 KEPLER = nx.systems.Kepler()
-FAMILY = nx.systems.KeplerFamily()
+FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 ROTATIONS = nx.Rotations(3)
 LAGRANGIANS = {
     "none": models.neural_lagrangian(nx.Trivial(3)),

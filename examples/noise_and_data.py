@@ -8,6 +8,7 @@ Run as `python examples/noise_and_data.py`; see `--help` for options.
 """
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -42,7 +43,7 @@ def of_family(system) -> Callable:
     """Observations of 32 trajectories of a system."""
 
     def observe(samples: int, noise: float, seed: int):
-        family = nx.systems.Family(system, key=jax.random.key(seed))
+        family = nx.systems.Orbits(system, 32, key=jax.random.key(seed))
         return family.sampler(samples, noise=noise)
 
     return observe
@@ -50,7 +51,7 @@ def of_family(system) -> Callable:
 
 def of_kepler(samples: int, noise: float, seed: int):
     """Observations of Kepler orbits, each on its own."""
-    return nx.systems.KeplerFamily().sampler(samples, noise=noise)
+    return nx.systems.Orbits(nx.systems.Kepler(), math.inf).sampler(samples, noise=noise)
 
 
 STUDIES = {

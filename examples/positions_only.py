@@ -16,6 +16,7 @@ Run as `python examples/positions_only.py`; see `--help` for options.
 """
 
 import functools
+import math
 
 import _experiment as ex
 import _models as models
@@ -28,7 +29,7 @@ from _common import parse_arguments, print_table, section, write_results
 import noetherax as nx
 
 KEPLER = nx.systems.Kepler()
-FAMILY = nx.systems.KeplerFamily()
+FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 ROTATIONS = nx.Rotations(3)
 CHARGE = ROTATIONS.noether_charge(KEPLER.lagrangian)
 NOISE = 1e-3  # the paper's
@@ -138,7 +139,7 @@ def main() -> None:
     ts = ex.Times(4.0 if options.quick else 3 * KEPLER.period, 0.1)
     model_key, batch_key, twin_key, state_key = jax.random.split(jax.random.key(options.seed), 4)
     start = initial_states(twin_key)
-    truth, _ = ex.exact(KEPLER.lagrangian, start, ts)
+    truth, _ = ex.exact(KEPLER, start, ts)
     states = FAMILY.sampler(4096, noise=0.0)(state_key)
     print("symmetry: rotations; the same windows for every method")
     results: dict[str, dict] = {}

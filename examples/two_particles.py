@@ -161,10 +161,10 @@ def main() -> None:
         sampler = SYSTEM.sampler(BATCH, samples=200 if quick else 10_000)
         problem = ex.pose(SYSTEM, CHARGES, ts, sampler, keys[0])
         records[TRUE_LAW] = ex.judge(SYSTEM.lagrangian, problem)
-        family = nx.systems.Family(SYSTEM, 2 if quick else 32, key=keys[1])
+        family = nx.systems.Orbits(SYSTEM, 2 if quick else 32, key=keys[1])
         family_sampler = family.sampler(BATCH, samples=100 if quick else 1000)
         family_samples = ex.observe(family_sampler, keys[2])
-        never_seen = nx.systems.Family(SYSTEM, 1 if quick else UNSEEN, key=keys[3])
+        never_seen = nx.systems.Orbits(SYSTEM, 1 if quick else UNSEEN, key=keys[3])
         last = ts.last if quick else PAPER_TIME
         q, v = never_seen.initial_states()
         unseen = un.pose(SYSTEM, SYSTEM.group, q, v, last, SAVE_EVERY, keys[4])

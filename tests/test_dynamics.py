@@ -183,7 +183,8 @@ def test_the_closed_form_takes_any_depth(depth, group, points):
 
 
 def test_the_closed_form_takes_bent_features():
-    q, v, _ = nx.systems.KeplerFamily().sampler(500, noise=0.0)(jax.random.key(0))
+    family = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
+    q, v, _ = family.sampler(500, noise=0.0)(jax.random.key(0))
     features = nx.Rotations(3).invariant_features(1)
     lagrangian = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
     lagrangian = nx.standardise(lagrangian, q, v)

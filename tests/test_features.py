@@ -402,7 +402,8 @@ def test_standardised_features_have_zero_median_and_normal_quartiles():
 
 def wide_orbits(count: int = 2000):
     """Kepler orbits up to an eccentricity of 0.9: distances from 0.3 to 10."""
-    q, v, _ = nx.systems.KeplerFamily().sampler(count, noise=0.0)(jax.random.key(0))
+    family = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
+    q, v, _ = family.sampler(count, noise=0.0)(jax.random.key(0))
     return q, v
 
 

@@ -1,6 +1,7 @@
 """The last layer by least squares: a regular ∂²L/∂v² to start from."""
 
 import functools
+import math
 
 import equinox as eqx
 import helpers
@@ -192,7 +193,7 @@ def test_features_are_bent_where_that_starts_nearer_to_the_accelerations():
     nothing = dict(steps=1, optimizer=optax.sgd(0.0), key=KEYS[0], progress=False)
     q, v = np.random.default_rng(0).normal(size=(2, 512, 1, 3))
     oscillator = q, v, -q * (1 + 0.3 * np.sum(q**2, axis=(1, 2), keepdims=True))
-    family = nx.systems.KeplerFamily().sampler(512)(KEYS[1])
+    family = nx.systems.Orbits(nx.systems.Kepler(), math.inf).sampler(512)(KEYS[1])
     for data, bent in ((oscillator, "none of 3"), (family, "1 of 3")):
         fresh = nx.NeuralLagrangian(FEATURES, width=32, key=KEYS[0])
         fitted, history = nx.fit(fresh, data, **nothing)

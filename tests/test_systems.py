@@ -1,4 +1,5 @@
 import functools
+import math
 
 import helpers
 import jax
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 import noetherax as nx
+
+ELLIPSES = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 
 
 @pytest.mark.parametrize("eccentricity", [0.0, 0.3, 0.8, 0.99])
@@ -42,9 +45,7 @@ def test_true_charges_are_constant_along_the_reference():
         assert np.allclose(values, values[0], atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "system", [nx.systems.Kepler(), nx.systems.KeplerFamily()], ids=["orbit", "family"]
-)
+@pytest.mark.parametrize("system", [nx.systems.Kepler(), ELLIPSES], ids=["orbit", "family"])
 def test_samplers_observe_the_law_with_the_noise_asked_for(system):
     exact = system.sampler(4096, noise=0.0)(jax.random.key(0))
     noisy = system.sampler(4096, noise=1e-3)(jax.random.key(0))
@@ -56,7 +57,7 @@ def test_samplers_observe_the_law_with_the_noise_asked_for(system):
 
 
 def test_the_family_has_the_orbits_it_names():
-    q, v, _ = nx.systems.KeplerFamily().sampler(4096, noise=0.0)(jax.random.key(0))
+    q, v, _ = ELLIPSES.sampler(4096, noise=0.0)(jax.random.key(0))
     momentum = np.cross(q, v)[:, 0, 2]
     energy = 0.5 * np.sum(v**2, axis=(1, 2)) - 1 / np.linalg.norm(q, axis=(1, 2))
     eccentricity = np.sqrt(1 + 2 * energy * momentum**2)
@@ -352,11 +353,11 @@ def test_references_and_samplers_follow_the_precision_in_use():
         assert system.initial_state()[0].dtype == jnp.float32
         single, _ = system.reference(ts)
         sample = system.sampler(8, samples=5)(jax.random.key(0))
-        family = nx.systems.Family(system, 3, key=jax.random.key(0)).initial_states()[0]
+        family = nx.systems.Orbits(system, 3, key=jax.random.key(0)).initial_states()[0]
     assert single.dtype == family.dtype == jnp.float32
     assert all(x.dtype == jnp.float32 for x in sample)
     assert np.allclose(single, exact, rtol=1e-6, atol=1e-6)
-    double = nx.systems.Family(system, 3, key=jax.random.key(0)).initial_states()[0]
+    double = nx.systems.Orbits(system, 3, key=jax.random.key(0)).initial_states()[0]
     assert np.allclose(family, double, atol=1e-6)
 
 
@@ -394,8 +395,8 @@ def test_random_states_are_of_the_kind_of_the_initial_one(system):
     "system", [nx.systems.Schwarzschild(), nx.systems.TwoParticles()], ids=["Schwarzschild", "pair"]
 )
 def test_a_family_has_true_motions_and_so_have_its_turned_and_shifted_copies(system):
-    family = nx.systems.Family(system, 3, key=jax.random.key(0))
-    other = nx.systems.Family(system, 3, key=jax.random.key(1))
+    family = nx.systems.Orbits(system, 3, key=jax.random.key(0))
+    other = nx.systems.Orbits(system, 3, key=jax.random.key(1))
     q0, v0 = family.initial_states()
     assert not np.allclose(q0, other.initial_states()[0], atol=1e-2)
     step = 1e-4
@@ -422,7 +423,7 @@ def test_a_family_has_true_motions_and_so_have_its_turned_and_shifted_copies(sys
     "system",
     [
         nx.systems.Schwarzschild(),
-        nx.systems.Family(nx.systems.DoubleWell(), 3, key=jax.random.key(0)),
+        nx.systems.Orbits(nx.systems.DoubleWell(), 3, key=jax.random.key(0)),
     ],
     ids=["trajectory", "family"],
 )
@@ -454,7 +455,9 @@ def test_parameters_are_validated():
         (lambda: systems.Kepler(angular_momentum=0.0), "angular_momentum"),
         (lambda: systems.Kepler(mass=-1.0), "positive"),
         (lambda: systems.Kepler().sampler(0), "batch_size.* 0"),
-        (lambda: systems.KeplerFamily().sampler(noise=-1.0), "noise.* -1.0"),
+        (lambda: ELLIPSES.sampler(noise=-1.0), "noise.* -1.0"),
+        (lambda: ELLIPSES.sampler(samples=10), "fresh orbit"),
+        (lambda: ELLIPSES.initial_states(), "fresh orbit"),
         (lambda: systems.Schwarzschild(radius=-0.1), "radius.*-0.1"),
         (lambda: systems.Schwarzschild(radius=float("nan")), "radius.*nan"),
         (lambda: systems.Schwarzschild(distance=0.9), "distance.*0.9"),
@@ -487,15 +490,18 @@ def test_parameters_are_validated():
         (lambda: systems.DoubleWell().reference(np.array([-1.0, 0.5])), "from 0 on"),
         (lambda: systems.Kepler(angular_momentum=float("nan")), "angular_momentum.*nan"),
         (lambda: systems.Kepler(strength=float("inf")), "strength.*inf"),
-        (lambda: systems.KeplerFamily(eccentricity=(0.5, 1.2)), "eccentricity.* 1.2"),
-        (lambda: systems.KeplerFamily(eccentricity=(0.9, 0.5)), "smallest, largest"),
-        (lambda: systems.KeplerFamily(angular_momentum=(-1.0, 1.0)), "without zero"),
-        (lambda: systems.KeplerFamily(mass=float("nan")), "mass.*nan"),
-        (lambda: systems.KeplerFamily().windows(1e-300), "orbits move.* 1e-300"),
+        (lambda: systems.Kepler(eccentricities=(0.5, 1.2)), "eccentricity.* 1.2"),
+        (lambda: systems.Kepler(eccentricities=(0.9, 0.5)), "smallest, largest"),
+        (lambda: systems.Kepler(angular_momenta=(-1.0, 1.0)), "without zero"),
+        (lambda: systems.Kepler(mass=float("nan")), "mass.*nan"),
+        (lambda: ELLIPSES.windows(1e-300), "orbits move.* 1e-300"),
+        (lambda: ELLIPSES.windows(1e300), "orbits move.* 1e[+]300"),
         (lambda: systems.HarmonicOscillator().sampler(interval=1e-300), "1e-300 it moves by"),
         (lambda: systems.HarmonicOscillator().reference(np.array([0.0, np.nan])), "finite times"),
         (lambda: systems.HarmonicOscillator(np.ones((2, 2)), points=2), "positive definite"),
-        (lambda: systems.Family(systems.DoubleWell(), 0, key=jax.random.key(0)), "trajectories"),
+        (lambda: systems.Orbits(systems.DoubleWell(), 0, key=jax.random.key(0)), "trajectories"),
+        (lambda: systems.Orbits(systems.DoubleWell(), 3), "need a key"),
+        (lambda: systems.Orbits(systems.DoubleWell(), key=jax.random.key(0)), "key is for"),
     ]:
         with pytest.raises(ValueError, match=message):
             build()
@@ -503,12 +509,10 @@ def test_parameters_are_validated():
         (lambda: systems.Kepler().sampler(noise=np.ones(2)), "noise"),
         (lambda: systems.Kepler(mass="heavy"), "mass"),
         (lambda: systems.DoubleWell().sampler(interval=np.ones(2)), "interval"),
-        (lambda: systems.Family(systems.DoubleWell, key=jax.random.key(0)), "DoubleWell"),
+        (lambda: systems.Orbits(systems.DoubleWell, 3, key=jax.random.key(0)), "DoubleWell"),
     ]:
         with pytest.raises(Exception, match=message):  # beartype is first in the tests
             build()
-    with pytest.raises(TypeError, match="Kepler has no random_state"):
-        systems.Family(systems.Kepler(), key=jax.random.key(0))
 
 
 def test_a_bound_orbit_may_start_at_either_end():
@@ -556,3 +560,121 @@ def test_whole_times_have_the_states_of_the_same_real_ones(system):
     for of_whole, of_real in zip(whole, real, strict=True):
         assert of_whole.dtype == jnp.float64
         assert np.array_equal(of_whole, of_real)
+
+
+@pytest.mark.parametrize(
+    "system",
+    [nx.systems.Kepler(1.2, 0.9, angular_momentum=-1.1), helpers.coupled_oscillators()],
+    ids=["Kepler", "oscillators"],
+)
+def test_motions_in_closed_form_solve_the_law_from_any_state(system):
+    """Also in other planes, and in the single precision of a program."""
+    q0, v0 = nx.systems.Orbits(system, 3, key=jax.random.key(0)).initial_states()
+    if system.group.dimension:
+        coefficients = np.array([0.5, -1.0, 2.0])
+        q0, v0 = jax.vmap(functools.partial(system.group.act, coefficients))(q0, v0)
+    step = 1e-4
+    q, v = nx.systems.motion(system, q0, v0, np.array([0.0, 1 - step, 1.0, 1 + step, 2.0]))
+    assert np.allclose(q[:, 0], q0)
+    assert np.allclose(v[:, 0], v0)
+    a = nx.acceleration(system.lagrangian, q[:, 2], v[:, 2])
+    assert np.allclose((q[:, 3] - q[:, 1]) / (2 * step), v[:, 2], atol=1e-6)
+    assert np.allclose((v[:, 3] - v[:, 1]) / (2 * step), a, rtol=1e-5, atol=1e-5)
+    again, _ = nx.systems.motion(system, q[:, 2], v[:, 2], np.array([-1.0, 0.0, 1.0]))
+    assert np.allclose(again, q[:, ::2], atol=1e-12)
+    single = nx.systems.motion(system, q0.astype(jnp.float32), v0.astype(jnp.float32), np.ones(1))
+    assert single[0].dtype == single[1].dtype == jnp.float32
+    assert np.allclose(single[0][:, 0], q[:, 2], atol=1e-4)
+
+
+class Fall(nx.systems.System):
+    """A stone in the field g = 2, as a user writes it."""
+
+    lagrangian = staticmethod(lambda q, v: jnp.sum(v**2 / 2 - 2 * q))
+    group = nx.Trivial(1)
+
+    def initial_state(self):
+        return jnp.zeros((1, 1)), jnp.ones((1, 1))
+
+    def random_state(self, key):
+        q, v = jax.random.normal(key, (2, 1, 1))
+        return q, v
+
+
+def test_a_users_system_has_all_that_ours_have():
+    ts = 0.1 * np.arange(5)
+    orbits = nx.systems.Orbits(Fall(), 3, key=jax.random.key(0))
+    q0, v0 = (x[:, None] for x in orbits.initial_states())
+    q, v = orbits.reference(ts)
+    t = ts[:, None, None]
+    assert np.allclose(q, q0 + v0 * t - t**2, atol=1e-12)
+    assert np.allclose(v, v0 - 2 * t, atol=1e-12)
+    q, v, a = orbits.sampler(64, noise=0.0, samples=5)(jax.random.key(1))
+    assert len(np.unique(q)) > 5
+    assert np.allclose(a, -2)
+    options = dict(times=3, batch_size=7, samples=5, accelerations=True)
+    q, _, a = jax.jit(orbits.windows(noise=0.0, **options))(jax.random.key(1))
+    assert np.allclose(q[:, 2] - 2 * q[:, 1] + q[:, 0], -0.02)
+    assert np.allclose(a, -2)
+
+
+class Cubic(nx.systems.System):
+    """L = v³ moves freely, except from rest, where ∂²L/∂v² = 0."""
+
+    speed: float = 1.0
+    group = nx.Translations(1)
+
+    @property
+    def lagrangian(self):
+        return lambda q, v: jnp.sum(v**3)
+
+    def initial_state(self):
+        return self.random_state(jax.random.key(0))
+
+    def random_state(self, key):
+        return jax.random.normal(key, (1, 1)), jnp.full((1, 1), self.speed)
+
+
+@nx.systems.motion.register
+def _(system: Cubic, q0, v0, ts):
+    t = jnp.asarray(ts, q0.dtype)[:, None, None]
+    return q0[..., None, :, :] + v0[..., None, :, :] * t, v0[..., None, :, :] + 0 * t
+
+
+def test_a_motion_in_closed_form_is_used_where_it_is_registered():
+    q, _ = Cubic(3.0).reference(np.array([1.0, -1.0]))  # an integrator would refuse
+    assert np.allclose(q[0] - q[1], 6)
+    fresh = nx.systems.Orbits(Cubic(3.0), math.inf).windows(0.5, times=4, noise=0.0)
+    q = jax.jit(fresh)(jax.random.key(0)).q
+    assert np.allclose(np.diff(q, axis=1), 1.5)
+    assert len(np.unique(q[:, 0])) == len(q)  # each from a random state of its own
+
+
+def test_a_state_without_acceleration_is_an_error_that_shows_it():
+    for orbits in (Cubic(0.0), nx.systems.Orbits(Cubic(0.0), math.inf)):
+        with pytest.raises(ValueError, match=r"at \d+ of \d+ states.* v = \[\[0\.0\]\]"):
+            orbits.sampler()
+    q, _, a = Cubic(1.0).sampler(8, noise=0.0, samples=5)(jax.random.key(0))
+    assert not np.any(a)
+    assert len(np.unique(q)) > 1
+
+
+class Flat(nx.systems.System):
+    """States of shape `(space,)`."""
+
+    lagrangian = staticmethod(lambda q, v: jnp.sum(v**2))
+    group = nx.Trivial(1)
+
+    def initial_state(self):
+        return jnp.zeros(1), jnp.ones(1)
+
+    def random_state(self, key):
+        return jnp.zeros(1), jnp.ones(1)
+
+
+@pytest.mark.parametrize("trajectories", [None, 3, math.inf])
+def test_states_of_a_wrong_shape_are_named(trajectories):
+    key = jax.random.key(0) if trajectories == 3 else None
+    flat = nx.systems.Orbits(Flat(), trajectories, key=key)
+    with pytest.raises(Exception, match=r"points, ?space|points space"):  # beartype may be first
+        flat.sampler()

@@ -1,6 +1,7 @@
 """Learning from windows of positions: the losses know the law, and do not reward what is none."""
 
 import functools
+import math
 
 import equinox as eqx
 import helpers
@@ -14,7 +15,7 @@ from noetherax.training._checks import check_number
 from noetherax.training._windows import check_noise
 
 KEY = jax.random.key(0)
-FAMILY = nx.systems.KeplerFamily()
+FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 TRUE = nx.systems.Kepler().lagrangian
 H = 0.05
 DISCRETE = functools.partial(nx.discrete_euler_lagrange_loss, interval=H)

@@ -1,16 +1,15 @@
 import math
 from typing import final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, Velocity
 from ..groups import Trivial
 from ..lagrangians import Lagrangian
 from ._checks import check_pair, check_positive
-from ._trajectories import integrated, sample_trajectory
+from ._system import System
 
 
 @final
@@ -35,7 +34,7 @@ class DoublePendulumLagrangian(Lagrangian):
 
 
 @final
-class DoublePendulum(eqx.Module):
+class DoublePendulum(System):
     """A pendulum hung from a pendulum: chaotic, with a mass matrix that depends on the angles.
 
     One coordinate per point, shape `(2, 1)`: the angles of the two rods from the downward vertical,
@@ -88,31 +87,3 @@ class DoublePendulum(eqx.Module):
         keys = jax.random.split(key)
         q = jax.random.uniform(keys[0], (2, 1), minval=-jnp.pi, maxval=jnp.pi)
         return q, jax.random.normal(keys[1], (2, 1))
-
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times 2 1"], Float[Array, "times 2 1"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`.
-
-        The motion is chaotic: errors grow exponentially with time, so that late states belong to a
-        motion beside this one.
-        """
-        return integrated(self, ts)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, 2, 1)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)

@@ -3,14 +3,14 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray
+from .._types import Configuration
 from ..groups import Rotations
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_positive
 from ._starts import fixed_normals
-from ._trajectories import integrated, sample_trajectory
+from ._system import System
 
 
 @final
@@ -30,7 +30,7 @@ class DoubleWellLagrangian(SeparableLagrangian):
 
 
 @final
-class DoubleWell(eqx.Module):
+class DoubleWell(System):
     """A particle in D dimensions in the double well V(r) = −(μ/2) r² + (κ/4) r⁴.
 
     The origin is an unstable equilibrium, the sphere of radius √(μ/κ) the bottom of the well. From the
@@ -80,27 +80,3 @@ class DoubleWell(eqx.Module):
         """Normally distributed position and velocity."""
         q, v = jax.random.normal(key, (2, 1, self.space))
         return q, v
-
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times 1 space"], Float[Array, "times 1 space"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`."""
-        return integrated(self, ts)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, space)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)

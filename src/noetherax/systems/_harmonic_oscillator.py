@@ -4,21 +4,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, FloatArray
 from ..groups import Trivial
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_count
+from ._motion import motion
 from ._starts import fixed_normals
-from ._trajectories import (
-    check_interval,
-    check_times,
-    in_float64,
-    precision_of,
-    sample_states,
-    sample_times,
-)
+from ._system import System
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -42,7 +36,7 @@ class HarmonicOscillatorLagrangian(SeparableLagrangian):
 
 
 @final
-class HarmonicOscillator(eqx.Module):
+class HarmonicOscillator(System):
     """Coupled oscillators, M q̈ = −K q, solved exactly by their normal modes.
 
     The n = points × space components of a state are in one vector, points first. A direction in which
@@ -106,36 +100,9 @@ class HarmonicOscillator(eqx.Module):
         q, v = jax.random.normal(key, (2, self.points, self.space))
         return q, v
 
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times points space"], Float[Array, "times points space"]]:
-        """The exact motion from the initial state at t = 0, computed in float64 and given in the
-        precision of `ts`."""
-        q, v = self._motion(np.asarray(check_times(ts), np.float64))
-        dtype = precision_of(ts)
-        return jnp.asarray(q, dtype), jnp.asarray(v, dtype)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`.
-        """
-        q, v = self._motion(sample_times(samples, interval))
-        check_interval(q, v, interval)
-        return sample_states(self.lagrangian, q, v, batch_size, noise)
-
-    def _motion(self, ts: np.ndarray):
-        """q(t) = cos(Ωt) q₀ + Ω⁻¹ sin(Ωt) v₀ with Ω² = M⁻¹ K, mode by mode."""
+    def modes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Squared frequencies Ω² of the normal modes, and their shapes: the columns of a matrix X with
+        Xᵀ M X = 1 and Xᵀ K X = Ω²."""
         factor = np.linalg.inv(np.linalg.cholesky(np.array(self.mass)))
         stiffness = np.array(self.stiffness)
         squared, modes = np.linalg.eigh(factor @ stiffness @ factor.T)
@@ -144,21 +111,30 @@ class HarmonicOscillator(eqx.Module):
         force = np.abs(factor @ stiffness @ factor.T @ modes)
         rounding = FREE * len(squared) * self.precision * terms.max(axis=0)
         squared = np.where(np.all(force <= rounding, axis=0), 0.0, squared)
-        modes = factor.T @ modes  # q = modes @ amplitudes, modesᵀ M modes = 1
-        q0, v0 = (x.reshape(-1) for x in in_float64(self.initial_state))
-        q0, v0 = (modes.T @ np.array(self.mass) @ x for x in (q0, v0))
+        return squared, factor.T @ modes
 
-        # Complex frequencies make cos and sin hyperbolic where K is negative.
-        frequency = np.sqrt(squared.astype(complex))
-        phase = np.multiply.outer(ts, frequency)
-        free = frequency == 0
-        cosine = np.real(np.cos(phase))
-        integral = np.real(np.sin(phase) / np.where(free, 1, frequency))
-        integral = np.where(free, ts[:, None], integral)
-        q = cosine * q0 + integral * v0
-        v = cosine * v0 - squared * integral * q0
-        shape = (len(ts), self.points, self.space)
-        return (q @ modes.T).reshape(shape), (v @ modes.T).reshape(shape)
+
+@motion.register
+def _(system: HarmonicOscillator, q0, v0, ts):
+    """q(t) = cos(Ωt) q₀ + Ω⁻¹ sin(Ωt) v₀ with Ω² = M⁻¹ K, mode by mode."""
+    squared, modes = system.modes()
+    # Complex frequencies make cos and sin hyperbolic where K is negative.
+    frequency = np.sqrt(squared.astype(complex))
+    phase = np.multiply.outer(ts, frequency)
+    free = frequency == 0
+    cosine = np.real(np.cos(phase))
+    integral = np.real(np.sin(phase) / np.where(free, 1, frequency))
+    integral = np.where(free, np.asarray(ts)[:, None], integral)
+
+    dtype, shape = q0.dtype, (*q0.shape[:-2], len(ts), *q0.shape[-2:])
+    amplitudes = (modes.T @ np.array(system.mass)).T.astype(dtype)
+    q0, v0 = (x.reshape(*x.shape[:-2], 1, -1) @ amplitudes for x in (q0, v0))
+    cosine, integral, fall, modes = (
+        x.astype(dtype) for x in (cosine, integral, -squared * integral, modes.T)
+    )
+    q = cosine * q0 + integral * v0
+    v = cosine * v0 + fall * q0
+    return (q @ modes).reshape(shape), (v @ modes).reshape(shape)
 
 
 def _check_definite(mass: np.ndarray) -> None:

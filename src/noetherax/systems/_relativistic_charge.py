@@ -5,13 +5,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, Velocity
 from ..groups import Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_number, check_numbers, check_positive
-from ._trajectories import integrated, sample_trajectory
+from ._draws import usual_samples
+from ._system import System
 
 Vector = tuple[float, float, float]
 
@@ -42,7 +43,7 @@ class RelativisticChargeLagrangian(Lagrangian):
 
 
 @final
-class RelativisticCharge(eqx.Module):
+class RelativisticCharge(System):
     """A fast charged particle in an electric and a uniform magnetic field.
 
     One point of space 4, (x₁, x₂, x₃, τ): position and time of the laboratory, as functions of the
@@ -62,6 +63,9 @@ class RelativisticCharge(eqx.Module):
     **Raises:**
 
     `ValueError` if a parameter is out of range.
+
+    A uniform electric field accelerates the particle without end, its four-velocity grows
+    exponentially, and so samplers take no more than 100 samples unless more are asked for.
     """
 
     mass: float
@@ -125,32 +129,10 @@ class RelativisticCharge(eqx.Module):
         v = boost * jnp.concatenate([velocity, jnp.ones_like(velocity[:1])])[None, :]
         return jnp.zeros_like(v), v
 
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times 1 4"], Float[Array, "times 1 4"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`."""
-        return integrated(self, ts)
 
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 100,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        A uniform electric field accelerates the particle without end, its four-velocity grows
-        exponentially, and so the default trajectory is short.
-
-        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 4)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)
+@usual_samples.register
+def _(system: RelativisticCharge) -> int:
+    return 100
 
 
 def _vector(name: str, values) -> Vector:

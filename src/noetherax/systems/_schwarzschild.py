@@ -1,24 +1,15 @@
 import math
 from typing import final
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray, Velocity
+from .._types import Configuration, Velocity
 from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import Lagrangian
 from ._checks import check_positive
-from ._trajectories import (
-    check_interval,
-    in_float64,
-    integrate,
-    integrated,
-    sample_times,
-    sample_trajectory,
-    sample_windows,
-)
+from ._system import System
 
 
 @final
@@ -42,7 +33,7 @@ class SchwarzschildLagrangian(Lagrangian):
 
 
 @final
-class Schwarzschild(eqx.Module):
+class Schwarzschild(System):
     """A massive particle about a black hole, a bound orbit in the x₁-x₂ plane.
 
     One point of space 4, (x₁, x₂, x₃, τ): position and the time τ of a distant observer, as functions
@@ -56,7 +47,8 @@ class Schwarzschild(eqx.Module):
         from √2 on.
 
     The defaults are those of Müller 2023, section 3.1.2: r_s = 0.1, and a start at 10 r_s with
-    1.26 units of speed, which is the point of the orbit nearest to the centre.
+    1.26 units of speed, which is the point of the orbit nearest to the centre. τ grows with t, to about
+    1,000 over the samples of a sampler: a model that is told of the translations of τ never sees it.
 
     **Raises:**
 
@@ -107,81 +99,6 @@ class Schwarzschild(eqx.Module):
         q = jnp.stack([r * cosine, r * sine, zero, zero])
         v = jnp.stack([-velocity * sine, velocity * cosine, zero, rate])
         return q[None, :], v[None, :]
-
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times 1 4"], Float[Array, "times 1 4"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`."""
-        return integrated(self, ts)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        The paper runs on along the trajectory for ever, takes a sample every 0.1 and shuffles some
-        16,000 of them. Here the trajectory is computed once and samples are drawn from it at random.
-        τ grows with t, to about 1,000 over the default samples: a model that is told of the
-        translations of τ never sees it.
-
-        **Arguments:**
-
-        - `batch_size`: samples per batch.
-        - `noise`: standard deviation of the Gaussian noise on q, v and a, drawn afresh.
-        - `samples`, `interval`: states on the trajectory to draw from, and the time between them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, 1, 4)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)
-
-    def windows(
-        self,
-        interval: float = 0.1,
-        *,
-        times: int = 9,
-        batch_size: int = 16,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        velocities: bool = False,
-        accelerations: bool = False,
-    ):
-        """Noisy observations in the order of time, at equal intervals.
-
-        **Arguments:**
-
-        - `interval`: time between observations.
-        - `times`: observations per window.
-        - `batch_size`: windows per batch.
-        - `noise`: standard deviation of the Gaussian noise, drawn afresh.
-        - `samples`: observations on the trajectory to draw windows from.
-        - `velocities`, `accelerations`: whether they are observed as well.
-
-        **Returns:**
-
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
-        [`noetherax.smooth`][].
-        """
-        q, v = integrate(
-            self.lagrangian, *in_float64(self.initial_state), sample_times(samples, interval)
-        )
-        check_interval(q, v, interval)
-        return sample_windows(
-            self.lagrangian,
-            q[None],
-            v[None],
-            times=times,
-            batch_size=batch_size,
-            noise=noise,
-            velocities=velocities,
-            accelerations=accelerations,
-        )
 
 
 def _check_bound(distance: float, speed: float) -> None:

@@ -3,13 +3,13 @@ from typing import final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray
+from .._types import Configuration
 from ..groups import Translations
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_positive
-from ._trajectories import integrated, sample_trajectory
+from ._system import System
 
 
 @final
@@ -27,7 +27,7 @@ class SpinChainLagrangian(SeparableLagrangian):
 
 
 @final
-class SpinChain(eqx.Module):
+class SpinChain(System):
     """The XY model on a ring: n planar spins of angle φ_i, each coupled to its two neighbours.
 
     One coordinate per point, shape `(spins, 1)`. From the code that accompanies Müller 2023; the
@@ -87,30 +87,3 @@ class SpinChain(eqx.Module):
         keys = jax.random.split(key)
         q = jax.random.uniform(keys[0], (self.spins, 1), minval=-jnp.pi, maxval=jnp.pi)
         return q, jax.random.normal(keys[1], (self.spins, 1))
-
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times spins 1"], Float[Array, "times spins 1"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`.
-
-        Motions of high energy are chaotic: errors grow exponentially with time.
-        """
-        return integrated(self, ts)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        **Arguments:** as [`noetherax.systems.TwoParticles`][] has them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, spins, 1)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)

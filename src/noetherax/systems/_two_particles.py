@@ -4,14 +4,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Real
+from jaxtyping import Array, Float, PRNGKeyArray
 
-from .._types import Configuration, FloatArray
+from .._types import Configuration
 from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_count, check_pair, check_positive
 from ._starts import fixed_normals
-from ._trajectories import integrated, sample_trajectory
+from ._system import System
 
 
 @final
@@ -32,7 +32,7 @@ class TwoParticlesLagrangian(SeparableLagrangian):
 
 
 @final
-class TwoParticles(eqx.Module):
+class TwoParticles(System):
     """Two particles in D dimensions that attract each other from afar and repel at close range.
 
     The distance r moves in a double well, V(r) = −(μ/2) r² + (κ/4) r⁴, with its minimum at
@@ -101,34 +101,3 @@ class TwoParticles(eqx.Module):
         q = jax.random.normal(keys[0], (2, self.space))
         momentum = jax.random.normal(keys[1], (self.space,))
         return q, jnp.stack([momentum / self.masses[0], -momentum / self.masses[1]])
-
-    def reference(
-        self, ts: Real[FloatArray, " times"]
-    ) -> tuple[Float[Array, "times 2 space"], Float[Array, "times 2 space"]]:
-        """The motion from the initial state at t = 0, integrated in float64 with a tolerance of
-        1e-13 and given in the precision of `ts`."""
-        return integrated(self, ts)
-
-    def sampler(
-        self,
-        batch_size: int = 128,
-        noise: float = 1e-3,
-        samples: int = 10_000,
-        interval: float = 0.1,
-    ):
-        """Noisy observations along the true trajectory.
-
-        The paper runs on along the trajectory for ever, takes a sample every 0.1 and shuffles some
-        16,000 of them. Here the trajectory is computed once and samples are drawn from it at random.
-
-        **Arguments:**
-
-        - `batch_size`: samples per batch.
-        - `noise`: standard deviation of the Gaussian noise on q, v and a, drawn afresh.
-        - `samples`, `interval`: states on the trajectory to draw from, and the time between them.
-
-        **Returns:**
-
-        A function `key -> (q, v, a)`, each of shape `(batch_size, 2, space)`.
-        """
-        return sample_trajectory(self, batch_size, noise, samples, interval)
