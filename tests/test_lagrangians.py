@@ -23,7 +23,7 @@ FEW_ON_ONE_POINT = {
     "Poincare(3)",
     *helpers.SINGULAR_ON_ONE_POINT,
 }
-"""Groups with one invariant of one point. Those of the others compile in half the time that two take."""
+"""Groups with one invariant of one point. With one point the others compile in half the time."""
 
 
 @pytest.mark.parametrize("name", helpers.GROUPS)
