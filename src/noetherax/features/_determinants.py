@@ -66,15 +66,14 @@ def _written_out(x) -> dict[tuple[int, ...], Array]:
     first, second = _written_out(x[:, : dim // 2]), _written_out(x[:, dim // 2 :])
     minors = {}
     for subset in itertools.combinations(range(count), dim):
-        minor = None
+        terms = []
         for part in itertools.combinations(subset, dim // 2):
             rest = tuple(i for i in subset if i not in part)
             inversions = sum(i > j for i in part for j in rest)
-            term = first[part] * second[rest]
-            if minor is None:  # the first part has none
-                minor = term
-            else:
-                minor = minor - term if inversions % 2 else minor + term
+            terms.append((inversions % 2, first[part] * second[rest]))
+        minor = terms[0][1]  # without inversions
+        for odd, term in terms[1:]:
+            minor = minor - term if odd else minor + term
         minors[subset] = minor
     return minors
 
