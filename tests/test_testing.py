@@ -166,6 +166,9 @@ SOMEWHERE = {  # each breaks the symmetry somewhere only, or in one precision on
 AT_VALUES = {  # and these where no draw would find them
     "a value": lambda q, v: jnp.where(q[0, 0] == 1.25, 1.0, 0),
     "a sphere": lambda q, v: jnp.where(jnp.abs(jnp.sum(q * q) - 7.25) < 1e-6, q[0, 0], 0),
+    "a sphere of velocities": lambda q, v: jnp.where(
+        jnp.abs(jnp.sum(v * v) - 7.25) < 1e-6, v[0, 0], 0
+    ),
     "float32 alone": SOMEWHERE["float32 alone"],
 }
 
