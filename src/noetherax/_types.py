@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PyTree, Real
+from jaxtyping import Array, Float, Real
 
 FloatArray = Array | np.ndarray
 """Inputs may be NumPy or JAX arrays; outputs are always JAX arrays."""
@@ -19,8 +19,6 @@ Time = float | int | Real[FloatArray, ""]
 Generators = Float[Array, "generators points space"]
 GeneratorField = Callable[..., Generators]
 """A map `(q, t) -> (generators, points, space)`, the infinitesimal action ξ_a(q, t)."""
-
-Batch = PyTree
 
 PRECISION = "highest"
 """Of matrix products on which an invariance or a charge depends: accelerators round their factors by

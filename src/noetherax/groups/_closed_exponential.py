@@ -135,7 +135,7 @@ def _polynomial(x, step: int, first: int):
 
 
 def scalar_exponential(weights, linear, shift):
-    """As [`closed_exponential`][], on a single axis."""
+    """As `closed_exponential`, on a single axis."""
     rate = jnp.einsum("a,aij->ij", weights, linear)
     near = jnp.abs(rate) < NEAR
     grown, exponent = split_exponential(rate)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 ROUNDINGS = 10
-"""Of the state itself, that one step may always be wrong by."""
+"""Of the state, that one step may always be wrong by; of one, in the tolerance of a precision; and of
+the time, in the smallest step."""
 
 FIRST = 1e-2
 """First step, in units of the shortest time in which a part of the state would change altogether."""

@@ -81,6 +81,8 @@ def cause(start: Equations, now: Equations, when: float, span: float) -> str:
         np.linalg.svd(np.asarray(x.mass_matrix, np.float64) / units[:, None] / units, False, False)
         for x in (start, now)
     )
+    if not start.regular:
+        return f"{place}The mass matrix ∂²L/∂v² is singular from the start.{advice}"
     part = after[-1] / before[-1]
     if part < VANISHED or not now.regular:
         return (

@@ -12,15 +12,12 @@ import lineax as lx
 import numpy as np
 from jax.core import Tracer
 
-from ._control import EndingController, RelativeController, StateRounding
+from ._control import ROUNDINGS, EndingController, RelativeController, StateRounding
 from ._times import Times
 from ._variational import VariationalSolver
 
 TOLERANCE = 1e-8
 """Tolerance of error-estimating solvers relative to the motion, where the precision allows it."""
-
-ROUNDINGS = 10
-"""The same where it does not, in roundings; and the smallest step, in roundings of the time."""
 
 KINDS = {
     "solver": (diffrax.AbstractSolver, "a Diffrax solver", "nx.RK4() or diffrax.Dopri8()"),
