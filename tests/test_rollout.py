@@ -43,7 +43,7 @@ def test_drift_of_a_charge_falls_with_the_order_of_the_integrator():
     q0, v0 = np.random.default_rng(0).normal(size=(2, 1, 3))
 
     def order(group):
-        """By which fifty steps of half the size drift less. It is one more than that of a given time."""
+        """By which fifty steps of half the size drift less: one more than that of a given time."""
         perturbation = Scaled(helpers.neural(group, 1, width=4, depth=1), 1e-4)
         lagrangian = nx.LagrangianSum(helpers.HarmonicOscillator(), perturbation)
         charge = nx.Rotations(3).noether_charge(lagrangian)
@@ -478,3 +478,26 @@ def test_drift_has_a_derivative():
     step = 1e-5
     difference = (last(2.5 + step) - last(2.5 - step)) / (2 * step)
     assert np.allclose(jax.grad(last)(2.5), difference, rtol=1e-6)
+
+
+def test_a_member_that_fails_leaves_the_derivatives_of_the_others():
+    """Lineax raises in the derivative of a solve that failed, whatever was asked of the solve."""
+    starts = jnp.array([1.0, 0.0, 2.0])  # the second inside the singularity
+
+    def ends(speed):
+        def end(x):
+            q, v = jnp.array([[x, 0.0]]), jnp.array([[0.0, speed]])
+            orbit = nx.rollout(kepler, q, v, ts=TIMES, dt=0.05, solver=nx.RK4(), throw=False)
+            return jnp.sum(orbit.q[-1])
+
+        found = jax.vmap(end)(starts)
+        return jnp.where(jnp.isfinite(found), found, 0)
+
+    forward = jax.jacfwd(ends)(1.0)
+    backward = jax.grad(lambda speed: jnp.sum(ends(speed)))(1.0)
+    step = 1e-5
+    differences = (ends(1.0 + step) - ends(1.0 - step)) / (2 * step)
+    assert np.allclose(forward, differences, rtol=1e-6)
+    assert np.isclose(backward, np.sum(differences), rtol=1e-6)
+    assert forward[1] == 0
+    assert forward[0] != 0
