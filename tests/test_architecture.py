@@ -15,6 +15,7 @@ import noetherax as nx
 
 SOURCE = Path(nx.__file__).parent
 ROOMS = [
+    "_checks",
     "_content",
     "_programs",
     "_types",
@@ -26,6 +27,7 @@ ROOMS = [
     "solvers",
     "_rollout",
     "_drift",
+    "data",
     "training",
     "systems",
     "plot",

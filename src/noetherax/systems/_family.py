@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import FloatArray
-from ._checks import check_batches, check_count
+from ._checks import check_batches, check_counts
 from ._trajectories import (
     check_interval,
     in_float64,
@@ -62,7 +62,7 @@ class Family(eqx.Module):
             raise TypeError(f"system must be an instance: {system.__name__}(), not the class.")
         if not (hasattr(system, "random_state") and hasattr(system, "lagrangian")):
             raise TypeError(f"{type(system).__name__} has no random_state, which a Family needs.")
-        check_count(trajectories=trajectories)
+        check_counts(trajectories=trajectories)
         self.system = system
         self.trajectories = int(trajectories)
         self.key = key

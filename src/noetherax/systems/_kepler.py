@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 from .._types import Configuration, FloatArray
 from ..groups import Rotations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_batches, check_eccentricity, check_number, check_positive
+from ._checks import check_batches, check_eccentricity, check_positive, check_real
 from ._trajectories import check_times, observe, precision_of
 
 
@@ -60,9 +60,9 @@ class Kepler(eqx.Module):
         check_positive(mass=mass, strength=strength)
         self.mass = float(mass)
         self.strength = float(strength)
-        self.eccentricity = check_number("eccentricity", eccentricity)
+        self.eccentricity = check_real("eccentricity", eccentricity)
         check_eccentricity(self.eccentricity)
-        self.angular_momentum = check_number("angular_momentum", angular_momentum)
+        self.angular_momentum = check_real("angular_momentum", angular_momentum)
         if not 0 < abs(self.angular_momentum) < math.inf:
             raise ValueError(
                 "angular_momentum must be finite and not zero, or the orbit would hit the origin, but "

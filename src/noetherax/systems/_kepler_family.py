@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from ..training import Windows
-from ._checks import check_batches, check_count, check_eccentricity, check_positive, check_range
+from ..data import Windows
+from ._checks import check_batches, check_counts, check_eccentricity, check_positive, check_range
 from ._kepler import angle_of_mean_anomaly, mean_anomaly, newton, orbit_state
 from ._trajectories import observe, observed_windows
 
@@ -95,7 +95,7 @@ class KeplerFamily(eqx.Module):
         [`noetherax.smooth`][].
         """
         check_batches(batch_size, noise)
-        check_count(times=times)
+        check_counts(times=times)
         check_positive(interval=interval)
         self._check_interval(interval)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 from .._types import Configuration, FloatArray, Velocity
 from ..groups import Translations
 from ..lagrangians import Lagrangian
-from ._checks import check_number, check_numbers, check_positive
+from ._checks import check_numbers, check_positive, check_real
 from ._trajectories import integrated, sample_trajectory
 
 Vector = tuple[float, float, float]
@@ -81,7 +81,7 @@ class RelativisticCharge(eqx.Module):
         velocity: Vector = (0.5, 0.0, 0.0),
     ):
         check_positive(mass=mass)
-        if not 0 < abs(check_number("charge", charge)) < math.inf:
+        if not 0 < abs(check_real("charge", charge)) < math.inf:
             raise ValueError(f"charge must be finite and not zero, but it is {charge!r}.")
         self.mass = float(mass)
         self.charge = float(charge)

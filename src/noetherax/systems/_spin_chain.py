@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, Real
 from .._types import Configuration, FloatArray
 from ..groups import Translations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_count, check_positive
+from ._checks import check_counts, check_positive
 from ._trajectories import integrated, sample_trajectory
 
 
@@ -51,7 +51,7 @@ class SpinChain(eqx.Module):
     spacing: float
 
     def __init__(self, spins: int = 8, spacing: float | None = None):
-        check_count(2, spins=spins)
+        check_counts(2, spins=spins)
         spacing = 1 / spins if spacing is None else spacing
         check_positive(spacing=spacing)
         self.spins = int(spins)

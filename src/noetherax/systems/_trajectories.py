@@ -16,10 +16,10 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._programs import run
 from .._rollout import rollout
+from ..data import Windows
 from ..dynamics import solve_motion, solve_terms
 from ..solvers import RelativeController
-from ..training import Windows
-from ._checks import check_batches, check_count, check_positive
+from ._checks import check_batches, check_counts, check_positive
 
 TOLERANCE = 1e-13
 """Error that one step may make, relative to the motion."""
@@ -121,7 +121,7 @@ def check_interval(q, v, interval: float) -> None:
 
 def sample_times(samples: int, interval: float) -> np.ndarray:
     """0, interval, 2 interval, …"""
-    check_count(samples=samples)
+    check_counts(samples=samples)
     check_positive(interval=interval)
     return interval * np.arange(samples)
 
@@ -162,7 +162,7 @@ def sample_windows(
     """Noisy observations in the order of time: windows of states `(trajectories, samples, points,
     space)`, drawn at random with replacement."""
     check_batches(batch_size, noise)
-    check_count(times=times)
+    check_counts(times=times)
     trajectories, samples = q.shape[:2]
     if times > samples:
         raise ValueError(f"A window of {times} times does not fit into {samples} samples.")

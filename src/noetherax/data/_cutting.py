@@ -1,0 +1,99 @@
+"""Windows and parts of recordings."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._checks import check_count, check_real
+from ._recording import Recording
+from ._times import even_interval
+from ._windows import TimedWindows, Windows
+
+
+def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Windows | TimedWindows:
+    """Windows along all recordings; see `Tracks.windows`."""
+    times = check_count("times", times, 3)
+    stride = max(1, times // 2) if stride is None else check_count("stride", stride)
+    short = [recording.name for recording in recordings if len(recording) < times]
+    if len(short) == len(recordings):
+        longest = max(map(len, recordings))
+        raise ValueError(
+            f"No recording has the {times} samples of a window: the longest has {longest}."
+        )
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(recordings)} recordings have fewer than the {times} samples of a "
+            f"window, and are left out: {short!r:.200}. Shorter windows keep them.",
+            stacklevel=3,
+        )
+    cut = {name: [] for name in recordings[0].arrays if name != "u"}
+    for recording in recordings:
+        if len(recording) < times:
+            continue
+        last = len(recording) - times
+        # One more that ends at the end, so that every sample is in some window.
+        first = np.union1d(np.arange(0, last + 1, stride), [last])
+        samples = first[:, None] + np.arange(times)
+        for name, parts in cut.items():
+            parts.append(recording.arrays[name][samples])
+    arrays = {name: np.concatenate(parts) for name, parts in cut.items()}
+    t = arrays.pop("t")
+    states = {name: as_jax(array) for name, array in arrays.items()}
+    if even_interval([recording.t for recording in recordings]) is not None:
+        return Windows(**states)
+    return TimedWindows(as_jax(t - t[:, :1]), **states)
+
+
+def as_jax(array: np.ndarray) -> jax.Array:
+    """In JAX's own precision, that of weights."""
+    return jnp.asarray(array, jnp.result_type(float))
+
+
+def split_in_time(
+    recordings: Sequence[Recording], fraction: float
+) -> tuple[list[Recording], list[Recording]]:
+    """Every recording up to a fraction of its span, and the rest of each."""
+    early, late = [], []
+    for recording in recordings:
+        end = recording.t[0] + fraction * recording.span
+        count = int(np.searchsorted(recording.t, end, side="right"))
+        for samples in (count, len(recording) - count):
+            if samples < 2:
+                raise ValueError(
+                    f"Recording {recording.name!r}, of {len(recording)} samples, would be split into "
+                    f"{count} and {len(recording) - count}, and a motion takes two at least. Choose "
+                    "another fraction, or split by='recording'."
+                )
+        early.append(recording[:count])
+        late.append(recording[count:])
+    return early, late
+
+
+def split_recordings(
+    recordings: Sequence[Recording], fraction: float, key: Any
+) -> tuple[list[Recording], list[Recording]]:
+    """A fraction of the recordings, the first ones or by chance, and the others."""
+    count = len(recordings)
+    if count < 2:
+        raise ValueError(
+            "There is one recording, which cannot be split by='recording'. Split it by='time'."
+        )
+    order = np.arange(count) if key is None else np.asarray(jax.random.permutation(key, count))
+    first = min(max(round(fraction * count), 1), count - 1)
+    return (
+        [recordings[k] for k in sorted(order[:first])],
+        [recordings[k] for k in sorted(order[first:])],
+    )
+
+
+def check_part(fraction: Any) -> float:
+    part = check_real("fraction", fraction)
+    if not 0 < part < 1:
+        raise ValueError(
+            f"fraction must be above 0 and below 1, the part for training, but it is {fraction!r}."
+        )
+    return part

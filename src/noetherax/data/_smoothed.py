@@ -1,0 +1,184 @@
+"""Recordings with the states and accelerations of the polynomials nearest to what was observed."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float
+
+from .._checks import check_count, check_number
+from ._choice import DEGREES, LEAST, Trial, estimated_noise, lengths_of, tried
+from ._local_fits import Series, fits_of, middles_of, series_of
+from ._recording import Recording
+from ._times import even_interval
+
+POOR = 0.5
+"""Of the accelerations themselves: an estimated error above tells the reader that they are noise."""
+
+PerCoordinate = Float[np.ndarray, "points space"]
+
+
+class StateErrors(NamedTuple):
+    """Standard deviations of positions, velocities and accelerations, each of shape
+    `(points, space)`, or `None` where there are none."""
+
+    q: PerCoordinate
+    v: PerCoordinate | None
+    a: PerCoordinate | None
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Smoothing:
+    """How tracks were smoothed, and what is wrong with the result by its own estimate.
+
+    - `degree`, `times`: of the polynomials, and samples in their windows.
+    - `noise`: standard deviations of what was observed, given or estimated.
+    - `error`: root mean squares of the error of the smoothed q, v and a.
+    - `trials`: what was tried, as text, the least estimated error first.
+    - `omitted`: samples at the ends of recordings and beside long gaps, which have no window.
+    """
+
+    degree: int
+    times: int
+    noise: StateErrors
+    error: StateErrors
+    trials: tuple[str, ...]
+    omitted: int
+
+    def __repr__(self) -> str:
+        def largest(errors: StateErrors) -> str:
+            known = {name: x for name, x in errors._asdict().items() if x is not None}
+            return ", ".join(f"{name} {np.max(x):.2g}" for name, x in known.items())
+
+        return (
+            f"Smoothing(degree {self.degree}, {self.times} times; noise {largest(self.noise)}; "
+            f"estimated error {largest(self.error)}; {self.omitted} samples omitted)"
+        )
+
+
+def smoothed(
+    recordings: Sequence[Recording], degree: Any, times: Any, noise: Any
+) -> tuple[list[Recording], Smoothing]:
+    """Smoothed recordings, and how it was done; see `Tracks.smooth`."""
+    shape = recordings[0].q.shape[1:]
+    series = [series_of(recording) for recording in recordings]
+    degrees, lengths = _plans(series, degree, times)
+    interval = even_interval([x.t for x in series])
+    sigma = _noise(series, lengths_of(series) or lengths, interval, noise)
+    pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
+    trials = [tried(series, d, n, sigma, interval) for d, n in pairs]
+    trials = sorted((x for x in trials if x is not None), key=lambda trial: trial.score)
+    if not trials:
+        raise ValueError(
+            "No window lies between the gaps of these recordings: in each an interval is longer than "
+            "half of it. Split recordings at their gaps."
+        )
+    best = trials[0]
+    found, omitted = _states(recordings, series, best, sigma, interval)
+    _warn_of_noise(found, best)
+    kinds = series[0].kinds
+    observed = [sigma[kinds.index(k)].reshape(shape) if k in kinds else None for k in range(3)]
+    return found, Smoothing(
+        best.degree,
+        best.times,
+        StateErrors(*observed),
+        StateErrors(*(x.reshape(shape) for x in best.error)),
+        tuple(_row(trial) for trial in trials),
+        omitted,
+    )
+
+
+def _plans(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], list[int]]:
+    """Degrees and lengths to try; errors for those that cannot be."""
+    degrees = list(DEGREES) if degree is None else [check_count("degree", degree, 2)]
+    longest = max(len(x.t) for x in series)
+    if times is None:
+        least = degrees[0] + LEAST
+        least += 1 - least % 2
+        lengths = [n for n in lengths_of(series) if n >= least] or [least]
+    else:
+        lengths = [check_count("times", times, degrees[0] + LEAST)]
+        if lengths[0] % 2 == 0:
+            raise ValueError(
+                f"times must be odd, so that a sample stands in the middle, but it is {times}."
+            )
+    if longest < lengths[0]:
+        raise ValueError(
+            f"A window of {lengths[0]} times, the least for polynomials of degree {degrees[0]} is "
+            f"{degrees[0] + LEAST}, does not fit into the longest recording, of {longest} samples."
+        )
+    return degrees, lengths
+
+
+def _noise(series, lengths, interval, noise: Any) -> np.ndarray:
+    kinds, coordinates = series[0].kinds, series[0].x.shape[2]
+    if noise is None:
+        return estimated_noise(series, lengths, interval)
+    given = (noise,) * len(kinds) if np.ndim(noise) == 0 else tuple(noise)
+    if len(given) != len(kinds):
+        names = ", ".join("qva"[k] for k in kinds)
+        raise ValueError(
+            f"noise must be one number or one for each of {names}, which these tracks hold, but it "
+            f"is {noise!r}."
+        )
+    return np.outer([check_number("noise", x) for x in given], np.ones(coordinates))
+
+
+def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Recording], int]:
+    found, short, omitted = [], [], 0
+    unit = np.where(sigma > 0, sigma, 1.0)
+    for recording, own in zip(recordings, series, strict=True):
+        middles = middles_of(own.t, best.times)
+        states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
+        for column in range(own.x.shape[2]):
+            one = Series(own.t, own.kinds, own.x[..., [column]])
+            done = 0
+            for fits in fits_of(one, middles, best.times, best.degree, unit[:, [column]], interval):
+                x = (fits.basis.states @ fits.coefficients)[..., 0].T * unit[0, column]
+                x[0] += fits.centre[:, 0]
+                states[:, middles[done : done + x.shape[1]], column] = x
+                done += x.shape[1]
+        kept = np.isfinite(states).all(axis=(0, 2))
+        omitted += len(kept) - int(kept.sum())
+        if kept.sum() < 2:
+            short.append(recording.name)
+            continue
+        q, v, a = states[:, kept].reshape(3, -1, *recording.q.shape[1:])
+        u = None if recording.u is None else recording.u[kept]
+        found.append(Recording(recording.name, recording.t[kept], q.copy(), v.copy(), a.copy(), u))
+    if not found:
+        raise ValueError(
+            f"Fewer than two samples of every recording stand in the middle of {best.times} others. "
+            "Give shorter windows by times=."
+        )
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(recordings)} recordings are left out, since they are too short for "
+            f"windows of {best.times} times: {short!r:.200}. Shorter windows keep them: times=.",
+            stacklevel=4,
+        )
+    return found, omitted
+
+
+def _warn_of_noise(found: Sequence[Recording], best: Trial) -> None:
+    a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
+    size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
+    if error > POOR * size:
+        warnings.warn(
+            f"Smoothed accelerations are of size {size:.3g}, but their estimated error is {error:.3g}: "
+            "they are mostly noise, or the motion changes faster than samples follow each other. "
+            "Longer or more finely sampled recordings help, or noetherax.trajectory_loss, which "
+            "needs no accelerations.",
+            stacklevel=4,
+        )
+
+
+def _row(trial: Trial) -> str:
+    noise, truncation = (np.sqrt(np.mean(x[2] ** 2)) for x in (trial.noise, trial.truncation))
+    return (
+        f"degree {trial.degree}, {trial.times} times: error of a {np.hypot(noise, truncation):.3g} "
+        f"(noise {noise:.3g}, truncation {truncation:.3g})"
+    )

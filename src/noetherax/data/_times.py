@@ -1,0 +1,53 @@
+"""Whether samples lie at equal intervals of time, as far as their times are known."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+EQUAL = 1e-6
+"""Of an interval: what a time may be off an even grid. Motion in so short a time is below the noise of
+any instrument, and a program that adds up its steps drifts by less."""
+ROUNDINGS = 4
+"""Rounding errors of the times themselves, which are visible in Julian dates."""
+DECIMALS = 0.05
+"""Of an interval: times that are written to so few decimals are taken for rounded, coarser ones not, so
+that whole numbers 0, 1, 3, 4, 6 remain what they are."""
+
+
+def even_interval(recordings: Sequence[np.ndarray]) -> float | None:
+    """The interval that all recordings share, or `None` if their samples lie on no even grid."""
+    steps = sum(len(t) - 1 for t in recordings)
+    if not steps:
+        return None
+    interval = sum(float(t[-1] - t[0]) for t in recordings) / steps
+    shared = all(_is_even(t, interval) for t in recordings)
+    return interval if shared else None
+
+
+def _is_even(t: np.ndarray, interval: float) -> bool:
+    since = t - t[0]
+    off = since - interval * np.arange(len(t))
+    size = float(np.max(np.abs(t)))
+    tolerance = EQUAL * interval + ROUNDINGS * np.finfo(t.dtype).eps * size
+    return float(np.ptp(off)) / 2 <= tolerance + _decimals(t, interval)
+
+
+def _decimals(t: np.ndarray, interval: float) -> float:
+    """The last decimal that times are written to, if they are, and it is small; else zero."""
+    power = int(np.floor(np.log10(DECIMALS * interval)))
+    for exponent in range(power, power - 5, -1):
+        # A power of ten is exact where it multiplies, not where it divides.
+        places = t * 10.0**-exponent if exponent < 0 else t / 10.0**exponent
+        rounding = ROUNDINGS * np.finfo(t.dtype).eps * np.abs(places)
+        if np.all(rounding < 0.1) and np.all(np.abs(places - np.rint(places)) <= rounding):
+            return 10.0**exponent
+    return 0.0
+
+
+def describe_intervals(recordings: Sequence[np.ndarray]) -> str:
+    """The interval, or the range of intervals, for a reader."""
+    interval = even_interval(recordings)
+    if interval is not None:
+        return f"every {interval:.6g}"
+    steps = np.concatenate([np.diff(t) for t in recordings])
+    return f"irregular, every {steps.min():.6g} to {steps.max():.6g}, median {np.median(steps):.6g}"
