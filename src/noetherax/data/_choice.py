@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._local_fits import Series, even_subset, fits_of
+from ._local_fits import Fits, Series, even_subset, fits_of
 
 DEGREES = (2, 4, 6, 8)
 """Even ones: in the middle of even samples the next one has the same curvature."""
@@ -15,10 +15,17 @@ GROWTH = 1.2
 """From one length of the windows to the next."""
 KEPT = 0.5
 """Of all samples: those that a window that is tried must have in its middle."""
-LOOKED_AT = 400_000
+LOOKED_AT = 100_000
 """Numbers in the windows that one trial looks at."""
 ROUNDING = 1.0
 """Of the rounding error of positions, below which no noise can be told."""
+
+
+UNEXPLAINED = 2.0
+"""Of the variance of the noise: what polynomials leave over beyond that is motion and no noise."""
+
+LOST = 4.0
+"""Of the least variance left over: where the highest degree leaves more, windows are too long."""
 
 
 class Trial(NamedTuple):
@@ -37,33 +44,51 @@ class Trial(NamedTuple):
 
 
 def lengths_of(recordings: Sequence[Series]) -> list[int]:
-    """Odd numbers of samples, as long as enough of them stand in the middle of a window."""
+    """Odd numbers of samples, the least one and on while enough stand in the middle of a window."""
     sizes = np.array([len(series.t) for series in recordings])
-    lengths, length = [], DEGREES[0] + LEAST + 1
+    length = DEGREES[0] + LEAST + 1
+    lengths = [length]
+    length += 2
     while np.sum(np.maximum(sizes - length + 1, 0)) >= max(1, KEPT * sizes.sum()):
         lengths.append(length)
         length = max(length + 2, int(GROWTH * length) // 2 * 2 + 1)
     return lengths
 
 
-def estimated_noise(
-    recordings: Sequence[Series], lengths: Sequence[int], interval: float | None
-) -> np.ndarray:
-    """Standard deviations of the noise, shape `(kinds, coordinates)`: what polynomials of the best of
-    all degrees and lengths leave over. Zero where all samples are zero."""
-    kinds, coordinates = recordings[0].kinds, recordings[0].x.shape[2]
-    noise = []
-    for k in range(len(kinds)):
+def surveyed(
+    recordings: Sequence[Series], interval: float | None, given: np.ndarray | None
+) -> tuple[np.ndarray, list[int]]:
+    """The noise of all that is observed, and the lengths of windows worth a trial.
+
+    **Arguments:**
+
+    - `given`: standard deviations of shape `(kinds, coordinates)`, or `None` to estimate them.
+
+    **Returns:**
+
+    Standard deviations, of that shape: what polynomials of the best of all degrees and lengths leave
+    over; zero where all samples are zero. And lengths up to those that polynomials of the highest
+    degree no longer follow, in increasing order.
+    """
+    noise, most = [], []
+    for k in range(len(recordings[0].kinds)):
         own = [Series(series.t, (0,), series.x[k : k + 1]) for series in recordings]
-        least = np.full(coordinates, np.inf)
-        for times in lengths:
-            _, rest, count = _moments(own, times, np.ones((1, coordinates)), interval)
-            if count:
-                freedom = times - 1 - np.arange(len(rest))
-                least = np.minimum(least, np.min(rest / freedom[:, None], axis=0))
-        size = np.max([np.max(np.abs(series.x), axis=1)[0] for series in own], axis=0)
-        noise.append(np.maximum(np.sqrt(least), ROUNDING * np.finfo(float).eps * size))
-    return np.array(noise)
+        size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
+        rounding = np.square(ROUNDING * np.finfo(float).eps * size)
+        floor = rounding if given is None else np.square(given[k])
+        least, lengths = np.full(len(size), np.inf), []
+        for times in lengths_of(recordings):
+            left = _left(own, times, interval)
+            if left is None:
+                break
+            lowest = np.maximum(np.minimum(least, left.min(axis=0)), floor)
+            if lengths and np.any(left[-1] > LOST * lowest):
+                break
+            least = np.minimum(least, left.min(axis=0))
+            lengths.append(times)
+        noise.append(np.sqrt(np.maximum(least, rounding)) if given is None else given[k])
+        most.append(lengths)
+    return np.array(noise), min(most, key=len)
 
 
 def tried(
@@ -77,61 +102,65 @@ def tried(
 
     With orthonormal polynomials φ_k, the estimate of order o is Σ_{k ≤ d} γ_k φ_k⁽ᵒ⁾, of which noise
     makes σ² Σ φ_k⁽ᵒ⁾². What the next two terms would add is its truncation; the square of that, less
-    what noise makes of it.
+    what noise makes of it. Where even they leave more than noise, the motion turns around several times
+    in a window and all terms are small. What is left changes sign d + 3 times or more in a window of
+    span T, so that its derivatives are larger by π(d + 3)/T each, at least.
     """
-    coordinates = sigma.shape[1]
-    noise, truncation = np.zeros((2, 3, coordinates))
-    doubt = np.zeros(coordinates)
+    noise, truncation = np.zeros((2, 3, sigma.shape[1]))
     unit = np.where(sigma > 0, sigma, 1.0)
     for group in _groups(unit):
         own = [Series(s.t, s.kinds, s.x[..., group]) for s in recordings]
-        gained = added = expected = 0.0
-        count = 0
-        for s, middles in zip(own, even_subset(own, times, _most(own, times)), strict=True):
-            for fits in fits_of(s, middles, times, degree + 2, unit[:, group], interval):
-                states = fits.basis.states
-                good = np.isfinite(states).all(axis=(1, 2))
-                weight = len(fits.centre) / len(states)
-                upper = np.square(states[good][..., degree + 1 :]).sum(axis=(0, 2)) * weight
-                gained = gained + np.square(states[good][..., : degree + 1]).sum((0, 2)) * weight
-                change = states[..., degree + 1 :] @ fits.coefficients[:, degree + 1 :]
-                added = added + np.square(change[np.isfinite(change).all((1, 2))]).sum(axis=0)
-                expected = expected + upper
-                count += int(good.sum() * weight)
-        if not count:
+        parts = [
+            _parts(fits, degree)
+            for s, middles in zip(own, even_subset(own, times, _most(own, times)), strict=True)
+            for fits in fits_of(s, middles, times, degree + 2, unit[:, group], interval)
+        ]
+        if not parts:
             return None
-        gained, added, expected = gained / count, added / count, expected / count
-        size = unit[0, group]
-        noise[:, group] = np.sqrt(gained)[:, None] * size
-        excess = added - expected[:, None]
-        truncation[:, group] = np.sqrt(np.maximum(excess, 0)) * size
-        apart = max(1.0, sum(len(s.t) for s in own) / times)
-        doubt[group] = np.sqrt(2 / apart) * expected[2] * size**2
+        gain, upper, change, rest, rate = (np.concatenate(x) for x in zip(*parts, strict=True))
+        good = np.isfinite(gain).all(axis=1)
+        if not good.any():
+            return None
+        gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
+        left = rest.mean(axis=0) / (len(recordings[0].kinds) * times - degree - 3)
+        fast = np.maximum(left - UNEXPLAINED, 0) * np.mean(rate**4)
+        fast = fast * np.mean(rate**2) ** np.array([[-2.0], [-1.0], [0.0]])
+        excess = (change - upper[..., None]).mean(axis=0)
+        noise[:, group] = np.sqrt(gain.mean(axis=0))[:, None] * unit[0, group]
+        truncation[:, group] = np.sqrt(np.maximum(excess, fast)) * unit[0, group]
     moving = sigma[0] > 0
     noise[:, ~moving] = 0
-    errors = (noise[2] ** 2 + truncation[2] ** 2 + DOUBT * doubt) / unit[0] ** 2
+    errors = (noise[2] ** 2 + truncation[2] ** 2) / unit[0] ** 2
     return Trial(degree, times, noise, truncation, float(np.sum(errors[moving])))
 
 
-DOUBT = 0.0
+def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
+    """Of every window: what noise makes of the states, of two terms more, the squares of those, the
+    squares of what they leave over, and how fast that changes."""
+    lower, upper = np.split(fits.basis.states, [degree + 1], axis=2)
+    count = len(fits.span)
+    made = [np.square(x).sum(axis=2) for x in (lower, upper)]
+    gain, more = (np.broadcast_to(x, (count, 3)) for x in made)
+    change = np.square(upper @ fits.coefficients[:, degree + 1 :])
+    return gain, more, change, fits.rest, np.pi * (degree + 3) / fits.span
 
 
-def _moments(recordings, times: int, sigma: np.ndarray, interval: float | None):
-    """Mean squares of the coefficients, and of what every degree leaves over, in all windows."""
+def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:
+    """Variance that polynomials of every degree leave over, `(degrees, coordinates)`."""
     degree = min(DEGREES[-1] + 2, times - 2)
-    squares, rest, count = 0.0, 0.0, 0
-    for s, middles in zip(
-        recordings, even_subset(recordings, times, _most(recordings, times)), strict=True
-    ):
-        for fits in fits_of(s, middles, times, degree, sigma, interval):
-            squares = squares + np.square(fits.coefficients).sum(axis=0)
-            rest = rest + fits.rest.sum(axis=0)
-            count += len(fits.rest)
-    if not count:
-        return None, np.zeros((0, 1)), 0
+    sigma = np.ones((1, recordings[0].x.shape[2]))
+    subset = even_subset(recordings, times, _most(recordings, times))
+    fits = [
+        (np.square(x.coefficients).sum(axis=0), x.rest.sum(axis=0), len(x.rest))
+        for s, middles in zip(recordings, subset, strict=True)
+        for x in fits_of(s, middles, times, degree, sigma, interval)
+    ]
+    if not fits:
+        return None
+    squares, rest, count = (sum(x) for x in zip(*fits, strict=True))
     # From the highest degree down: sums, in which nothing cancels.
-    left = np.cumsum(np.concatenate([np.atleast_2d(rest), squares[:0:-1]]), axis=0)[::-1]
-    return squares / count, left / count, count
+    left = np.cumsum(np.concatenate([rest[None], squares[:0:-1]]), axis=0)[::-1] / count
+    return left / (times - 1 - np.arange(degree + 1))[:, None]
 
 
 def _most(recordings, times: int) -> int:

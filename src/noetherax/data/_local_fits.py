@@ -30,12 +30,14 @@ class Fits(NamedTuple):
     - `coefficients`: of unit variance each, shape `(windows, degree + 1, coordinates)`.
     - `rest`: sum of squares of the residuals, in units of the noise, `(windows, coordinates)`.
     - `centre`: observed positions that they are relative to, `(windows, coordinates)`.
+    - `span`: time from the first sample of a window to its last one, `(windows,)`.
     """
 
     basis: LocalBasis
     coefficients: np.ndarray
     rest: np.ndarray
     centre: np.ndarray
+    span: np.ndarray
 
 
 def series_of(recording: Recording) -> Series:
@@ -85,9 +87,15 @@ def fits_of(
         if series.kinds[0] == 0:
             x[0] -= centre[:, None]
         x = np.concatenate(list(x / sigma[:, None, None]), axis=1)
-        coefficients = np.swapaxes(basis.values, 1, 2) @ x
-        rest = np.sum(np.square(x - basis.values @ coefficients), axis=1)
-        yield Fits(basis, coefficients, rest, centre)
+        if shared is None:
+            coefficients = np.swapaxes(basis.values, 1, 2) @ x
+            left = x - basis.values @ coefficients
+        else:  # one large product of matrices instead of many small ones
+            values = basis.values[0]
+            coefficients = np.swapaxes(np.tensordot(x, values, (1, 0)), 1, 2)
+            left = x - np.swapaxes(np.tensordot(coefficients, values, (1, 1)), 1, 2)
+        rest = np.sum(np.square(left), axis=1)
+        yield Fits(basis, coefficients, rest, centre, since[:, -1] - since[:, 0])
 
 
 def even_subset(recordings: Sequence[Series], times: int, most: int) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Trial, estimated_noise, lengths_of, tried
+from ._choice import DEGREES, LEAST, Trial, surveyed, tried
 from ._local_fits import Series, fits_of, middles_of, series_of
 from ._recording import Recording
 from ._times import even_interval
@@ -65,9 +65,11 @@ def smoothed(
     """Smoothed recordings, and how it was done; see `Tracks.smooth`."""
     shape = recordings[0].q.shape[1:]
     series = [series_of(recording) for recording in recordings]
-    degrees, lengths = _plans(series, degree, times)
+    degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
-    sigma = _noise(series, lengths_of(series) or lengths, interval, noise)
+    sigma, lengths = surveyed(series, interval, _given(series, noise))
+    lengths = [n for n in lengths if n >= least] or [least]
+    lengths = lengths if times is None else [least]
     pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
     trials = [tried(series, d, n, sigma, interval) for d, n in pairs]
     trials = sorted((x for x in trials if x is not None), key=lambda trial: trial.score)
@@ -91,32 +93,31 @@ def smoothed(
     )
 
 
-def _plans(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], list[int]]:
-    """Degrees and lengths to try; errors for those that cannot be."""
+def _limits(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], int]:
+    """Degrees to try, and the shortest windows or those asked for; errors for what cannot be."""
     degrees = list(DEGREES) if degree is None else [check_count("degree", degree, 2)]
-    longest = max(len(x.t) for x in series)
+    least = degrees[0] + LEAST
     if times is None:
-        least = degrees[0] + LEAST
-        least += 1 - least % 2
-        lengths = [n for n in lengths_of(series) if n >= least] or [least]
+        length = least + 1 - least % 2
     else:
-        lengths = [check_count("times", times, degrees[0] + LEAST)]
-        if lengths[0] % 2 == 0:
+        length = check_count("times", times, least)
+        if length % 2 == 0:
             raise ValueError(
                 f"times must be odd, so that a sample stands in the middle, but it is {times}."
             )
-    if longest < lengths[0]:
+    longest = max(len(x.t) for x in series)
+    if longest < length:
         raise ValueError(
-            f"A window of {lengths[0]} times, the least for polynomials of degree {degrees[0]} is "
-            f"{degrees[0] + LEAST}, does not fit into the longest recording, of {longest} samples."
+            f"A window of {length} samples (polynomials of degree {degrees[0]} take {least}) does not "
+            f"fit into the longest recording, which has {longest}."
         )
-    return degrees, lengths
+    return degrees, length
 
 
-def _noise(series, lengths, interval, noise: Any) -> np.ndarray:
-    kinds, coordinates = series[0].kinds, series[0].x.shape[2]
+def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
     if noise is None:
-        return estimated_noise(series, lengths, interval)
+        return None
+    kinds, coordinates = series[0].kinds, series[0].x.shape[2]
     given = (noise,) * len(kinds) if np.ndim(noise) == 0 else tuple(noise)
     if len(given) != len(kinds):
         names = ", ".join("qva"[k] for k in kinds)
