@@ -29,11 +29,13 @@ LOST = 4.0
 
 
 class Trial(NamedTuple):
-    """What polynomials of one degree through windows of one length are expected to be wrong by, root
-    mean squares of shape `(3, coordinates)` for values, slopes and curvatures."""
+    """What polynomials of one degree through windows of one length of what is observed of some orders
+    are expected to be wrong by, root mean squares of shape `(3, coordinates)` for values, slopes and
+    curvatures."""
 
     degree: int
     times: int
+    kinds: tuple[int, ...]
     noise: np.ndarray
     truncation: np.ndarray
     score: float
@@ -131,7 +133,9 @@ def tried(
     moving = sigma[0] > 0
     noise[:, ~moving] = 0
     errors = (noise[2] ** 2 + truncation[2] ** 2) / unit[0] ** 2
-    return Trial(degree, times, noise, truncation, float(np.sum(errors[moving])))
+    return Trial(
+        degree, times, recordings[0].kinds, noise, truncation, float(np.sum(errors[moving]))
+    )
 
 
 def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:

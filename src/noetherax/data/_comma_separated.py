@@ -3,7 +3,7 @@
 import csv
 import os
 import warnings
-from collections.abc import Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,29 @@ MISSING = {"", "na", "n/a", "nan", "null", "none"}
 """What stands in files where nothing was measured."""
 
 
-def read_table(
-    path: str | os.PathLike, delimiter: str, texts: Sequence[Hashable], name: str | None = None
+def read_tables(paths: Any, delimiter: str, recording: str | None) -> list[Table]:
+    """The tables of one file or several; each of several lends its recordings a name."""
+    if isinstance(paths, str | os.PathLike):
+        return [_read_table(paths, delimiter, recording, None)]
+    files = [Path(path) for path in paths]
+    if not files:
+        raise ValueError("No file was given: paths is empty.")
+    twice = [str(path) for k, path in enumerate(files) if path in files[:k]]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is given twice.")
+    stems = {path.stem for path in files}
+    names = [path.stem if len(stems) == len(files) else str(path) for path in files]
+    return [
+        _read_table(path, delimiter, recording, name)
+        for path, name in zip(files, names, strict=True)
+    ]
+
+
+def _read_table(
+    path: str | os.PathLike, delimiter: str, recording: str | None, name: str | None
 ) -> Table:
-    """All columns of a file with a header, numbers where every entry is one; `texts` stay as they are.
-    Empty lines and those that begin with # are skipped."""
+    """All columns of a file with a header, numbers where every entry is one; what tells recordings
+    apart stays text. Empty lines and those that begin with # are skipped."""
     if not isinstance(delimiter, str) or len(delimiter) != 1:
         raise ValueError(f"delimiter must be one character, such as ',', but it is {delimiter!r}.")
     header: list[str] = []
@@ -42,10 +60,10 @@ def read_table(
     if not rows:
         raise ValueError(f"{os.fspath(path)!r} has no rows below a header.")
     columns = {
-        column: _parsed([row[k] for row in rows], column in texts)
+        column: _parsed([row[k] for row in rows], column == recording)
         for k, column in enumerate(header)
     }
-    where = "" if name is None else f" of {os.path.basename(path)}"
+    where = "" if name is None else f" of {name}"
     return Table(columns, lambda k: f"line {lines[k]}{where}", name)
 
 

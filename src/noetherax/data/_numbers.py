@@ -67,7 +67,7 @@ def _from_objects(values: Any, array: np.ndarray, place: Place) -> np.ndarray:
             continue
         if isinstance(entry, str | bytes | bool | np.bool_ | complex):
             raise TypeError(
-                f"{place(index)} must be a number, but it is {entry!r}, of type "
+                f"{place(index)} must be a number, but it is {str(entry)!r}, of type "
                 f"{type(entry).__name__}."
             )
         try:

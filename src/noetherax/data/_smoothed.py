@@ -11,7 +11,7 @@ from jaxtyping import Float
 from .._checks import check_count, check_number
 from ._choice import DEGREES, LEAST, Trial, surveyed, tried
 from ._local_fits import Series, fits_of, middles_of, series_of
-from ._recording import Recording
+from ._recording import MEMBERS, Recording
 from ._times import even_interval
 
 POOR = 0.5
@@ -68,27 +68,36 @@ def smoothed(
     degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
     sigma, lengths = surveyed(series, interval, _given(series, noise))
-    lengths = [n for n in lengths if n >= least] or [least]
-    lengths = lengths if times is None else [least]
-    pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
-    trials = [tried(series, d, n, sigma, interval) for d, n in pairs]
-    trials = sorted((x for x in trials if x is not None), key=lambda trial: trial.score)
-    if not trials:
+    if not lengths:
         raise ValueError(
             "No window lies between the gaps of these recordings: in each an interval is longer than "
             "half of it. Split recordings at their gaps."
         )
-    best = trials[0]
-    found, omitted = _states(recordings, series, best, sigma, interval)
-    _warn_of_noise(found, best)
+    lengths = [n for n in lengths if n >= least] or [least]
+    lengths = lengths if times is None else [least]
+    pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
     kinds = series[0].kinds
+    choices = []
+    for count in {1, len(kinds)}:  # positions alone, and with what else there is
+        own = [Series(x.t, kinds[:count], x.x[:count]) for x in series]
+        trials = [tried(own, d, n, sigma[:count], interval) for d, n in pairs]
+        choices += [(trial, own) for trial in trials if trial is not None]
+    if not choices:
+        raise ValueError(
+            f"No window of {least} samples lies between the gaps of these recordings: in each an "
+            "interval is longer than half of it. Split recordings at their gaps, or shorten windows."
+        )
+    choices.sort(key=lambda choice: choice[0].score)
+    best, own = choices[0]
+    found, omitted = _states(recordings, own, best, sigma, interval)
+    _warn(found, best, kinds)
     observed = [sigma[kinds.index(k)].reshape(shape) if k in kinds else None for k in range(3)]
     return found, Smoothing(
         best.degree,
         best.times,
         StateErrors(*observed),
         StateErrors(*(x.reshape(shape) for x in best.error)),
-        tuple(_row(trial) for trial in trials),
+        tuple(_row(trial) for trial, _ in choices),
         omitted,
     )
 
@@ -130,6 +139,7 @@ def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
 
 def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Recording], int]:
     found, short, omitted = [], [], 0
+    sigma = sigma[: len(best.kinds)]
     unit = np.where(sigma > 0, sigma, 1.0)
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
@@ -153,7 +163,7 @@ def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Reco
     if not found:
         raise ValueError(
             f"Fewer than two samples of every recording stand in the middle of {best.times} others. "
-            "Give shorter windows by times=."
+            "Recordings must be longer, or windows shorter: times=."
         )
     if short:
         warnings.warn(
@@ -164,10 +174,19 @@ def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Reco
     return found, omitted
 
 
-def _warn_of_noise(found: Sequence[Recording], best: Trial) -> None:
+def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None:
+    """Of observations that were not used, and of accelerations that are noise."""
+    if len(best.kinds) < len(kinds):
+        names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
+        warnings.warn(
+            f"Recorded {names} were not used: with them the estimated error of the acceleration would "
+            "be larger than from positions alone. They are not the derivatives of the positions within "
+            "their noise; look at their units, and how they were measured.",
+            stacklevel=4,
+        )
     a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
     size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
-    if error > POOR * size:
+    if error > POOR * size > 0:
         warnings.warn(
             f"Smoothed accelerations are of size {size:.3g}, but their estimated error is {error:.3g}: "
             "they are mostly noise, or the motion changes faster than samples follow each other. "
@@ -179,7 +198,8 @@ def _warn_of_noise(found: Sequence[Recording], best: Trial) -> None:
 
 def _row(trial: Trial) -> str:
     noise, truncation = (np.sqrt(np.mean(x[2] ** 2)) for x in (trial.noise, trial.truncation))
+    names = ", ".join("qva"[k] for k in trial.kinds)
     return (
-        f"degree {trial.degree}, {trial.times} times: error of a {np.hypot(noise, truncation):.3g} "
+        f"degree {trial.degree}, {trial.times} times of {names}: error of a {np.hypot(noise, truncation):.3g} "
         f"(noise {noise:.3g}, truncation {truncation:.3g})"
     )

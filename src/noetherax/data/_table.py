@@ -69,8 +69,16 @@ def _recordings(
         members["u"] = _input_names(inputs)
     _check_once([time, *(name for names in members.values() for name in names.flat)])
 
+    labels = None if recording is None else np.asarray(_column(table, recording)).tolist()
+
     def place(name):
-        return lambda index: f"column {name!r}, {row(index[0])}"
+        def of(index):
+            known = labels is not None and index[0] < len(labels)
+            return f"column {name!r}, {row(index[0])}" + (
+                f" of recording {labels[index[0]]!r}" if known else ""
+            )
+
+        return of
 
     t = as_times(f"Column {time!r}", _column(table, time), place(time))
     arrays = {}
@@ -84,8 +92,7 @@ def _recordings(
     if not len(t):
         raise ValueError("The table has no rows.")
     rows = {0: list(range(len(t)))}
-    if recording is not None:
-        labels = _column(table, recording)
+    if labels is not None:
         _check_length(recording, labels, time, t)
         rows = _rows_of(labels, recording, row)
     found = []
@@ -191,9 +198,9 @@ def _check_length(name, column, time, t) -> None:
         )
 
 
-def _rows_of(labels: Any, name: Hashable, row: Callable) -> dict[Any, list[int]]:
+def _rows_of(labels: list, name: Hashable, row: Callable) -> dict[Any, list[int]]:
     rows: dict[Any, list[int]] = {}
-    for k, label in enumerate(np.asarray(labels).tolist()):
+    for k, label in enumerate(labels):
         if label is None or label != label or type(label).__name__ == "NAType":
             raise ValueError(
                 f"Column {name!r}, which tells recordings apart, is empty in {row(k)}."

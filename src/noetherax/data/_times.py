@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ._recording import Recording
+
 EQUAL = 1e-6
 """Of an interval: what a time may be off an even grid. Motion in so short a time is below the noise of
 any instrument, and a program that adds up its steps drifts by less."""
@@ -44,10 +46,23 @@ def _decimals(t: np.ndarray, interval: float) -> float:
     return 0.0
 
 
-def describe_intervals(recordings: Sequence[np.ndarray]) -> str:
-    """The interval, or the range of intervals, for a reader."""
-    interval = even_interval(recordings)
-    if interval is not None:
-        return f"every {interval:.6g}"
-    steps = np.concatenate([np.diff(t) for t in recordings])
-    return f"irregular, every {steps.min():.6g} to {steps.max():.6g}, median {np.median(steps):.6g}"
+def described(recordings: Sequence[Recording]) -> str:
+    """How many recordings and samples there are, over what time and at what intervals."""
+    samples, spans = ([f(x) for x in recordings] for f in (len, lambda x: x.span))
+    count, times = len(samples), [x.t for x in recordings]
+    each = f" ({_range(samples)} each)" if count > 1 else ""
+    interval = even_interval(times)
+    if interval is None:
+        steps = np.concatenate([np.diff(t) for t in times])
+        spacing = f"irregular intervals of {_range(steps)}, median {np.median(steps):.6g}"
+    else:
+        spacing = f"every {interval:.6g}"
+    return (
+        f"{count} recording{'s' * (count > 1)}, {sum(samples)} samples{each}\n"
+        f"  span {_range(spans)}, {spacing}"
+    )
+
+
+def _range(values) -> str:
+    low, high = (f"{f(values):.6g}" for f in (min, max))
+    return low if low == high else f"{low} to {high}"

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -11,13 +10,13 @@ from jaxtyping import PRNGKeyArray
 
 from ._angles import check_periods, unwrapped
 from ._arrays import recordings_of_arrays
-from ._comma_separated import read_table
+from ._comma_separated import read_tables
 from ._cutting import as_jax, check_part, split_in_time, split_recordings, windows_of
 from ._observations import Observations
 from ._recording import MEMBERS, Recording
 from ._smoothed import Smoothing, smoothed
 from ._table import Columns, Table, recordings_of_tables
-from ._times import describe_intervals, even_interval
+from ._times import described, even_interval
 from ._windows import Noise, TimedWindows, Windows
 
 
@@ -154,13 +153,7 @@ class Tracks:
         """
         names = dict(position=position, velocity=velocity, acceleration=acceleration)
         names |= dict(time=time, inputs=inputs, recording=recording)
-        texts = [] if recording is None else [recording]
-        if isinstance(paths, str | os.PathLike):
-            tables = [read_table(paths, delimiter, texts)]
-        else:
-            tables = [read_table(path, delimiter, texts, Path(path).stem) for path in paths]
-        if not tables:
-            raise ValueError("No file was given: paths is empty.")
+        tables = read_tables(paths, delimiter, recording)
         return _tracks(*recordings_of_tables(tables, periods, names))
 
     @property
@@ -187,19 +180,12 @@ class Tracks:
         return self.recordings[index]
 
     def __repr__(self) -> str:
-        samples = [len(recording) for recording in self.recordings]
-        count, members = len(samples), ", ".join(self.recordings[0].arrays)
-        each = f" ({min(samples)} to {max(samples)} each)" if count > 1 else ""
-        spans = [recording.span for recording in self.recordings]
-        span = f"{spans[0]:.6g}" if count == 1 else f"{min(spans):.6g} to {max(spans):.6g}"
+        first = self.recordings[0]
         lines = [
-            f"Tracks of {count} recording{'s' * (count > 1)}, {sum(samples)} samples{each}",
-            f"  points {self.points}, space {self.space}; there are {members}",
-            f"  span {span}, {describe_intervals([x.t for x in self.recordings])}",
+            f"Tracks of {described(self.recordings)}",
+            f"  points {self.points}, space {self.space}; there are {', '.join(first.arrays)}",
         ]
-        if self.smoothing is not None:
-            lines.append(f"  {self.smoothing}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *([] if self.smoothing is None else [f"  {self.smoothing}"])])
 
     def observations(self) -> Observations:
         """All states and accelerations, each of shape `(samples, points, space)`.
@@ -263,6 +249,8 @@ class Tracks:
         estimated error of the acceleration, in units of each coordinate's noise; the noise is what
         polynomials of the best degree and length leave over. It is taken for independent between
         samples: where it is not (a device that smoothes by itself), give `noise`, or longer windows.
+        Recorded velocities and accelerations that do not agree with the positions are not used, and a
+        warning says so.
 
         Samples whose window would leave the recording, or bridge a gap of half its length, are left
         out: their errors would be far larger.
@@ -284,6 +272,11 @@ class Tracks:
         `ValueError` if recordings are too short. A `UserWarning` names those that are, and says so
         where accelerations would be mostly noise.
         """
+        if self.smoothing is not None:
+            raise ValueError(
+                "These tracks are smoothed already, and noise that is left in them is no longer "
+                "independent between samples. Smooth the recorded ones, with another degree or times."
+            )
         recordings, smoothing = smoothed(self.recordings, degree, times, noise)
         return _tracks(recordings, self.periods, smoothing)
 
