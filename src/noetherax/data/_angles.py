@@ -56,7 +56,7 @@ def unwrapped(
 
 def _unwrapped(recording: Recording, periods, column, row) -> Recording:
     q = np.array(recording.q)
-    for point, axis in np.argwhere(np.isfinite(periods)):
+    for point, axis in np.argwhere(np.isfinite(periods)).tolist():
         period = periods[point, axis]
         q[:, point, axis] = np.unwrap(q[:, point, axis], period=period)
         steps = np.abs(np.diff(q[:, point, axis])) / period
@@ -72,7 +72,7 @@ def _unwrapped(recording: Recording, periods, column, row) -> Recording:
 
 
 def _warn_of_jumps(recording: Recording, periods, column, row) -> None:
-    for point, axis in np.argwhere(np.isnan(periods)):
+    for point, axis in np.argwhere(np.isnan(periods)).tolist():
         x = recording.q[:, point, axis]
         steps = np.abs(np.diff(x))
         for turn, name in TURNS.items():

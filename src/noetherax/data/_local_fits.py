@@ -71,7 +71,7 @@ def fits_of(
     - `sigma`: noise, of shape `(kinds, coordinates)`, in the same ratio for all coordinates.
     - `interval`: between samples, or `None` where it is not the same for all.
     """
-    ratios = sigma[:, 0] / sigma[0, 0]
+    ratios = (sigma[:, 0] / sigma[0, 0]).tolist()
     even = np.arange(times)[None] * interval if interval is not None else None
     shared = local_basis(even, degree, series.kinds, ratios) if even is not None else None
     width = len(series.kinds) * times * (series.x.shape[2] + (shared is None) * (2 * degree + 2))

@@ -103,8 +103,9 @@ def check_order(t: np.ndarray, name: Any, row: Callable) -> None:
         same = "the same time twice" if t[i] == t[i + 1] else "out of order"
         raise ValueError(
             f"times of recording {name!r} must increase, but {len(back)} do not: {row(i)} has "
-            f"{float(t[i])!r} and {row(i + 1)} {float(t[i + 1])!r}, {same}. If these are several recordings, "
-            "say which sample belongs to which; otherwise sort them and leave out what is there twice."
+            f"{float(t[i])!r} and {row(i + 1)} {float(t[i + 1])!r}, {same}. If these are several "
+            "recordings, say which sample belongs to which; otherwise sort them and leave out what is "
+            "there twice."
         )
 
 

@@ -200,6 +200,6 @@ def _row(trial: Trial) -> str:
     noise, truncation = (np.sqrt(np.mean(x[2] ** 2)) for x in (trial.noise, trial.truncation))
     names = ", ".join("qva"[k] for k in trial.kinds)
     return (
-        f"degree {trial.degree}, {trial.times} times of {names}: error of a {np.hypot(noise, truncation):.3g} "
-        f"(noise {noise:.3g}, truncation {truncation:.3g})"
+        f"degree {trial.degree}, {trial.times} times of {names}: error of a "
+        f"{np.hypot(noise, truncation):.3g} (noise {noise:.3g}, truncation {truncation:.3g})"
     )

@@ -31,7 +31,7 @@ def _is_even(t: np.ndarray, interval: float) -> bool:
     off = since - interval * np.arange(len(t))
     size = float(np.max(np.abs(t)))
     tolerance = EQUAL * interval + ROUNDINGS * np.finfo(t.dtype).eps * size
-    return float(np.ptp(off)) / 2 <= tolerance + _decimals(t, interval)
+    return bool(np.ptp(off) / 2 <= tolerance + _decimals(t, interval))
 
 
 def _decimals(t: np.ndarray, interval: float) -> float:
