@@ -7,7 +7,7 @@ import numpy as np
 
 from ._local_fits import Fits, Series, even_subset, fits_of
 
-DEGREES = (2, 4, 6, 8)
+DEGREES: tuple[int, ...] = (2, 4, 6, 8)
 """Even ones: in the middle of even samples the next one has the same curvature."""
 LEAST = 4
 """More samples than the degree: two terms more, whose size tells the truncation, and a residual."""
@@ -161,7 +161,8 @@ def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:
     ]
     if not fits:
         return None
-    squares, rest, count = (sum(x) for x in zip(*fits, strict=True))
+    squares, rest = (np.sum([x[k] for x in fits], axis=0) for k in (0, 1))
+    count = sum(x[2] for x in fits)
     # From the highest degree down: sums, in which nothing cancels.
     left = np.cumsum(np.concatenate([rest[None], squares[:0:-1]]), axis=0)[::-1] / count
     return left / (times - 1 - np.arange(degree + 1))[:, None]

@@ -91,11 +91,11 @@ def smoothed(
     best, own = choices[0]
     found, omitted = _states(recordings, own, best, sigma, interval)
     _warn(found, best, kinds)
-    observed = [sigma[kinds.index(k)].reshape(shape) if k in kinds else None for k in range(3)]
+    rows = dict(zip(kinds, sigma.reshape(-1, *shape), strict=True))
     return found, Smoothing(
         best.degree,
         best.times,
-        StateErrors(*observed),
+        StateErrors(rows[0], rows.get(1), rows.get(2)),
         StateErrors(*(x.reshape(shape) for x in best.error)),
         tuple(_row(trial) for trial, _ in choices),
         omitted,
@@ -152,8 +152,8 @@ def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Reco
                 x[0] += fits.centre[:, 0]
                 states[:, middles[done : done + x.shape[1]], column] = x
                 done += x.shape[1]
-        kept = np.isfinite(states).all(axis=(0, 2))
-        omitted += len(kept) - int(kept.sum())
+        kept = np.all(np.isfinite(states), axis=(0, 2))
+        omitted += len(recording) - int(np.sum(kept))
         if kept.sum() < 2:
             short.append(recording.name)
             continue

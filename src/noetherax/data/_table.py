@@ -73,9 +73,9 @@ def _recordings(
 
     def place(name):
         def of(index):
-            known = labels is not None and index[0] < len(labels)
-            return f"column {name!r}, {row(index[0])}" + (
-                f" of recording {labels[index[0]]!r}" if known else ""
+            whose = (labels or [])[index[0] : index[0] + 1]
+            return f"column {name!r}, {row(index[0])}" + "".join(
+                f" of recording {label!r}" for label in whose
             )
 
         return of
