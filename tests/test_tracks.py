@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
+from noetherax.data import check_timed_windows
 
 T = 0.1 * np.arange(30)
 X = np.sin(T)
@@ -229,6 +230,8 @@ def test_rounded_times_are_regular():
     assert nx.Tracks(1.7e9 + T, Q).interval == pytest.approx(0.1)  # seconds since 1970
     camera = np.arange(1, 31) / 29.97
     assert nx.Tracks(np.round(camera, 3), Q).interval == pytest.approx(1 / 29.97, rel=1e-3)
+    single = np.linspace(0, 20, 801, dtype=np.float32)
+    assert nx.Tracks(single, np.zeros((801, 1, 1))).interval == pytest.approx(0.025)
     # Negative controls: decimals that are large beside the interval, and none.
     assert nx.Tracks(np.round(1.5 * np.arange(30)), Q).interval is None
     assert nx.Tracks(camera + 5e-4 * np.sin(9 * camera), Q).interval is None
@@ -255,6 +258,28 @@ def test_windows_hold_every_sample():
         tracks.windows(31)
     with pytest.raises(ValueError, match="times must be an integer of at least 3"):
         tracks.windows(2)
+
+
+def test_windows_with_times_are_checked():
+    t, q = np.zeros((2, 5)), np.zeros((2, 5, 1, 3))
+    assert check_timed_windows((t, q, q)).a is None
+    for batch, error, message in (
+        ((t[:1], q), ValueError, r"t must have shape \(windows, times\), \(2, 5\)"),
+        ((t, q, q[:1]), ValueError, "q and v must have the same shape"),
+        ((t,), TypeError, "tuple of 1 items"),
+    ):
+        with pytest.raises(error, match=message):
+            check_timed_windows(batch)
+
+
+def test_what_a_precision_cannot_hold_is_said():
+    """Map coordinates in metres, whose float32 has steps of half a metre; and none that it has."""
+    with jax.enable_x64(False):
+        with pytest.warns(UserWarning, match=r"coordinate 0, spread by .* rounds them by 0\.5"):
+            nx.Tracks(T, 4.5e6 + Q).windows(5)
+        with pytest.raises(ValueError, match="1e-50, which float32 cannot hold"):
+            nx.Tracks(T, 1e-50 * Q / np.abs(Q).max()).windows(5)
+    assert nx.Tracks(T, 4.5e6 + Q).windows(5).q.dtype == jnp.float64
 
 
 def test_observations_need_accelerations():

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_count, check_real
-from ._recording import Recording
+from ._precision import as_jax
+from ._recording import MEMBERS, Recording
 from ._times import even_interval
 from ._windows import TimedWindows, Windows
 
@@ -42,15 +43,10 @@ def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Wind
             parts.append(recording.arrays[name][samples])
     arrays = {name: np.concatenate(parts) for name, parts in cut.items()}
     t = arrays.pop("t")
-    states = {name: as_jax(array) for name, array in arrays.items()}
+    states = {name: as_jax(MEMBERS[name], array) for name, array in arrays.items()}
     if even_interval([recording.t for recording in recordings]) is not None:
         return Windows(**states)
-    return TimedWindows(as_jax(t - t[:, :1]), **states)
-
-
-def as_jax(array: np.ndarray) -> jax.Array:
-    """In JAX's own precision, that of weights."""
-    return jnp.asarray(array, jnp.result_type(float))
+    return TimedWindows(jnp.asarray(t - t[:, :1], jnp.result_type(float)), **states)
 
 
 def split_in_time(

@@ -60,7 +60,7 @@ def _as_array(name: str, values: Any) -> np.ndarray:
 def _from_objects(values: Any, array: np.ndarray, place: Place) -> np.ndarray:
     """Entry by entry; those that are missing become NaN."""
     numbers = np.full(array.shape, np.nan)
-    masked = np.broadcast_to(np.ma.getmaskarray(values), array.shape)
+    masked = np.broadcast_to(np.ma.getmask(values), array.shape)
     for index in np.ndindex(array.shape):
         entry = array[index]
         if masked[index] or entry is None or type(entry).__name__ in ("NAType", "NaTType"):

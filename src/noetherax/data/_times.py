@@ -29,9 +29,18 @@ def even_interval(recordings: Sequence[np.ndarray]) -> float | None:
 def _is_even(t: np.ndarray, interval: float) -> bool:
     since = t - t[0]
     off = since - interval * np.arange(len(t))
-    size = float(np.max(np.abs(t)))
-    tolerance = EQUAL * interval + ROUNDINGS * np.finfo(t.dtype).eps * size
-    return bool(np.ptp(off) / 2 <= tolerance + _decimals(t, interval))
+    return bool(
+        np.ptp(off) / 2 <= EQUAL * interval + _rounding(t, interval) + _decimals(t, interval)
+    )
+
+
+def _rounding(t: np.ndarray, interval: float) -> float:
+    """That of float32 where times come from there and it is small, else that of float64."""
+    size = ROUNDINGS * float(np.max(np.abs(t)))
+    with np.errstate(over="ignore"):
+        single = np.all(t.astype(np.float32) == t)
+    coarse = size * float(np.finfo(np.float32).eps)
+    return coarse if single and coarse <= DECIMALS * interval else size * np.finfo(t.dtype).eps
 
 
 def _decimals(t: np.ndarray, interval: float) -> float:

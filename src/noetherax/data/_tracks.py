@@ -11,8 +11,9 @@ from jaxtyping import PRNGKeyArray
 from ._angles import check_periods, unwrapped
 from ._arrays import recordings_of_arrays
 from ._comma_separated import read_tables
-from ._cutting import as_jax, check_part, split_in_time, split_recordings, windows_of
+from ._cutting import check_part, split_in_time, split_recordings, windows_of
 from ._observations import Observations
+from ._precision import as_jax
 from ._recording import MEMBERS, Recording
 from ._smoothed import Smoothing, smoothed
 from ._table import Columns, Table, recordings_of_tables
@@ -204,7 +205,10 @@ class Tracks:
                 "tracks.windows(...), need none."
             )
         return Observations(
-            *(as_jax(np.concatenate([x.arrays[k] for x in self.recordings])) for k in "qva")
+            *(
+                as_jax(MEMBERS[k], np.concatenate([x.arrays[k] for x in self.recordings]))
+                for k in "qva"
+            )
         )
 
     def windows(
