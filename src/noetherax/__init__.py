@@ -10,7 +10,7 @@ import importlib
 from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .charges import Energy, MomentumMap, NoetherCharge, lift
-from .data import Observations, Recording, TimedWindows, Tracks, Windows, smooth
+from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
 from .dynamics import (
     EulerLagrangeTerms,
     acceleration,
@@ -110,6 +110,7 @@ __all__ = [
     "Rotations",
     "ScalarProducts",
     "SeparableLagrangian",
+    "Smoothing",
     "SpecialLinear",
     "SpecialUnitary",
     "Standardisation",

@@ -3,6 +3,7 @@
 from ._observations import Observations
 from ._polynomials import derivatives
 from ._recording import Recording
+from ._smoothed import Smoothing
 from ._smoothing import smooth
 from ._tracks import Tracks
 from ._windows import (
@@ -18,6 +19,7 @@ __all__ = [
     "Noise",
     "Observations",
     "Recording",
+    "Smoothing",
     "TimedWindows",
     "Tracks",
     "Windows",

@@ -110,7 +110,7 @@ def tried(
     """
     noise, truncation = np.zeros((2, 3, sigma.shape[1]))
     unit = np.where(sigma > 0, sigma, 1.0)
-    for group in _groups(unit):
+    for group in groups_of(unit):
         own = [Series(s.t, s.kinds, s.x[..., group]) for s in recordings]
         parts = [
             _parts(fits, degree)
@@ -172,7 +172,7 @@ def _most(recordings, times: int) -> int:
     return max(64, LOOKED_AT // (times * recordings[0].x.shape[2]))
 
 
-def _groups(sigma: np.ndarray) -> list[np.ndarray]:
+def groups_of(sigma: np.ndarray) -> list[np.ndarray]:
     """Coordinates whose observations have noise in the same ratio, which share their polynomials."""
     ratios = np.round(np.log(sigma / sigma[0]), 12)
     _, group = np.unique(ratios, axis=1, return_inverse=True)

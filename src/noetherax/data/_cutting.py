@@ -1,14 +1,13 @@
-"""Windows and parts of recordings."""
+"""Windows along recordings."""
 
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._checks import check_count, check_real
+from .._checks import check_count
 from ._precision import as_jax
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
@@ -47,49 +46,3 @@ def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Wind
     if even_interval([recording.t for recording in recordings]) is not None:
         return Windows(**states)
     return TimedWindows(jnp.asarray(t - t[:, :1], jnp.result_type(float)), **states)
-
-
-def split_in_time(
-    recordings: Sequence[Recording], fraction: float
-) -> tuple[list[Recording], list[Recording]]:
-    """Every recording up to a fraction of its span, and the rest of each."""
-    early, late = [], []
-    for recording in recordings:
-        end = recording.t[0] + fraction * recording.span
-        count = int(np.searchsorted(recording.t, end, side="right"))
-        for samples in (count, len(recording) - count):
-            if samples < 2:
-                raise ValueError(
-                    f"Recording {recording.name!r}, of {len(recording)} samples, would be split into "
-                    f"{count} and {len(recording) - count}, and a motion takes two at least. Choose "
-                    "another fraction, or split by='recording'."
-                )
-        early.append(recording[:count])
-        late.append(recording[count:])
-    return early, late
-
-
-def split_recordings(
-    recordings: Sequence[Recording], fraction: float, key: Any
-) -> tuple[list[Recording], list[Recording]]:
-    """A fraction of the recordings, the first ones or by chance, and the others."""
-    count = len(recordings)
-    if count < 2:
-        raise ValueError(
-            "There is one recording, which cannot be split by='recording'. Split it by='time'."
-        )
-    order = np.arange(count) if key is None else np.asarray(jax.random.permutation(key, count))
-    first = min(max(round(fraction * count), 1), count - 1)
-    return (
-        [recordings[k] for k in sorted(order[:first])],
-        [recordings[k] for k in sorted(order[first:])],
-    )
-
-
-def check_part(fraction: Any) -> float:
-    part = check_real("fraction", fraction)
-    if not 0 < part < 1:
-        raise ValueError(
-            f"fraction must be above 0 and below 1, the part for training, but it is {fraction!r}."
-        )
-    return part

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Trial, surveyed, tried
+from ._choice import DEGREES, LEAST, Trial, groups_of, surveyed, tried
 from ._local_fits import Series, fits_of, middles_of, series_of
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
@@ -144,13 +144,13 @@ def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Reco
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
         states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
-        for column in range(own.x.shape[2]):
-            one = Series(own.t, own.kinds, own.x[..., [column]])
+        for group in groups_of(unit):
+            one = Series(own.t, own.kinds, own.x[..., group])
             done = 0
-            for fits in fits_of(one, middles, best.times, best.degree, unit[:, [column]], interval):
-                x = (fits.basis.states @ fits.coefficients)[..., 0].T * unit[0, column]
-                x[0] += fits.centre[:, 0]
-                states[:, middles[done : done + x.shape[1]], column] = x
+            for fits in fits_of(one, middles, best.times, best.degree, unit[:, group], interval):
+                x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
+                x[0] += fits.centre
+                states[:, middles[done : done + x.shape[1], None], group] = x
                 done += x.shape[1]
         kept = np.all(np.isfinite(states), axis=(0, 2))
         omitted += len(recording) - int(np.sum(kept))

@@ -11,11 +11,12 @@ from jaxtyping import PRNGKeyArray
 from ._angles import check_periods, unwrapped
 from ._arrays import recordings_of_arrays
 from ._comma_separated import read_tables
-from ._cutting import check_part, split_in_time, split_recordings, windows_of
+from ._cutting import windows_of
 from ._observations import Observations
 from ._precision import as_jax
 from ._recording import MEMBERS, Recording
 from ._smoothed import Smoothing, smoothed
+from ._splitting import split_of
 from ._table import Columns, Table, recordings_of_tables
 from ._times import described, even_interval
 from ._windows import Noise, TimedWindows, Windows
@@ -300,15 +301,7 @@ class Tracks:
 
         `ValueError` where a part would be empty, or too short for a motion.
         """
-        part = check_part(fraction)
-        if by not in ("time", "recording"):
-            raise ValueError(f"by must be 'time' or 'recording', but it is {by!r}.")
-        if by == "time" and key is not None:
-            raise ValueError("key chooses recordings by chance: it needs by='recording'.")
-        if by == "time":
-            parts = split_in_time(self.recordings, part)
-        else:
-            parts = split_recordings(self.recordings, part, key)
+        parts = split_of(self.recordings, fraction, by, key)
         first, second = (_tracks(found, self.periods, self.smoothing) for found in parts)
         return first, second
 
