@@ -367,6 +367,25 @@ def test_velocities_help_where_they_agree():
     assert error_of(wrong) == pytest.approx(error_of(alone))
 
 
+def test_unlike_instruments():
+    """An encoder with coarse steps, slow drift of a sensor, a noisy coordinate beside a clean one: each
+    has errors that are not independent between samples, or not alike."""
+    t = np.linspace(0, 20, 1000)
+    rng = np.random.default_rng(7)
+    steps = np.round(20 * np.sin(t)) / 20
+    slow = np.sin(t) + np.convolve(rng.normal(size=1009), np.full(10, 1e-3), "valid")
+    clean, noisy = np.cos(t), np.sin(t) + 1e-2 * rng.normal(size=1000)
+    for x, other in ((steps, None), (slow, None), (noisy, clean)):
+        q = np.stack([x] if other is None else [x, other], axis=-1)[:, None]
+        smoothed = nx.Tracks(t, q).smooth()
+        recording = smoothed[0]
+        truth = -np.stack([np.sin(recording.t), np.cos(recording.t)], -1)[:, None, : q.shape[2]]
+        errors = np.sqrt(np.mean(np.square(recording.a - truth), axis=0))
+        assert np.all(errors < 0.05)
+        assert np.all(smoothed.smoothing.error.a < HONEST * errors)
+        assert np.all(smoothed.smoothing.error.a > errors / HONEST)
+
+
 def test_polynomials_are_left_as_they_are():
     t = irregular(40, 3.0, 1)
     curve = np.polynomial.Polynomial([1.0, -2.0, 0.5, 0.3])

@@ -20,22 +20,53 @@ LOOKED_AT = 100_000
 ROUNDING = 1.0
 """Of the rounding error of positions, below which no noise can be told."""
 
-
-UNEXPLAINED = 2.0
-"""Of the variance of the noise: what polynomials leave over beyond that is motion and no noise."""
-
+EXPLAINED = 2.0
+"""Of the variance of the noise: polynomials that leave no more have followed the motion."""
 LOST = 4.0
-"""Of the least variance left over: where the highest degree leaves more, windows are too long."""
+"""Of the least variance left over: beyond, it is more than that of any noise independent in time."""
+SHARE = 0.01
+"""Of the variance of a coordinate: noise that is not independent in time may leave as much."""
+MOVING = 0.3
+"""Of its spread: a coordinate with more noise does not move visibly."""
+
+
+class Survey(NamedTuple):
+    """What is known of recordings before polynomials are chosen.
+
+    - `noise`: standard deviations, shape `(kinds, coordinates)`: what polynomials of the best of all
+        degrees and lengths leave over; zero where all samples are zero.
+    - `given`: whether the user said so.
+    - `spread`: standard deviations of positions, with their motion, `(coordinates,)`.
+    - `interval`: between samples, or `None` where it is not the same for all.
+    - `lengths`: of windows, up to those that polynomials of the highest degree no longer follow.
+    """
+
+    noise: np.ndarray
+    given: bool
+    spread: np.ndarray
+    interval: float | None
+    lengths: list[int]
+
+    @property
+    def units(self) -> np.ndarray:
+        """In which errors of coordinates are compared: their noise, but none so small beside its
+        motion that it alone would rule."""
+        noise = self.noise[0]
+        visible = noise < MOVING * self.spread
+        relative = np.max(noise[visible] / self.spread[visible], initial=0.0)
+        units = np.maximum(noise, relative * self.spread)
+        return np.where(units > 0, units, 1.0)
 
 
 class Trial(NamedTuple):
     """What polynomials of one degree through windows of one length of what is observed of some orders
     are expected to be wrong by, root mean squares of shape `(3, coordinates)` for values, slopes and
-    curvatures."""
+    curvatures. `sigma` is the noise of what was observed, as these windows see it."""
 
     degree: int
     times: int
     kinds: tuple[int, ...]
+    sigma: np.ndarray
     noise: np.ndarray
     truncation: np.ndarray
     score: float
@@ -59,63 +90,63 @@ def lengths_of(recordings: Sequence[Series]) -> list[int]:
 
 def surveyed(
     recordings: Sequence[Series], interval: float | None, given: np.ndarray | None
-) -> tuple[np.ndarray, list[int]]:
-    """The noise of all that is observed, and the lengths of windows worth a trial.
-
-    **Arguments:**
-
-    - `given`: standard deviations of shape `(kinds, coordinates)`, or `None` to estimate them.
-
-    **Returns:**
-
-    Standard deviations, of that shape: what polynomials of the best of all degrees and lengths leave
-    over; zero where all samples are zero. And lengths up to those that polynomials of the highest
-    degree no longer follow, in increasing order.
-    """
+) -> Survey:
+    """Noise, estimated if it is not `given`, and lengths of windows worth a trial."""
     noise, most = [], []
     for k in range(len(recordings[0].kinds)):
         own = [Series(series.t, (0,), series.x[k : k + 1]) for series in recordings]
         size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
         rounding = np.square(ROUNDING * np.finfo(float).eps * size)
         floor = rounding if given is None else np.square(given[k])
+        slack = SHARE * np.square(_spread(own))
         least, lengths = np.full(len(size), np.inf), []
         for times in lengths_of(recordings):
             left = _left(own, times, interval)
             if left is None:
                 break
             lowest = np.maximum(np.minimum(least, left.min(axis=0)), floor)
-            if lengths and np.any(left[-1] > LOST * lowest):
+            if lengths and np.any(left[-1] > np.maximum(LOST * lowest, slack)):
                 break
             least = np.minimum(least, left.min(axis=0))
             lengths.append(times)
         noise.append(np.sqrt(np.maximum(least, rounding)) if given is None else given[k])
         most.append(lengths)
-    return np.array(noise), min(most, key=len)
+    spread = _spread(recordings)
+    return Survey(np.array(noise), given is not None, spread, interval, min(most, key=len))
+
+
+def _spread(recordings: Sequence[Series]) -> np.ndarray:
+    own = [np.square(x.x[0] - x.x[0].mean(axis=0)) for x in recordings]
+    return np.sqrt(np.concatenate(own).mean(axis=0))
 
 
 def tried(
     recordings: Sequence[Series],
     degree: int,
     times: int,
-    sigma: np.ndarray,
-    interval: float | None,
+    survey: Survey,
+    positions: Trial | None = None,
 ) -> Trial | None:
     """One degree and length, or `None` where no window of it lies between the gaps.
 
     With orthonormal polynomials φ_k, the estimate of order o is Σ_{k ≤ d} γ_k φ_k⁽ᵒ⁾, of which noise
     makes σ² Σ φ_k⁽ᵒ⁾². What the next two terms would add is its truncation; the square of that, less
-    what noise makes of it. Where even they leave more than noise, the motion turns around several times
-    in a window and all terms are small. What is left changes sign d + 3 times or more in a window of
-    span T, so that its derivatives are larger by π(d + 3)/T each, at least.
+    what noise makes of it. For σ stands what is left over in these windows, which is more than in the
+    shortest ones where noise is not independent in time. Where it is much more, the motion turns around
+    several times in a window and all terms are small. What is left changes sign d + 3 times or more in
+    a window of span T, so that its derivatives are larger by π(d + 3)/T each, at least. What leaves
+    much more than the same fit to `positions` alone does not agree with them, and counts likewise.
     """
+    sigma = survey.noise[: len(recordings[0].kinds)]
     noise, truncation = np.zeros((2, 3, sigma.shape[1]))
+    levels = np.ones(sigma.shape[1])
     unit = np.where(sigma > 0, sigma, 1.0)
     for group in groups_of(unit):
         own = [Series(s.t, s.kinds, s.x[..., group]) for s in recordings]
         parts = [
             _parts(fits, degree)
             for s, middles in zip(own, even_subset(own, times, _most(own, times)), strict=True)
-            for fits in fits_of(s, middles, times, degree + 2, unit[:, group], interval)
+            for fits in fits_of(s, middles, times, degree + 2, unit[:, group], survey.interval)
         ]
         if not parts:
             return None
@@ -125,17 +156,21 @@ def tried(
             return None
         gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
         left = rest.mean(axis=0) / (len(recordings[0].kinds) * times - degree - 3)
-        fast = np.maximum(left - UNEXPLAINED, 0) * np.mean(rate**4)
+        if positions is None:
+            slack = np.maximum(EXPLAINED, SHARE * np.square(survey.spread / unit[0])[group])
+        else:
+            slack = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
+        fast = np.maximum(left - slack, 0) * np.mean(rate**4)
         fast = fast * np.mean(rate**2) ** np.array([[-2.0], [-1.0], [0.0]])
-        excess = (change - upper[..., None]).mean(axis=0)
-        noise[:, group] = np.sqrt(gain.mean(axis=0))[:, None] * unit[0, group]
+        level = np.ones_like(left) if survey.given else np.maximum(left, 1)
+        excess = (change - upper[..., None] * level).mean(axis=0)
+        noise[:, group] = np.sqrt(gain.mean(axis=0)[:, None] * level) * unit[0, group]
         truncation[:, group] = np.sqrt(np.maximum(excess, fast)) * unit[0, group]
-    moving = sigma[0] > 0
-    noise[:, ~moving] = 0
-    errors = (noise[2] ** 2 + truncation[2] ** 2) / unit[0] ** 2
-    return Trial(
-        degree, times, recordings[0].kinds, noise, truncation, float(np.sum(errors[moving]))
-    )
+        levels[group] = np.sqrt(level)
+    noise[:, sigma[0] == 0] = 0
+    errors = np.square([noise[2] / survey.units, truncation[2] / survey.units])
+    kinds = recordings[0].kinds
+    return Trial(degree, times, kinds, sigma * levels, noise, truncation, float(np.sum(errors)))
 
 
 def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Trial, groups_of, surveyed, tried
+from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, surveyed, tried
 from ._local_fits import Series, fits_of, middles_of, series_of
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
@@ -67,21 +67,24 @@ def smoothed(
     series = [series_of(recording) for recording in recordings]
     degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
-    sigma, lengths = surveyed(series, interval, _given(series, noise))
-    if not lengths:
+    survey = surveyed(series, interval, _given(series, noise))
+    if not survey.lengths:
         raise ValueError(
             "No window lies between the gaps of these recordings: in each an interval is longer than "
             "half of it. Split recordings at their gaps."
         )
-    lengths = [n for n in lengths if n >= least] or [least]
+    lengths = [n for n in survey.lengths if n >= least] or [least]
     lengths = lengths if times is None else [least]
     pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
     kinds = series[0].kinds
+    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
     choices = []
-    for count in {1, len(kinds)}:  # positions alone, and with what else there is
-        own = [Series(x.t, kinds[:count], x.x[:count]) for x in series]
-        trials = [tried(own, d, n, sigma[:count], interval) for d, n in pairs]
-        choices += [(trial, own) for trial in trials if trial is not None]
+    for d, n in pairs:
+        trial = tried(alone, d, n, survey)
+        if trial is not None:
+            choices.append((trial, alone))
+            both = tried(series, d, n, survey, trial) if len(kinds) > 1 else None
+            choices += [(both, series)] if both is not None else []
     if not choices:
         raise ValueError(
             f"No window of {least} samples lies between the gaps of these recordings: in each an "
@@ -89,9 +92,12 @@ def smoothed(
         )
     choices.sort(key=lambda choice: choice[0].score)
     best, own = choices[0]
-    found, omitted = _states(recordings, own, best, sigma, interval)
+    found, omitted = _states(recordings, own, best, survey)
     _warn(found, best, kinds)
-    rows = dict(zip(kinds, sigma.reshape(-1, *shape), strict=True))
+    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
+        zip(best.kinds, best.sigma, strict=True)
+    )
+    rows = {k: x.reshape(shape) for k, x in sigma.items()}
     return found, Smoothing(
         best.degree,
         best.times,
@@ -137,9 +143,9 @@ def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
     return np.outer([check_number("noise", x) for x in given], np.ones(coordinates))
 
 
-def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Recording], int]:
+def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recording], int]:
     found, short, omitted = [], [], 0
-    sigma = sigma[: len(best.kinds)]
+    sigma = survey.noise[: len(best.kinds)]
     unit = np.where(sigma > 0, sigma, 1.0)
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
@@ -147,7 +153,9 @@ def _states(recordings, series, best: Trial, sigma, interval) -> tuple[list[Reco
         for group in groups_of(unit):
             one = Series(own.t, own.kinds, own.x[..., group])
             done = 0
-            for fits in fits_of(one, middles, best.times, best.degree, unit[:, group], interval):
+            for fits in fits_of(
+                one, middles, best.times, best.degree, unit[:, group], survey.interval
+            ):
                 x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
                 x[0] += fits.centre
                 states[:, middles[done : done + x.shape[1], None], group] = x

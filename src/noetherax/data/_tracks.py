@@ -252,8 +252,8 @@ class Tracks:
         two degrees more would change, less what noise makes of that change. Long windows lower the
         first part, short ones and high degrees the second. Degree and length are those with the least
         estimated error of the acceleration, in units of each coordinate's noise; the noise is what
-        polynomials of the best degree and length leave over. It is taken for independent between
-        samples: where it is not (a device that smoothes by itself), give `noise`, or longer windows.
+        polynomials leave over. It is taken for independent between samples: where it is not (a device
+        that smooths by itself, a drift), the estimate is too small, by a factor of two or so.
         Recorded velocities and accelerations that do not agree with the positions are not used, and a
         warning says so.
 
