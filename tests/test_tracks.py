@@ -370,11 +370,11 @@ def test_velocities_help_where_they_agree():
 def test_unlike_instruments():
     """An encoder with coarse steps, slow drift of a sensor, a noisy coordinate beside a clean one: each
     has errors that are not independent between samples, or not alike."""
-    t = np.linspace(0, 20, 1000)
+    t = np.linspace(0, 20, 800)
     rng = np.random.default_rng(7)
     steps = np.round(20 * np.sin(t)) / 20
-    slow = np.sin(t) + np.convolve(rng.normal(size=1009), np.full(10, 1e-3), "valid")
-    clean, noisy = np.cos(t), np.sin(t) + 1e-2 * rng.normal(size=1000)
+    slow = np.sin(t) + np.convolve(rng.normal(size=809), np.full(10, 1e-3), "valid")
+    clean, noisy = np.cos(t), np.sin(t) + 1e-2 * rng.normal(size=800)
     for x, other in ((steps, None), (slow, None), (noisy, clean)):
         q = np.stack([x] if other is None else [x, other], axis=-1)[:, None]
         smoothed = nx.Tracks(t, q).smooth()

@@ -120,12 +120,38 @@ def _spread(recordings: Sequence[Series]) -> np.ndarray:
     return np.sqrt(np.concatenate(own).mean(axis=0))
 
 
+class Sample(NamedTuple):
+    """Windows of one length, evenly spread over recordings, with fits of the highest degree of
+    interest: `fits` of each group of coordinates that share their polynomials."""
+
+    times: int
+    kinds: tuple[int, ...]
+    groups: list[np.ndarray]
+    fits: list[list[Fits]]
+
+
+def sampled(recordings: Sequence[Series], times: int, degree: int, survey: Survey) -> Sample:
+    """Fits up to a degree, or the highest that so many times allow."""
+    kinds = recordings[0].kinds
+    sigma = survey.noise[: len(kinds)]
+    unit = np.where(sigma > 0, sigma, 1.0)
+    groups, found = groups_of(unit), []
+    for group in groups:
+        own = [Series(s.t, kinds, s.x[..., group]) for s in recordings]
+        subset = even_subset(own, times, _most(own, times))
+        top = min(degree, times - 2)
+        found.append(
+            [
+                fits
+                for s, middles in zip(own, subset, strict=True)
+                for fits in fits_of(s, middles, times, top, unit[:, group], survey.interval)
+            ]
+        )
+    return Sample(times, kinds, groups, found)
+
+
 def tried(
-    recordings: Sequence[Series],
-    degree: int,
-    times: int,
-    survey: Survey,
-    positions: Trial | None = None,
+    sample: Sample, degree: int, survey: Survey, positions: Trial | None = None
 ) -> Trial | None:
     """One degree and length, or `None` where no window of it lies between the gaps.
 
@@ -137,17 +163,12 @@ def tried(
     a window of span T, so that its derivatives are larger by π(d + 3)/T each, at least. What leaves
     much more than the same fit to `positions` alone does not agree with them, and counts likewise.
     """
-    sigma = survey.noise[: len(recordings[0].kinds)]
+    sigma = survey.noise[: len(sample.kinds)]
     noise, truncation = np.zeros((2, 3, sigma.shape[1]))
     levels = np.ones(sigma.shape[1])
     unit = np.where(sigma > 0, sigma, 1.0)
-    for group in groups_of(unit):
-        own = [Series(s.t, s.kinds, s.x[..., group]) for s in recordings]
-        parts = [
-            _parts(fits, degree)
-            for s, middles in zip(own, even_subset(own, times, _most(own, times)), strict=True)
-            for fits in fits_of(s, middles, times, degree + 2, unit[:, group], survey.interval)
-        ]
+    for group, fits in zip(sample.groups, sample.fits, strict=True):
+        parts = [_parts(x, degree) for x in fits]
         if not parts:
             return None
         gain, upper, change, rest, rate = (np.concatenate(x) for x in zip(*parts, strict=True))
@@ -155,7 +176,7 @@ def tried(
         if not good.any():
             return None
         gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
-        left = rest.mean(axis=0) / (len(recordings[0].kinds) * times - degree - 3)
+        left = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
         if positions is None:
             slack = np.maximum(EXPLAINED, SHARE * np.square(survey.spread / unit[0])[group])
         else:
@@ -169,19 +190,22 @@ def tried(
         levels[group] = np.sqrt(level)
     noise[:, sigma[0] == 0] = 0
     errors = np.square([noise[2] / survey.units, truncation[2] / survey.units])
-    kinds = recordings[0].kinds
-    return Trial(degree, times, kinds, sigma * levels, noise, truncation, float(np.sum(errors)))
+    score = float(np.sum(errors))
+    observed = sigma * levels
+    return Trial(degree, sample.times, sample.kinds, observed, noise, truncation, score)
 
 
 def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
     """Of every window: what noise makes of the states, of two terms more, the squares of those, the
     squares of what they leave over, and how fast that changes."""
-    lower, upper = np.split(fits.basis.states, [degree + 1], axis=2)
+    end = degree + 3
+    lower, upper = np.split(fits.basis.states[..., :end], [degree + 1], axis=2)
     count = len(fits.span)
     made = [np.square(x).sum(axis=2) for x in (lower, upper)]
     gain, more = (np.broadcast_to(x, (count, 3)) for x in made)
-    change = np.square(upper @ fits.coefficients[:, degree + 1 :])
-    return gain, more, change, fits.rest, np.pi * (degree + 3) / fits.span
+    change = np.square(upper @ fits.coefficients[:, degree + 1 : end])
+    rest = fits.rest + np.square(fits.coefficients[:, end:]).sum(axis=1)
+    return gain, more, change, rest, np.pi * end / fits.span
 
 
 def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:

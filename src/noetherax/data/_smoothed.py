@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, surveyed, tried
+from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, sampled, surveyed, tried
 from ._local_fits import Series, fits_of, middles_of, series_of
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
@@ -75,16 +75,19 @@ def smoothed(
         )
     lengths = [n for n in survey.lengths if n >= least] or [least]
     lengths = lengths if times is None else [least]
-    pairs = [(d, n) for n in lengths for d in degrees if n >= d + LEAST]
     kinds = series[0].kinds
     alone = [Series(x.t, (0,), x.x[:1]) for x in series]
     choices = []
-    for d, n in pairs:
-        trial = tried(alone, d, n, survey)
-        if trial is not None:
-            choices.append((trial, alone))
-            both = tried(series, d, n, survey, trial) if len(kinds) > 1 else None
-            choices += [(both, series)] if both is not None else []
+    for n in lengths:
+        top = degrees[-1] + 2
+        first = sampled(alone, n, top, survey)
+        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
+        for d in degrees:
+            trial = tried(first, d, survey) if n >= d + LEAST else None
+            if trial is not None:
+                choices.append((trial, alone))
+                both = tried(second, d, survey, trial) if second is not None else None
+                choices += [(both, series)] if both is not None else []
     if not choices:
         raise ValueError(
             f"No window of {least} samples lies between the gaps of these recordings: in each an "
