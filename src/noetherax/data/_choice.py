@@ -156,9 +156,10 @@ def tried(
     """One degree and length, or `None` where no window of it lies between the gaps.
 
     With orthonormal polynomials φ_k, the estimate of order o is Σ_{k ≤ d} γ_k φ_k⁽ᵒ⁾, of which noise
-    makes σ² Σ φ_k⁽ᵒ⁾². What the next two terms would add is its truncation; the square of that, less
-    what noise makes of it. For σ stands what is left over in these windows, which is more than in the
-    shortest ones where noise is not independent in time. Where it is much more, the motion turns around
+    makes σ² Σ φ_k⁽ᵒ⁾². For σ stands what is left over in these windows, which is more than in the
+    shortest ones where noise is not independent in time. What the next two terms would add is its
+    truncation; the square of that, less what the least noise makes of it, so as not to take motion for
+    noise in short recordings. Where more is left than noise, the motion turns around
     several times in a window and all terms are small. What is left changes sign d + 3 times or more in
     a window of span T, so that its derivatives are larger by π(d + 3)/T each, at least. What leaves
     much more than the same fit to `positions` alone does not agree with them, and counts likewise.
@@ -184,7 +185,7 @@ def tried(
         fast = np.maximum(left - slack, 0) * np.mean(rate**4)
         fast = fast * np.mean(rate**2) ** np.array([[-2.0], [-1.0], [0.0]])
         level = np.ones_like(left) if survey.given else np.maximum(left, 1)
-        excess = (change - upper[..., None] * level).mean(axis=0)
+        excess = (change - upper[..., None]).mean(axis=0)
         noise[:, group] = np.sqrt(gain.mean(axis=0)[:, None] * level) * unit[0, group]
         truncation[:, group] = np.sqrt(np.maximum(excess, fast)) * unit[0, group]
         levels[group] = np.sqrt(level)
