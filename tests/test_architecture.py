@@ -17,6 +17,7 @@ import noetherax as nx
 
 SOURCE = Path(nx.__file__).parent
 ROOMS = [
+    "_checks",
     "_content",
     "_programs",
     "_types",
@@ -28,6 +29,7 @@ ROOMS = [
     "solvers",
     "_rollout",
     "_drift",
+    "data",
     "training",
     "systems",
     "plot",

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax.training._checks import check_number
-from noetherax.training._windows import check_noise
+from noetherax._checks import check_number
+from noetherax.data import check_noise
 
 KEY = jax.random.key(0)
 FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)

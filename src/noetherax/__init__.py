@@ -10,6 +10,7 @@ import importlib
 from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .charges import Energy, MomentumMap, NoetherCharge, lift
+from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
 from .dynamics import (
     EulerLagrangeTerms,
     acceleration,
@@ -58,8 +59,6 @@ from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, 
 from .training import (
     Checkpoints,
     History,
-    Observations,
-    Windows,
     acceleration_loss,
     acceleration_residual,
     default_optimizer,
@@ -73,7 +72,6 @@ from .training import (
     relative_acceleration_loss,
     relative_acceleration_residual,
     save,
-    smooth,
     standardise,
     trainable,
     trajectory_loss,
@@ -108,9 +106,11 @@ __all__ = [
     "Observations",
     "Orthogonal",
     "Poincare",
+    "Recording",
     "Rotations",
     "ScalarProducts",
     "SeparableLagrangian",
+    "Smoothing",
     "SpecialLinear",
     "SpecialUnitary",
     "Standardisation",
@@ -118,6 +118,8 @@ __all__ = [
     "SymmetryGroup",
     "Symplectic",
     "TensorContractions",
+    "TimedWindows",
+    "Tracks",
     "Trajectory",
     "Translations",
     "Trivial",

@@ -3,27 +3,13 @@
 import math
 from typing import Any
 
-import numpy as np
-from jax.core import Tracer
-
-
-def check_number(name: str, value: Any) -> float:
-    """The value as a Python float. Raises unless it is a single real number that is known now."""
-    if isinstance(value, Tracer):
-        raise TypeError(
-            f"{name} is an array that JAX traces, but the parameters of a system are fixed numbers. "
-            "Build the system outside of jax.jit, jax.grad and jax.vmap."
-        )
-    array = np.asarray(value) if not isinstance(value, str | bytes) else None
-    if array is None or array.shape != () or array.dtype.kind not in "iuf":
-        raise TypeError(f"{name} must be a number, but it is {value!r}.")
-    return float(array)
+from .._checks import check_count, check_real
 
 
 def check_positive(**values: Any) -> None:
     """Every value must be a positive, finite number."""
     for name, value in values.items():
-        if not 0 < check_number(name, value) < math.inf:
+        if not 0 < check_real(name, value) < math.inf:
             raise ValueError(f"{name} must be positive and finite, but it is {value!r}.")
 
 
@@ -33,7 +19,7 @@ def check_numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
     if not sequence or len(values) != count:
         words = {2: "two", 3: "three"}[count]
         raise ValueError(f"{name} must be {words} numbers, but they are {values!r}.")
-    numbers = tuple(check_number(f"{name}[{k}]", value) for k, value in enumerate(values))
+    numbers = tuple(check_real(f"{name}[{k}]", value) for k, value in enumerate(values))
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"{name} must be finite numbers, but they are {values!r}.")
     return numbers
@@ -54,17 +40,16 @@ def check_range(name: str, values: Any) -> tuple[float, float]:
     return low, high
 
 
-def check_count(least: int = 1, **values: Any) -> None:
+def check_counts(least: int = 1, **values: Any) -> None:
     """Every value must be an integer no smaller than `least`."""
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, but it is {value!r}.")
+        check_count(name, value, least)
 
 
 def check_batches(batch_size: Any, noise: Any) -> None:
     """A positive number of samples, and a standard deviation: not negative, finite."""
-    check_count(batch_size=batch_size)
-    if not 0 <= check_number("noise", noise) < math.inf:
+    check_count("batch_size", batch_size)
+    if not 0 <= check_real("noise", noise) < math.inf:
         raise ValueError(f"noise must be zero or positive and finite, but it is {noise!r}.")
 
 

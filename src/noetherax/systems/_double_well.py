@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._types import Configuration
 from ..groups import Rotations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_count, check_positive
+from ._checks import check_counts, check_positive
 from ._starts import fixed_normals
 from ._system import System
 
@@ -53,7 +53,7 @@ class DoubleWell(System):
 
     def __init__(self, mass: float = 1.0, mu: float = 1.0, kappa: float = 1.0, space: int = 4):
         check_positive(mass=mass, mu=mu, kappa=kappa)
-        check_count(2, space=space)
+        check_counts(2, space=space)
         self.mass = float(mass)
         self.mu = float(mu)
         self.kappa = float(kappa)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._types import Configuration, FloatArray
 from ..groups import Trivial
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_count
+from ._checks import check_counts
 from ._motion import motion
 from ._starts import fixed_normals
 from ._system import System
@@ -67,7 +67,7 @@ class HarmonicOscillator(System):
         points: int = 1,
         space: int = 1,
     ):
-        check_count(points=points, space=space)
+        check_counts(points=points, space=space)
         self.points = int(points)
         self.space = int(space)
         self.mass, _ = _symmetric("mass", mass, self.points * self.space)

@@ -6,11 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_real
 from .._programs import run
 from .._types import Configuration, FloatArray
 from ..groups import Rotations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_eccentricity, check_number, check_positive, check_range
+from ._checks import check_eccentricity, check_positive, check_range
 from ._draws import direct_draw
 from ._motion import motion
 from ._system import System
@@ -75,8 +76,8 @@ class Kepler(System):
         check_positive(mass=mass, strength=strength)
         self.mass = float(mass)
         self.strength = float(strength)
-        self.eccentricity = check_number("eccentricity", eccentricity)
-        self.angular_momentum = check_number("angular_momentum", angular_momentum)
+        self.eccentricity = check_real("eccentricity", eccentricity)
+        self.angular_momentum = check_real("angular_momentum", angular_momentum)
         self.eccentricities = check_range("eccentricities", eccentricities)
         check_eccentricity(self.eccentricity, *self.eccentricities)
         if not 0 < abs(self.angular_momentum) < math.inf:

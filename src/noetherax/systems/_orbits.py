@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import FloatArray
-from ..training import Windows
-from ._checks import check_batches, check_count, check_positive
+from ..data import Windows
+from ._checks import check_batches, check_counts, check_positive
 from ._draws import (
     Draw,
     check_interval,
@@ -84,7 +84,7 @@ class Orbits(eqx.Module):
                 f"system must be an instance of noetherax.systems.System, but it is {system!r}."
             )
         if trajectories is not None and trajectories != math.inf:
-            check_count(trajectories=trajectories)
+            check_counts(trajectories=trajectories)
             trajectories = int(trajectories)
             if key is None:
                 raise ValueError(
@@ -199,7 +199,7 @@ class Orbits(eqx.Module):
         **Raises:** as `sampler`; also `ValueError` if the system does not move within an interval.
         """
         check_batches(batch_size, noise)
-        check_count(times=times)
+        check_counts(times=times)
         check_positive(interval=interval)
         draw = self._direct(interval) if samples is None else None
         draw = draw or self._drawn(samples, interval, times)
@@ -232,7 +232,7 @@ class Orbits(eqx.Module):
         if samples is None:
             samples = usual_samples(self.system)
             samples = samples if self.trajectories is None else min(samples, 1000)
-        check_count(samples=samples)
+        check_counts(samples=samples)
         check_positive(interval=interval)
         if times > samples:
             raise ValueError(f"A window of {times} times does not fit into {samples} samples.")

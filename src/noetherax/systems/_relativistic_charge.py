@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_real
 from .._types import Configuration, Velocity
 from ..groups import Translations
 from ..lagrangians import Lagrangian
-from ._checks import check_number, check_numbers, check_positive
+from ._checks import check_numbers, check_positive
 from ._draws import usual_samples
 from ._system import System
 
@@ -85,7 +86,7 @@ class RelativisticCharge(System):
         velocity: Vector = (0.5, 0.0, 0.0),
     ):
         check_positive(mass=mass)
-        if not 0 < abs(check_number("charge", charge)) < math.inf:
+        if not 0 < abs(check_real("charge", charge)) < math.inf:
             raise ValueError(f"charge must be finite and not zero, but it is {charge!r}.")
         self.mass = float(mass)
         self.charge = float(charge)

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._types import Configuration
 from ..groups import Translations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_count, check_positive
+from ._checks import check_counts, check_positive
 from ._system import System
 
 
@@ -51,7 +51,7 @@ class SpinChain(System):
     spacing: float
 
     def __init__(self, spins: int = 8, spacing: float | None = None):
-        check_count(2, spins=spins)
+        check_counts(2, spins=spins)
         spacing = 1 / spins if spacing is None else spacing
         check_positive(spacing=spacing)
         self.spins = int(spins)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._types import Configuration
 from ..groups import Rotations, SymmetryGroup, Translations
 from ..lagrangians import SeparableLagrangian
-from ._checks import check_count, check_pair, check_positive
+from ._checks import check_counts, check_pair, check_positive
 from ._starts import fixed_normals
 from ._system import System
 
@@ -67,7 +67,7 @@ class TwoParticles(System):
     ):
         self.masses = check_pair("masses", masses)
         check_positive(mu=mu, kappa=kappa)
-        check_count(2, space=space)
+        check_counts(2, space=space)
         self.mu = float(mu)
         self.kappa = float(kappa)
         self.space = int(space)

@@ -8,7 +8,6 @@ from ._files import load, load_metadata, save
 from ._fit import fit
 from ._loop import History
 from ._losses import (
-    Observations,
     acceleration_loss,
     acceleration_residual,
     relative_acceleration_loss,
@@ -17,16 +16,12 @@ from ._losses import (
 from ._optimizer import default_optimizer
 from ._polish import polish
 from ._regular_start import regular_start
-from ._smoothing import smooth
 from ._trainable import standardise, trainable
 from ._trajectory_loss import trajectory_loss
-from ._windows import Windows
 
 __all__ = [
     "Checkpoints",
     "History",
-    "Observations",
-    "Windows",
     "acceleration_loss",
     "acceleration_residual",
     "default_optimizer",
@@ -40,7 +35,6 @@ __all__ = [
     "relative_acceleration_loss",
     "relative_acceleration_residual",
     "save",
-    "smooth",
     "standardise",
     "trainable",
     "trajectory_loss",

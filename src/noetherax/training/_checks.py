@@ -1,6 +1,5 @@
 """What can be wrong with the arguments of `fit`, found before any work is lost."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,33 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from .._checks import check_count as check_count
+from .._checks import check_number as check_number
+
 NAMES = ("q", "v", "a")
 
 
 PRECISIONS = ("float32", "float64")
 """In narrower ones the acceleration, a quotient of second derivatives, has no digit left."""
-
-
-def check_count(name: str, value: Any) -> int:
-    """A positive integer of any kind, as Python's own."""
-    try:
-        count = 0 if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
-    return count
-
-
-def check_number(name: str, value: Any) -> float:
-    """A positive and finite number of any kind, as Python's own."""
-    try:
-        number = float("nan") if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} must be a positive, finite number, but it is {value!r}.")
-    return number
 
 
 def check_fraction(name: str, value: Any) -> float:

@@ -4,10 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._checks import check_number
 from .._types import Time
+from ..data import check_windows
 from ..dynamics import euler_lagrange_terms, lagrangian_gradient
-from ._checks import check_number
-from ._windows import check_windows
 
 
 def discrete_euler_lagrange_loss(

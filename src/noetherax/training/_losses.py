@@ -1,23 +1,10 @@
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._types import FloatArray
 from ..dynamics import EulerLagrangeTerms, solve_motion, solve_symmetric
-
-
-class Observations(NamedTuple):
-    """Observed states and accelerations, each of shape `(samples, points, space)`.
-
-    Any tuple `(q, v, a)` does; this one has names.
-    """
-
-    q: Float[FloatArray, "samples points space"]
-    v: Float[FloatArray, "samples points space"]
-    a: Float[FloatArray, "samples points space"]
 
 
 def acceleration_residual(lagrangian: Callable, batch: tuple) -> Float[Array, "samples components"]:

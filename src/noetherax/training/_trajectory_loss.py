@@ -10,13 +10,12 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
+from .._checks import check_count, check_number
 from .._types import Time
+from ..data import Noise, Windows, check_noise, check_windows, derivatives
 from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
-from ._checks import check_count, check_number
 from ._losses import solve_plainly
-from ._polynomials import derivatives
-from ._windows import Noise, Windows, check_noise, check_windows
 
 DEGREE = 6
 """Degree of the polynomial through positions that gives the first guess of the states."""

@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import check_number
 from .._types import Time
-from ._checks import check_number
-from ._losses import Observations
+from ._observations import Observations
 from ._polynomials import derivatives
 from ._windows import Noise, check_noise, check_windows
 

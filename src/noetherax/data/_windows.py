@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import check_number
 from .._types import FloatArray, Time
-from ._checks import check_number
 
 Noise = Time | Sequence[Time] | Float[FloatArray, " kinds"]
 """A standard deviation for all of q, v and a, or one for each."""
@@ -29,8 +29,30 @@ class Windows(NamedTuple):
     a: Float[FloatArray, "windows times points space"] | None = None
 
 
+class TimedWindows(NamedTuple):
+    """Windows of observed trajectories that carry the times of their states.
+
+    - `t`: times since the first one of the window, shape `(windows, times)`. They do not count from
+        where the recording's do, so that in float32 a Julian date costs no digits.
+    - `q`: positions, shape `(windows, times, points, space)`.
+    - `v`: velocities of the same shape, or `None` where they are not observed.
+    - `a`: accelerations, likewise.
+    """
+
+    t: Float[FloatArray, "windows times"]
+    q: Float[FloatArray, "windows times points space"]
+    v: Float[FloatArray, "windows times points space"] | None = None
+    a: Float[FloatArray, "windows times points space"] | None = None
+
+
 def check_windows(batch: Any) -> Windows:
     """The members of a batch of windows; errors that name what is wrong with it otherwise."""
+    if getattr(batch, "_fields", ())[:1] == ("t",):
+        raise TypeError(
+            "This takes windows of states at equal intervals of time, (q,), (q, v) or (q, v, a), but "
+            "these carry times of their own. Tracks.windows gives the former where tracks are regular; "
+            "for others use the accelerations of Tracks.smooth."
+        )
     if not isinstance(batch, tuple | list) or not 1 <= len(batch) <= 3:
         raise TypeError(
             "A batch of windows must be a tuple (q,), (q, v) or (q, v, a) of arrays of shape (windows, "
@@ -58,6 +80,24 @@ def check_windows(batch: Any) -> Windows:
         if shape[1] < 3:
             raise ValueError(f"A window must have at least three times, but {name} has {shape[1]}.")
     return windows
+
+
+def check_timed_windows(batch: Any) -> TimedWindows:
+    """The members of a batch of windows with times, likewise."""
+    if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 4:
+        raise TypeError(
+            "A batch of windows with times must be noetherax.TimedWindows or a tuple (t, q), (t, q, v) "
+            f"or (t, q, v, a), but it is {type(batch).__name__}"
+            + (f" of {len(batch)} items." if isinstance(batch, tuple | list) else ".")
+        )
+    t, *states = batch
+    windows = check_windows(tuple(states))
+    if np.shape(t) != np.shape(windows.q)[:2]:
+        raise ValueError(
+            f"t must have shape (windows, times), {np.shape(windows.q)[:2]} as that of q, but it has "
+            f"shape {np.shape(t)}."
+        )
+    return TimedWindows(t, *windows)
 
 
 def check_noise(noise: Any, windows: Windows) -> tuple[float, ...]:

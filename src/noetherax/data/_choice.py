@@ -1,0 +1,239 @@
+"""Degree and length of local polynomials, chosen by the estimated error of the acceleration."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ._local_fits import Fits, Series, even_subset, fits_of
+
+DEGREES: tuple[int, ...] = (2, 4, 6, 8)
+"""Even ones: in the middle of even samples the next one has the same curvature."""
+LEAST = 4
+"""More samples than the degree: two terms more, whose size tells the truncation, and a residual."""
+GROWTH = 1.2
+"""From one length of the windows to the next."""
+KEPT = 0.5
+"""Of all samples: those that a window that is tried must have in its middle."""
+LOOKED_AT = 100_000
+"""Numbers in the windows that one trial looks at."""
+ROUNDING = 1.0
+"""Of the rounding error of positions, below which no noise can be told."""
+
+EXPLAINED = 2.0
+"""Of the variance of the noise: polynomials that leave no more have followed the motion."""
+LOST = 4.0
+"""Of the least variance left over: beyond, it is more than that of any noise independent in time."""
+SHARE = 0.01
+"""Of the variance of a coordinate: noise that is not independent in time may leave as much."""
+MOVING = 0.3
+"""Of its spread: a coordinate with more noise does not move visibly."""
+
+
+class Survey(NamedTuple):
+    """What is known of recordings before polynomials are chosen.
+
+    - `noise`: standard deviations, shape `(kinds, coordinates)`: what polynomials of the best of all
+        degrees and lengths leave over; zero where all samples are zero.
+    - `given`: whether the user said so.
+    - `spread`: standard deviations of positions, with their motion, `(coordinates,)`.
+    - `interval`: between samples, or `None` where it is not the same for all.
+    - `lengths`: of windows, up to those that polynomials of the highest degree no longer follow.
+    """
+
+    noise: np.ndarray
+    given: bool
+    spread: np.ndarray
+    interval: float | None
+    lengths: list[int]
+
+    @property
+    def units(self) -> np.ndarray:
+        """In which errors of coordinates are compared: their noise, but none so small beside its
+        motion that it alone would rule."""
+        noise = self.noise[0]
+        visible = noise < MOVING * self.spread
+        relative = np.max(noise[visible] / self.spread[visible], initial=0.0)
+        units = np.maximum(noise, relative * self.spread)
+        return np.where(units > 0, units, 1.0)
+
+
+class Trial(NamedTuple):
+    """What polynomials of one degree through windows of one length of what is observed of some orders
+    are expected to be wrong by, root mean squares of shape `(3, coordinates)` for values, slopes and
+    curvatures. `sigma` is the noise of what was observed, as these windows see it."""
+
+    degree: int
+    times: int
+    kinds: tuple[int, ...]
+    sigma: np.ndarray
+    noise: np.ndarray
+    truncation: np.ndarray
+    score: float
+
+    @property
+    def error(self) -> np.ndarray:
+        return np.hypot(self.noise, self.truncation)
+
+
+def lengths_of(recordings: Sequence[Series]) -> list[int]:
+    """Odd numbers of samples, the least one and on while enough stand in the middle of a window."""
+    sizes = np.array([len(series.t) for series in recordings])
+    length = DEGREES[0] + LEAST + 1
+    lengths = [length]
+    length += 2
+    while np.sum(np.maximum(sizes - length + 1, 0)) >= max(1, KEPT * sizes.sum()):
+        lengths.append(length)
+        length = max(length + 2, int(GROWTH * length) // 2 * 2 + 1)
+    return lengths
+
+
+def surveyed(
+    recordings: Sequence[Series], interval: float | None, given: np.ndarray | None
+) -> Survey:
+    """Noise, estimated if it is not `given`, and lengths of windows worth a trial."""
+    noise, most = [], []
+    for k in range(len(recordings[0].kinds)):
+        own = [Series(series.t, (0,), series.x[k : k + 1]) for series in recordings]
+        size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
+        rounding = np.square(ROUNDING * np.finfo(float).eps * size)
+        floor = rounding if given is None else np.square(given[k])
+        slack = SHARE * np.square(_spread(own))
+        least, lengths = np.full(len(size), np.inf), []
+        for times in lengths_of(recordings):
+            left = _left(own, times, interval)
+            if left is None:
+                break
+            lowest = np.maximum(np.minimum(least, left.min(axis=0)), floor)
+            if lengths and np.any(left[-1] > np.maximum(LOST * lowest, slack)):
+                break
+            least = np.minimum(least, left.min(axis=0))
+            lengths.append(times)
+        noise.append(np.sqrt(np.maximum(least, rounding)) if given is None else given[k])
+        most.append(lengths)
+    spread = _spread(recordings)
+    return Survey(np.array(noise), given is not None, spread, interval, min(most, key=len))
+
+
+def _spread(recordings: Sequence[Series]) -> np.ndarray:
+    own = [np.square(x.x[0] - x.x[0].mean(axis=0)) for x in recordings]
+    return np.sqrt(np.concatenate(own).mean(axis=0))
+
+
+class Sample(NamedTuple):
+    """Windows of one length, evenly spread over recordings, with fits of the highest degree of
+    interest: `fits` of each group of coordinates that share their polynomials."""
+
+    times: int
+    kinds: tuple[int, ...]
+    groups: list[np.ndarray]
+    fits: list[list[Fits]]
+
+
+def sampled(recordings: Sequence[Series], times: int, degree: int, survey: Survey) -> Sample:
+    """Fits up to a degree, or the highest that so many times allow."""
+    kinds = recordings[0].kinds
+    sigma = survey.noise[: len(kinds)]
+    unit = np.where(sigma > 0, sigma, 1.0)
+    groups, found = groups_of(unit), []
+    for group in groups:
+        own = [Series(s.t, kinds, s.x[..., group]) for s in recordings]
+        subset = even_subset(own, times, _most(own, times))
+        top = min(degree, times - 2)
+        found.append(
+            [
+                fits
+                for s, middles in zip(own, subset, strict=True)
+                for fits in fits_of(s, middles, times, top, unit[:, group], survey.interval)
+            ]
+        )
+    return Sample(times, kinds, groups, found)
+
+
+def tried(
+    sample: Sample, degree: int, survey: Survey, positions: Trial | None = None
+) -> Trial | None:
+    """One degree and length, or `None` where no window of it lies between the gaps.
+
+    With orthonormal polynomials φ_k, the estimate of order o is Σ_{k ≤ d} γ_k φ_k⁽ᵒ⁾, of which noise
+    makes σ² Σ φ_k⁽ᵒ⁾². For σ stands what is left over in these windows, which is more than in the
+    shortest ones where noise is not independent in time. What the next two terms would add is its
+    truncation; the square of that, less what the least noise makes of it, so as not to take motion for
+    noise in short recordings. Where more is left than noise, the motion turns around
+    several times in a window and all terms are small. What is left changes sign d + 3 times or more in
+    a window of span T, so that its derivatives are larger by π(d + 3)/T each, at least. What leaves
+    much more than the same fit to `positions` alone does not agree with them, and counts likewise.
+    """
+    sigma = survey.noise[: len(sample.kinds)]
+    noise, truncation = np.zeros((2, 3, sigma.shape[1]))
+    levels = np.ones(sigma.shape[1])
+    unit = np.where(sigma > 0, sigma, 1.0)
+    for group, fits in zip(sample.groups, sample.fits, strict=True):
+        parts = [_parts(x, degree) for x in fits]
+        if not parts:
+            return None
+        gain, upper, change, rest, rate = (np.concatenate(x) for x in zip(*parts, strict=True))
+        good = np.isfinite(gain).all(axis=1)
+        if not good.any():
+            return None
+        gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
+        left = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
+        if positions is None:
+            slack = np.maximum(EXPLAINED, SHARE * np.square(survey.spread / unit[0])[group])
+        else:
+            slack = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
+        fast = np.maximum(left - slack, 0) * np.mean(rate**4)
+        fast = fast * np.mean(rate**2) ** np.array([[-2.0], [-1.0], [0.0]])
+        level = np.ones_like(left) if survey.given else np.maximum(left, 1)
+        excess = (change - upper[..., None]).mean(axis=0)
+        noise[:, group] = np.sqrt(gain.mean(axis=0)[:, None] * level) * unit[0, group]
+        truncation[:, group] = np.sqrt(np.maximum(excess, fast)) * unit[0, group]
+        levels[group] = np.sqrt(level)
+    noise[:, sigma[0] == 0] = 0
+    errors = np.square([noise[2] / survey.units, truncation[2] / survey.units])
+    score = float(np.sum(errors))
+    observed = sigma * levels
+    return Trial(degree, sample.times, sample.kinds, observed, noise, truncation, score)
+
+
+def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
+    """Of every window: what noise makes of the states, of two terms more, the squares of those, the
+    squares of what they leave over, and how fast that changes."""
+    end = degree + 3
+    lower, upper = np.split(fits.basis.states[..., :end], [degree + 1], axis=2)
+    count = len(fits.span)
+    made = [np.square(x).sum(axis=2) for x in (lower, upper)]
+    gain, more = (np.broadcast_to(x, (count, 3)) for x in made)
+    change = np.square(upper @ fits.coefficients[:, degree + 1 : end])
+    rest = fits.rest + np.square(fits.coefficients[:, end:]).sum(axis=1)
+    return gain, more, change, rest, np.pi * end / fits.span
+
+
+def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:
+    """Variance that polynomials of every degree leave over, `(degrees, coordinates)`."""
+    degree = min(DEGREES[-1] + 2, times - 2)
+    sigma = np.ones((1, recordings[0].x.shape[2]))
+    subset = even_subset(recordings, times, _most(recordings, times))
+    fits = [
+        (np.square(x.coefficients).sum(axis=0), x.rest.sum(axis=0), len(x.rest))
+        for s, middles in zip(recordings, subset, strict=True)
+        for x in fits_of(s, middles, times, degree, sigma, interval)
+    ]
+    if not fits:
+        return None
+    squares, rest = (np.sum([x[k] for x in fits], axis=0) for k in (0, 1))
+    count = sum(x[2] for x in fits)
+    # From the highest degree down: sums, in which nothing cancels.
+    left = np.cumsum(np.concatenate([rest[None], squares[:0:-1]]), axis=0)[::-1] / count
+    return left / (times - 1 - np.arange(degree + 1))[:, None]
+
+
+def _most(recordings, times: int) -> int:
+    return max(64, LOOKED_AT // (times * recordings[0].x.shape[2]))
+
+
+def groups_of(sigma: np.ndarray) -> list[np.ndarray]:
+    """Coordinates whose observations have noise in the same ratio, which share their polynomials."""
+    ratios = np.round(np.log(sigma / sigma[0]), 12)
+    _, group = np.unique(ratios, axis=1, return_inverse=True)
+    return [np.flatnonzero(group == k) for k in range(group.max() + 1)]

@@ -1,0 +1,216 @@
+"""Recordings with the states and accelerations of the polynomials nearest to what was observed."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float
+
+from .._checks import check_count, check_number
+from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, sampled, surveyed, tried
+from ._local_fits import Series, fits_of, middles_of, series_of
+from ._recording import MEMBERS, Recording
+from ._times import even_interval
+
+POOR = 0.5
+"""Of the accelerations themselves: an estimated error above tells the reader that they are noise."""
+
+PerCoordinate = Float[np.ndarray, "points space"]
+
+
+class StateErrors(NamedTuple):
+    """Standard deviations of positions, velocities and accelerations, each of shape
+    `(points, space)`, or `None` where there are none."""
+
+    q: PerCoordinate
+    v: PerCoordinate | None
+    a: PerCoordinate | None
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Smoothing:
+    """How tracks were smoothed, and what is wrong with the result by its own estimate.
+
+    - `degree`, `times`: of the polynomials, and samples in their windows.
+    - `noise`: standard deviations of what was observed, given or estimated.
+    - `error`: root mean squares of the error of the smoothed q, v and a.
+    - `trials`: what was tried, as text, the least estimated error first.
+    - `omitted`: samples at the ends of recordings and beside long gaps, which have no window.
+    """
+
+    degree: int
+    times: int
+    noise: StateErrors
+    error: StateErrors
+    trials: tuple[str, ...]
+    omitted: int
+
+    def __repr__(self) -> str:
+        def largest(errors: StateErrors) -> str:
+            known = {name: x for name, x in errors._asdict().items() if x is not None}
+            return ", ".join(f"{name} {np.max(x):.2g}" for name, x in known.items())
+
+        return (
+            f"Smoothing(degree {self.degree}, {self.times} times; noise {largest(self.noise)}; "
+            f"estimated error {largest(self.error)}; {self.omitted} samples omitted)"
+        )
+
+
+def smoothed(
+    recordings: Sequence[Recording], degree: Any, times: Any, noise: Any
+) -> tuple[list[Recording], Smoothing]:
+    """Smoothed recordings, and how it was done; see `Tracks.smooth`."""
+    shape = recordings[0].q.shape[1:]
+    series = [series_of(recording) for recording in recordings]
+    degrees, least = _limits(series, degree, times)
+    interval = even_interval([x.t for x in series])
+    survey = surveyed(series, interval, _given(series, noise))
+    if not survey.lengths:
+        raise ValueError(
+            "No window lies between the gaps of these recordings: in each an interval is longer than "
+            "half of it. Split recordings at their gaps."
+        )
+    lengths = [n for n in survey.lengths if n >= least] or [least]
+    lengths = lengths if times is None else [least]
+    kinds = series[0].kinds
+    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
+    choices = []
+    for n in lengths:
+        top = degrees[-1] + 2
+        first = sampled(alone, n, top, survey)
+        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
+        for d in degrees:
+            trial = tried(first, d, survey) if n >= d + LEAST else None
+            if trial is not None:
+                choices.append((trial, alone))
+                both = tried(second, d, survey, trial) if second is not None else None
+                choices += [(both, series)] if both is not None else []
+    if not choices:
+        raise ValueError(
+            f"No window of {least} samples lies between the gaps of these recordings: in each an "
+            "interval is longer than half of it. Split recordings at their gaps, or shorten windows."
+        )
+    choices.sort(key=lambda choice: choice[0].score)
+    best, own = choices[0]
+    found, omitted = _states(recordings, own, best, survey)
+    _warn(found, best, kinds)
+    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
+        zip(best.kinds, best.sigma, strict=True)
+    )
+    rows = {k: x.reshape(shape) for k, x in sigma.items()}
+    return found, Smoothing(
+        best.degree,
+        best.times,
+        StateErrors(rows[0], rows.get(1), rows.get(2)),
+        StateErrors(*(x.reshape(shape) for x in best.error)),
+        tuple(_row(trial) for trial, _ in choices),
+        omitted,
+    )
+
+
+def _limits(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], int]:
+    """Degrees to try, and the shortest windows or those asked for; errors for what cannot be."""
+    degrees = list(DEGREES) if degree is None else [check_count("degree", degree, 2)]
+    least = degrees[0] + LEAST
+    if times is None:
+        length = least + 1 - least % 2
+    else:
+        length = check_count("times", times, least)
+        if length % 2 == 0:
+            raise ValueError(
+                f"times must be odd, so that a sample stands in the middle, but it is {times}."
+            )
+    longest = max(len(x.t) for x in series)
+    if longest < length:
+        raise ValueError(
+            f"A window of {length} samples (polynomials of degree {degrees[0]} take {least}) does not "
+            f"fit into the longest recording, which has {longest}."
+        )
+    return degrees, length
+
+
+def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
+    if noise is None:
+        return None
+    kinds, coordinates = series[0].kinds, series[0].x.shape[2]
+    given = (noise,) * len(kinds) if np.ndim(noise) == 0 else tuple(noise)
+    if len(given) != len(kinds):
+        names = ", ".join("qva"[k] for k in kinds)
+        raise ValueError(
+            f"noise must be one number or one for each of {names}, which these tracks hold, but it "
+            f"is {noise!r}."
+        )
+    return np.outer([check_number("noise", x) for x in given], np.ones(coordinates))
+
+
+def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recording], int]:
+    found, short, omitted = [], [], 0
+    sigma = survey.noise[: len(best.kinds)]
+    unit = np.where(sigma > 0, sigma, 1.0)
+    for recording, own in zip(recordings, series, strict=True):
+        middles = middles_of(own.t, best.times)
+        states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
+        for group in groups_of(unit):
+            one = Series(own.t, own.kinds, own.x[..., group])
+            done = 0
+            for fits in fits_of(
+                one, middles, best.times, best.degree, unit[:, group], survey.interval
+            ):
+                x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
+                x[0] += fits.centre
+                states[:, middles[done : done + x.shape[1], None], group] = x
+                done += x.shape[1]
+        kept = np.all(np.isfinite(states), axis=(0, 2))
+        omitted += len(recording) - int(np.sum(kept))
+        if kept.sum() < 2:
+            short.append(recording.name)
+            continue
+        q, v, a = states[:, kept].reshape(3, -1, *recording.q.shape[1:])
+        u = None if recording.u is None else recording.u[kept]
+        found.append(Recording(recording.name, recording.t[kept], q.copy(), v.copy(), a.copy(), u))
+    if not found:
+        raise ValueError(
+            f"Fewer than two samples of every recording stand in the middle of {best.times} others. "
+            "Recordings must be longer, or windows shorter: times=."
+        )
+    if short:
+        warnings.warn(
+            f"{len(short)} of {len(recordings)} recordings are left out, since they are too short for "
+            f"windows of {best.times} times: {short!r:.200}. Shorter windows keep them: times=.",
+            stacklevel=4,
+        )
+    return found, omitted
+
+
+def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None:
+    """Of observations that were not used, and of accelerations that are noise."""
+    if len(best.kinds) < len(kinds):
+        names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
+        warnings.warn(
+            f"Recorded {names} were not used: with them the estimated error of the acceleration would "
+            "be larger than from positions alone. They are not the derivatives of the positions within "
+            "their noise; look at their units, and how they were measured.",
+            stacklevel=4,
+        )
+    a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
+    size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
+    if error > POOR * size > 0:
+        warnings.warn(
+            f"Smoothed accelerations are of size {size:.3g}, but their estimated error is {error:.3g}: "
+            "they are mostly noise, or the motion changes faster than samples follow each other. "
+            "Longer or more finely sampled recordings help, or noetherax.trajectory_loss, which "
+            "needs no accelerations.",
+            stacklevel=4,
+        )
+
+
+def _row(trial: Trial) -> str:
+    noise, truncation = (np.sqrt(np.mean(x[2] ** 2)) for x in (trial.noise, trial.truncation))
+    names = ", ".join("qva"[k] for k in trial.kinds)
+    return (
+        f"degree {trial.degree}, {trial.times} times of {names}: error of a "
+        f"{np.hypot(noise, truncation):.3g} (noise {noise:.3g}, truncation {truncation:.3g})"
+    )
