@@ -481,7 +481,7 @@ def test_drift_has_a_derivative():
 
 
 def test_a_member_that_fails_leaves_the_derivatives_of_the_others():
-    """Forward. Lineax raises in the derivative of a solve that failed, whatever was asked of the solve."""
+    """Forward. Lineax raises in the derivative of a failed solve, whatever was asked of the solve."""
     starts = jnp.array([1.0, 0.0, 2.0])  # the second inside the singularity
 
     options = dict(ts=np.linspace(0, 1, 3), dt=0.05, solver=nx.RK4(), throw=False)
