@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from ._programs import at_once
 from ._rollout import Trajectory
 from ._types import PRECISION, FloatArray
 from .charges import Energy, MomentumMap
@@ -76,8 +77,8 @@ def drift(
     `RuntimeError` (through `equinox.error_if`) if the charge vanishes at the start and there is no
     `scale`; `ValueError` if there are no charges, or `scale` has another shape.
     """
-    trajectory = _without_padding(trajectory)
-    values = charge_along(charge, trajectory)
+    trajectory = at_once(_without_padding, trajectory)
+    values = at_once(charge_along, charge, trajectory)
     values = values.reshape(len(values), -1)
     count = values.shape[1]
     if not count:
@@ -100,7 +101,7 @@ def drift(
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
         return change / start
     if per_charge:
-        parts = parts_along(charge, trajectory)
+        parts = at_once(parts_along, charge, trajectory)
         if parts is not None:
             size = jnp.nanmedian(parts, axis=0)
             zero = start <= ZERO * jnp.finfo(values.dtype).eps * size

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ._content import Incomparable, content, is_transparent
 
@@ -39,6 +41,16 @@ class _Kept(NamedTuple):
 def run(function: Callable, *arguments: Any) -> Any:
     """`function(*arguments)`, compiled: arrays are traced, and all else is part of the program."""
     return program(function, *arguments)(*arguments)
+
+
+def at_once(function: Callable, *arguments: Any) -> Any:
+    """`function(*arguments)` by one program, where that is found without a trace. Operation by
+    operation, a first call would compile a hundred."""
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
+    if traced or not is_transparent(arguments):
+        return function(*arguments)
+    arrays = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arguments)
+    return run(function, *arrays)
 
 
 def programs() -> Callable:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Bool, Float
 
+from .._programs import at_once
 from .._types import Configuration, FloatArray, Velocity, check_state
 from ._motion import solve_motion
 from ._terms import EulerLagrangeTerms, euler_lagrange_terms
@@ -41,7 +42,11 @@ def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array
     The momentum, shape `(points, space)`.
     """
     check_state(q, v)
-    return jax.grad(lagrangian, argnums=1)(jnp.asarray(q), jnp.asarray(v))
+    return at_once(_momentum, lagrangian, jnp.asarray(q), jnp.asarray(v))
+
+
+def _momentum(lagrangian, q, v):
+    return jax.grad(lagrangian, argnums=1)(q, v)
 
 
 def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
@@ -54,7 +59,10 @@ def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, 
     A scalar.
     """
     check_state(q, v)
-    q, v = jnp.asarray(q), jnp.asarray(v)
+    return at_once(_energy, lagrangian, jnp.asarray(q), jnp.asarray(v))
+
+
+def _energy(lagrangian, q, v):
     value, slope = jax.value_and_grad(lagrangian, argnums=1)(q, v)
     return jnp.sum(v * slope) - value
 
@@ -91,6 +99,10 @@ def acceleration(
     working precision, since then L does not determine the motion, or if it or the force is not finite.
     """
 
+    return at_once(_acceleration, lagrangian, q, v, linear_solver, throw)
+
+
+def _acceleration(lagrangian, q, v, linear_solver, throw):
     asked = []
 
     def solve(terms):
