@@ -42,12 +42,12 @@ class Task(NamedTuple):
     watched: nx.SymmetryGroup
     final_time: float
     paper_time: float
-    loss: Callable = nx.acceleration_loss
+    loss: nx.Loss = nx.AccelerationLoss()
     points: int = 1
     bend: bool = True
 
 
-RELATIVE = functools.partial(nx.relative_acceleration_loss, floor=0.3)
+RELATIVE = nx.RelativeAccelerationLoss(0.3)
 TASKS = {
     "Kepler": Task(
         nx.systems.Kepler(),

@@ -6,7 +6,6 @@ and steps.
 """
 
 import abc
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -121,7 +120,7 @@ def train(
     steps: int,
     key,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable = nx.acceleration_loss,
+    loss: nx.Loss = nx.AccelerationLoss(),
     width: int = 128,
     bend: bool = True,
     regular: bool = False,
@@ -161,8 +160,6 @@ def muon(rate: float, steps: int) -> optax.GradientTransformation:
     return optax.contrib.muon(optax.cosine_decay_schedule(rate, steps, alpha=1e-2))
 
 
-FLOOR = 0.3
-relative_residual = functools.partial(nx.relative_acceleration_residual, floor=FLOOR)
-relative_loss = functools.partial(nx.relative_acceleration_loss, floor=FLOOR)
+relative_loss = nx.RelativeAccelerationLoss(floor=0.3)
 """Noise of position reaches the acceleration through ∂a/∂q: at Kepler's perihelion it is 12 times that
 of the apparatus, and a plain mean of squares sees little else."""

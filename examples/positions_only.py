@@ -31,6 +31,7 @@ KEPLER = nx.systems.Kepler()
 FAMILY = nx.systems.KeplerFamily()
 ROTATIONS = nx.Rotations(3)
 CHARGE = ROTATIONS.noether_charge(KEPLER.lagrangian)
+ACCELERATION = nx.AccelerationLoss()
 NOISE = 1e-3  # the paper's
 # Observations per window: long ones at short intervals, as far as a polynomial still follows them.
 TIMES = {0.01: 33, 0.05: 13, 0.1: 9}
@@ -52,21 +53,21 @@ def from_differences(lagrangian, windows, *, interval: float):
     v = (q[:, 2:] - q[:, :-2]) / (2 * interval)
     a = (q[:, 2:] - 2 * q[:, 1:-1] + q[:, :-2]) / interval**2
     flat = tuple(x.reshape(-1, *x.shape[2:]) for x in (q[:, 1:-1], v, a))
-    return nx.acceleration_loss(lagrangian, flat)
+    return ACCELERATION(lagrangian, flat)
 
 
 def from_smoothed(lagrangian, windows, *, interval: float):
     """The acceleration loss on the polynomials in the middle of the windows."""
     smoothed = nx.smooth(windows, interval=interval, degree=DEGREE, places=(0.0,))
-    return nx.acceleration_loss(lagrangian, smoothed)
+    return ACCELERATION(lagrangian, smoothed)
 
 
 def losses(interval: float) -> dict:
     return {
         "differences": functools.partial(from_differences, interval=interval),
-        "discrete": functools.partial(nx.discrete_euler_lagrange_loss, interval=interval),
+        "discrete": nx.DiscreteLoss(interval),
         "smoothed": functools.partial(from_smoothed, interval=interval),
-        "trajectory": functools.partial(nx.trajectory_loss, interval=interval, noise=NOISE),
+        "trajectory": nx.TrajectoryLoss(interval, noise=NOISE),
     }
 
 
@@ -85,7 +86,7 @@ def initial_states(key):
 
 
 drift = eqx.filter_jit(nx.drift)
-acceleration_loss = eqx.filter_jit(nx.acceleration_loss)
+acceleration_loss = eqx.filter_jit(ACCELERATION)
 
 
 def judge(model, start, truth, ts: ex.Times, states):

@@ -20,6 +20,7 @@ import noetherax as nx
 from noetherax.training import _checkpoints, _loop
 
 KEY = jax.random.key(0)
+ACCELERATION = nx.AccelerationLoss()
 STEPS, EVERY = 60, 20
 OPTIMIZER = optax.adam(1e-3)  # one object: the tests share one compiled program
 
@@ -224,7 +225,7 @@ def test_another_run_in_the_folder_is_an_error(tmp_path):
 
 
 def weighted_loss(weight):
-    return lambda model, batch: weight * nx.acceleration_loss(model, batch)
+    return lambda model, batch: weight * ACCELERATION(model, batch)
 
 
 def test_whatever_is_different_makes_another_run(tmp_path):
@@ -241,7 +242,7 @@ def test_whatever_is_different_makes_another_run(tmp_path):
         r"optimizer.*b2 was 0.999 and is 0.9\.": dict(optimizer=optax.adam(1e-3, b2=0.9)),
         "optimizer was .* and is None": dict(optimizer=None),
         r"loss/weight was 1.0 and is 2.0\.": dict(loss=weighted_loss(2.0)),
-        "loss was .* and is": dict(loss=nx.acceleration_loss),
+        "loss was .* and is": dict(loss=ACCELERATION),
         r"data/scale was 1.0 and is 2.0; first batch": dict(data=sampler(2.0)),
         "data was .* and is tuple of 3": dict(data=(q, v, a)),
         "standardise was True and is False": dict(standardise=False),

@@ -137,7 +137,7 @@ def test_a_fit_sees_a_sampler_and_a_loss_that_have_changed():
         return q, v, settings.data[0] * q
 
     def loss(model, batch):
-        return settings.scale * nx.acceleration_loss(model, batch)
+        return settings.scale * nx.AccelerationLoss()(model, batch)
 
     def first_loss():
         options = {"loss": loss, "key": jax.random.key(1), "standardise": False}

@@ -54,29 +54,30 @@ from .lagrangians import (
     NeuralLagrangian,
     SeparableLagrangian,
 )
+from .losses import (
+    AccelerationLoss,
+    DiscreteLoss,
+    Loss,
+    RelativeAccelerationLoss,
+    TrajectoryLoss,
+)
 from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
     Checkpoints,
     History,
     Observations,
     Windows,
-    acceleration_loss,
-    acceleration_residual,
     default_optimizer,
-    discrete_euler_lagrange_loss,
     fit,
     fit_ensemble,
     load,
     load_metadata,
     polish,
     regular_start,
-    relative_acceleration_loss,
-    relative_acceleration_residual,
     save,
     smooth,
     standardise,
     trainable,
-    trajectory_loss,
 )
 
 __version__ = "0.1.0"
@@ -85,6 +86,7 @@ _LAZY = ("plot", "systems", "testing")
 
 __all__ = [
     "RK4",
+    "AccelerationLoss",
     "AffineGroup",
     "AffineProduct",
     "AveragedLagrangian",
@@ -93,6 +95,7 @@ __all__ = [
     "Concatenation",
     "Coordinates",
     "Determinants",
+    "DiscreteLoss",
     "Energy",
     "Euclidean",
     "EulerLagrangeTerms",
@@ -102,12 +105,14 @@ __all__ = [
     "LagrangianSum",
     "LagrangianTerm",
     "Lorentz",
+    "Loss",
     "MomentumMap",
     "NeuralLagrangian",
     "NoetherCharge",
     "Observations",
     "Orthogonal",
     "Poincare",
+    "RelativeAccelerationLoss",
     "Rotations",
     "ScalarProducts",
     "SeparableLagrangian",
@@ -119,6 +124,7 @@ __all__ = [
     "Symplectic",
     "TensorContractions",
     "Trajectory",
+    "TrajectoryLoss",
     "Translations",
     "Trivial",
     "Unitary",
@@ -128,11 +134,8 @@ __all__ = [
     "Windows",
     "__version__",
     "acceleration",
-    "acceleration_loss",
-    "acceleration_residual",
     "component_representatives",
     "default_optimizer",
-    "discrete_euler_lagrange_loss",
     "drift",
     "energy",
     "euler_lagrange_residual",
@@ -146,14 +149,11 @@ __all__ = [
     "momentum",
     "polish",
     "regular_start",
-    "relative_acceleration_loss",
-    "relative_acceleration_residual",
     "rollout",
     "save",
     "smooth",
     "standardise",
     "trainable",
-    "trajectory_loss",
 ]
 
 

@@ -138,7 +138,7 @@ class Family(eqx.Module):
 
         **Returns:**
 
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.TrajectoryLoss`][] or
         [`noetherax.smooth`][].
         """
         ts = sample_times(samples, interval)

@@ -91,7 +91,7 @@ class KeplerFamily(eqx.Module):
 
         **Returns:**
 
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.TrajectoryLoss`][] or
         [`noetherax.smooth`][].
         """
         check_batches(batch_size, noise)

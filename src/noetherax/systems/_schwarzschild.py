@@ -165,7 +165,7 @@ class Schwarzschild(eqx.Module):
 
         **Returns:**
 
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.TrajectoryLoss`][] or
         [`noetherax.smooth`][].
         """
         q, v = integrate(

@@ -1,42 +1,19 @@
 """What can be wrong with the arguments of `fit`, found before any work is lost."""
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
-NAMES = ("q", "v", "a")
-
+from .._checks import check_count as check_count
+from .._checks import check_number as check_number
+from ..losses import Loss
 
 PRECISIONS = ("float32", "float64")
 """In narrower ones the acceleration, a quotient of second derivatives, has no digit left."""
-
-
-def check_count(name: str, value: Any) -> int:
-    """A positive integer of any kind, as Python's own."""
-    try:
-        count = 0 if isinstance(value, bool | np.bool_) else operator.index(value)
-    except TypeError:
-        count = 0
-    if count < 1:
-        raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
-    return count
-
-
-def check_number(name: str, value: Any) -> float:
-    """A positive and finite number of any kind, as Python's own."""
-    try:
-        number = float("nan") if isinstance(value, bool | str) else float(value)
-    except (TypeError, ValueError):
-        number = float("nan")
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} must be a positive, finite number, but it is {value!r}.")
-    return number
 
 
 def check_fraction(name: str, value: Any) -> float:
@@ -67,7 +44,16 @@ def check_optimizer(optimizer: Any) -> None:
 def check_loss(loss: Any) -> None:
     if not callable(loss):
         raise TypeError(
-            f"loss must be a function (lagrangian, batch) -> scalar, but it is {loss!r}."
+            "loss must be a noetherax.Loss, such as noetherax.AccelerationLoss(), or a function "
+            f"(model, batch) -> scalar, but it is {loss!r}."
+        )
+
+
+def check_residuals(loss: Any) -> None:
+    if not isinstance(loss, Loss):
+        raise TypeError(
+            "polish takes the residuals of a noetherax.Loss, such as noetherax.AccelerationLoss(), but "
+            f"loss is {loss!r}."
         )
 
 
@@ -79,53 +65,6 @@ def check_max_norm(max_norm: Any) -> float | None:
         return check_number("max_norm", max_norm)
     except ValueError as error:
         raise ValueError(f"{error} Give None to clip nothing.") from None
-
-
-def check_observations(observations: Any) -> tuple[Array, Array, Array]:
-    """Observations `(q, v, a)` as JAX arrays; errors that name the array and the sample otherwise."""
-    if not isinstance(observations, tuple | list) or len(observations) != 3:
-        raise TypeError(
-            "observations must be arrays (q, v, a), each of shape (samples, points, space), or a "
-            f"sampler key -> (q, v, a), but they are {type(observations).__name__}"
-            + (f" of {len(observations)} items." if hasattr(observations, "__len__") else ".")
-        )
-    shapes = {name: np.shape(array) for name, array in zip(NAMES, observations, strict=True)}
-    for name, shape in shapes.items():
-        if len(shape) != 3:
-            hint = f" One point per sample is {name}[:, None, :]." if len(shape) == 2 else ""
-            raise ValueError(
-                f"{name} must have shape (samples, points, space), but it has shape {shape}.{hint}"
-            )
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f"q, v and a must have the same shape, but they have {shapes}.")
-    if 0 in shapes["q"]:
-        raise ValueError(f"observations are empty: their shape is {shapes['q']}.")
-    q, v, a = (jnp.asarray(array) for array in observations)
-    check_batch((q, v, a))
-    return q, v, a
-
-
-def check_batch(batch: PyTree) -> None:
-    """Every array of a batch must be finite; those of `(q, v, a)` are named."""
-    named = isinstance(batch, tuple) and len(batch) == 3
-    leaves = list(batch) if named else jax.tree.leaves(batch)
-    names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
-    for name, leaf in zip(names, leaves, strict=True):
-        if leaf is None:
-            continue  # not observed
-        if not eqx.is_array(leaf):
-            raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
-        if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(
-                f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."
-            )
-        if jnp.issubdtype(leaf.dtype, jnp.inexact):
-            bad = np.argwhere(~np.isfinite(np.asarray(leaf)))
-            if len(bad):
-                raise ValueError(
-                    f"{name} is not finite in {len({int(index[0]) for index in bad})} of "
-                    f"{len(leaf)} samples, first at index {tuple(int(i) for i in bad[0])}."
-                )
 
 
 def check_precision(parameters: PyTree, batch: PyTree) -> None:

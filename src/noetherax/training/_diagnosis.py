@@ -1,12 +1,16 @@
+from collections.abc import Callable
+
 import numpy as np
+from jaxtyping import PyTree
 
 from ..dynamics import euler_lagrange_terms
+from ._observed import states_in
 
 
-def diagnosis(message: str, lagrangian, batch) -> str:
+def diagnosis(message: str, lagrangian: PyTree, loss: Callable, batch: PyTree) -> str:
     """A message, and what the mass matrix on a batch says about it."""
     try:
-        q, v, *_ = batch
+        q, v, _ = states_in(loss, batch) or (None,) * 3
         mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
         condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
         message += " The loss or its gradient is not finite."
@@ -16,6 +20,6 @@ def diagnosis(message: str, lagrangian, batch) -> str:
             "the Lagrangian does not determine the acceleration: do its features depend on every "
             "velocity with curvature? Below, look for a square root or a norm at zero."
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         message += " Is the loss finite on this batch?"
     return message

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
+from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled, at_most
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
@@ -23,9 +24,8 @@ from ._checks import (
     check_precision,
 )
 from ._diagnosis import diagnosis
-from ._fit import first_look
 from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss
+from ._observed import first_look
 from ._preparation import Preparation, prepared
 from ._scale import scale_of
 from ._sharding import split_sharding
@@ -40,7 +40,7 @@ def fit_ensemble(
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
     keys: Key[Array, "..."] | UInt32[Array, "..."],
     max_norm: float | None = 1.0,
     averaging: float = 0.1,
@@ -169,7 +169,7 @@ def fit_ensemble(
     if done and len(untrained):
         start = f"None of the first {done} updates was finite for members {untrained.tolist()}, so "
         start += "that they learned nothing."
-        message = diagnosis(start, models[untrained[0]], batches[untrained[0]])
+        message = diagnosis(start, models[untrained[0]], loss, batches[untrained[0]])
         if len(untrained) == members:
             raise RuntimeError(message)
         warnings.warn(message, stacklevel=2)
@@ -177,7 +177,7 @@ def fit_ensemble(
         start = f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of "
         start += "every member were not finite. These are the weights before them."
         trained = _member(eqx.combine(learned, constants), 0)
-        warnings.warn(diagnosis(start, trained, batches[0]), stacklevel=2)
+        warnings.warn(diagnosis(start, trained, loss, batches[0]), stacklevel=2)
     elif not history.interrupted:
         findings: dict[str, list[str]] = {}
         for index in sorted(set(range(members)) - set(untrained.tolist())):

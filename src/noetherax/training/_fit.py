@@ -9,23 +9,22 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, at_most, first_batches
+from ..losses import AccelerationLoss
+from ._batches import Resampled, Sampled, at_most
 from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
-    check_batch,
     check_count,
     check_flag,
     check_fraction,
     check_loss,
     check_max_norm,
     check_model,
-    check_observations,
     check_optimizer,
     check_precision,
 )
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss
+from ._observed import first_look
 from ._preparation import Preparation, prepared
 from ._scale import scale_of
 from ._sharding import split_sharding, whole
@@ -40,7 +39,7 @@ def fit(
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
     key: PRNGKeyArray,
     max_norm: float | None = 1.0,
     averaging: float = 0.1,
@@ -60,31 +59,32 @@ def fit(
     What is minimised is the loss divided by the loss without any force, that of a free particle on the
     first batches: which units lengths and times are measured in has no say in what is learned, as long
     as all coordinates that the symmetry does not tell apart share theirs. The optimiser's learning
-    rate and `max_norm` refer to that quotient; the history holds the loss itself. A loss that was
-    given its `noise` by `functools.partial` is not divided, and one for which a free particle has
-    none is divided by its value at the start.
+    rate and `max_norm` refer to that quotient; the history holds the loss itself. A loss that has a
+    unit, since it was told the noise, is not divided, and one for which a free particle has none is
+    divided by its value at the start.
 
     **Arguments:**
 
     - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.
-    - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, from which batches are
-        drawn at random with replacement; or a sampler `key -> batch`, called afresh at every step.
+    - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, or those of another loss,
+        samples first, from which batches are drawn at random with replacement; or a sampler
+        `key -> batch`, called afresh at every step.
     - `steps`: number of optimiser steps.
     - `batch_size`: samples per step, when observations are arrays.
     - `optimizer`: any Optax optimiser; [`noetherax.default_optimizer`][]`(steps)` if not given.
-    - `loss`: a function `(lagrangian, batch) -> scalar`; the batch may be any PyTree.
+    - `loss`: a [`noetherax.Loss`][], which also knows the states that a new model is prepared by; or
+        any function `(lagrangian, batch) -> scalar` of batches of any form.
     - `key`: random key for batches.
     - `max_norm`: global norm that gradients are clipped to, those of the loss in its own unit (below);
         `None` not to.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
-    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
-        two members `(q, v)` of the data. With a loss of accelerations
-        ([`noetherax.acceleration_loss`][] or its relative), features of position are bent only if a
-        start with bends is nearer to the accelerations, as `preparation` of the history says, and a
-        model that is new altogether gets the last layer of [`noetherax.regular_start`][]. Switch it
-        off for batches of another form, or to start from random weights, and call
-        [`noetherax.standardise`][] yourself.
+    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the states
+        of the data (of a plain function as loss, the first two members of a batch). Where the loss
+        knows accelerations, features of position are bent only if a start with bends is nearer to
+        them, as `preparation` of the history says, and a model that is new altogether gets the last
+        layer of [`noetherax.regular_start`][]. Switch it off for batches without states, or to start
+        from random weights, and call [`noetherax.standardise`][] yourself.
     - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
         given another start.
@@ -171,27 +171,16 @@ def fit(
     trained, done = eqx.combine(learned, constants), len(history.loss)
     if done and history.skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
-        raise RuntimeError(diagnosis(start, lagrangian, batch))
+        raise RuntimeError(diagnosis(start, lagrangian, loss, batch))
     if hopeless >= PATIENCE:
         start = (
             f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite."
         )
         start += " These are the weights before them."
-        warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
+        warnings.warn(diagnosis(start, trained, loss, batch), stacklevel=2)
     elif not history.interrupted:
         for finding, advice in verdicts(
             history.loss, int(history.skipped), scale.without_force, trained, loss, few
         ):
             warnings.warn(f"{finding} {advice}", stacklevel=2)
     return trained, history
-
-
-def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[Any, Any]:
-    """Observations, checked: the arrays, or `None` for a sampler; and first batches, stacked."""
-    if not callable(observations):
-        data = check_observations(observations)
-        return data, tuple(x[None] for x in data)
-    drawn = first_batches(observations, key)
-    batch = jax.tree.map(lambda x: x[0], drawn)
-    check_observations(batch) if loss is acceleration_loss else check_batch(batch)
-    return None, drawn

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from ._batches import states_of
-from ._losses import acceleration_loss, relative_acceleration_loss
-from ._regular_start import regular_start, square_errors, start_samples
+from ..losses import square_errors
+from ._observed import states_of
+from ._regular_start import regular_start, start_samples
 from ._trainable import is_new, standardised
 
 BETTER = 0.8
@@ -28,18 +29,22 @@ class Preparation(NamedTuple):
 def prepared(
     lagrangian: PyTree, drawn: PyTree, loss: Callable, trainable: PyTree | None
 ) -> Preparation:
-    """A model with its standardisation; and, if it is new and trains on accelerations, from a regular
+    """A model with its standardisation; and, if it is new and accelerations are known, from a regular
     start. Which features are bent the accelerations decide, where there are any."""
-    q, v = states_of(drawn)
+    states = states_of(loss, drawn)
+    if states is None:
+        batch = jax.tree.map(lambda x: x[0], drawn)
+        raise TypeError(
+            "To standardise the features, fit takes the states of the data: those of a noetherax.Loss, "
+            "or q and v, each of shape (samples, points, space), as the first two members of a batch. "
+            f"But the batch is {eqx.tree_pformat(batch)}. Pass standardise=False, and call "
+            "noetherax.standardise(lagrangian, q, v) before."
+        )
+    q, v, a = states
     notes: list[str] = []
-    on_accelerations = getattr(loss, "func", loss) in (
-        acceleration_loss,
-        relative_acceleration_loss,
-    )
-    if not on_accelerations:
+    if a is None:
         model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
         return Preparation(model, "; ".join(notes))
-    a = drawn[2].reshape(q.shape)
     finite = np.all(np.isfinite(a), axis=(1, 2))
     data = q[finite], v[finite], a[finite]
     model = standardised(lagrangian, q, v, lambda fitted: _tried(fitted, data, notes))

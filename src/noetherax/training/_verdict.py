@@ -1,12 +1,13 @@
 """What a fit says of itself at its end, if it went wrong."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import PyTree
 
 from ..dynamics import euler_lagrange_terms
+from ._observed import states_of
 from ._scale import mean_loss
 
 LEFT_OUT = 0.05
@@ -59,7 +60,7 @@ def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict
         finding = f"{skipped} of {done} updates were left out, not being finite."
         advice = (
             "The weights are those of the others alone. "
-            + (_walls(trained, drawn) or "")
+            + (_walls(trained, loss, drawn) or "")
             + "Is the loss finite on every batch, and do the features see every velocity with "
             "curvature? Else try another key, or a smaller learning rate."
         )
@@ -84,15 +85,15 @@ def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict
         found.append(Verdict(finding, ASK))
     else:
         finding = f"After {done} steps the model is worse than none: {numbers}."
-        walls = _walls(trained, drawn)
+        walls = _walls(trained, loss, drawn)
         found.append(Verdict(finding, walls + REGULAR if walls else ASK))
     return found
 
 
-def _walls(model: PyTree, drawn: Any) -> str | None:
+def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
     """Whether ∂²L/∂v² changes its signature among the data, where the acceleration is infinite."""
     try:
-        q, v, *_ = (x.reshape(-1, *x.shape[-2:]) for x in drawn)
+        q, v, _ = states_of(loss, drawn) or (None,) * 3
         mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix, float)
         negative = np.sum(np.linalg.eigvalsh(mass) < 0, axis=-1)
     except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):

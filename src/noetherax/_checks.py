@@ -1,0 +1,46 @@
+"""Checks of single arguments, for every room. Each raises an error that shows the value."""
+
+import operator
+from typing import Any
+
+import numpy as np
+from jax.core import Tracer
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """An integer of any kind no smaller than `least`, as Python's own."""
+    try:
+        count = None if isinstance(value, bool | np.bool_) else operator.index(value)
+    except TypeError:
+        count = None
+    if count is None or count < least:
+        expected = "a positive integer" if least == 1 else f"an integer of at least {least}"
+        raise ValueError(f"{name} must be {expected}, but it is {value!r}.")
+    return count
+
+
+def check_number(name: str, value: Any) -> float:
+    """A positive and finite number of any kind, as Python's own."""
+    try:
+        number = float("nan") if isinstance(value, bool | str) else float(value)
+    except (TypeError, ValueError):
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} must be a positive, finite number, but it is {value!r}.")
+    return number
+
+
+def check_real(name: str, value: Any) -> float:
+    """The value as a Python float. Raises unless it is a single real number that is known now."""
+    if isinstance(value, Tracer):
+        raise TypeError(
+            f"{name} is an array that JAX traces, but it must be a fixed number. Use it outside of "
+            "jax.jit, jax.grad and jax.vmap."
+        )
+    array = np.asarray(value) if not isinstance(value, str | bytes) else None
+    if array is None or array.shape != () or array.dtype.kind not in "iuf":
+        raise TypeError(f"{name} must be a number, but it is {value!r}.")
+    return float(array)
+
+
+__all__ = ["check_count", "check_number", "check_real"]
