@@ -48,7 +48,7 @@ def measure(width: int, steps: int, seeds: int) -> dict[str, dict[str, float]]:
     ]
     rows = {}
     for name, optimizer in OPTIMIZERS.items():
-        chosen = optimizer(steps)
+        chosen = optax.chain(optax.clip_by_global_norm(1.0), optimizer(steps))
         row = {}
         for start, regular in STARTS.items():
             models = [nx.regular_start(m, *data) for m in random] if regular else random

@@ -137,7 +137,9 @@ def train(
     # Of the gradient itself, which fit measures in units of the loss without any force.
     no_force = float(loss(lambda q, v: jnp.sum(v**2) / 2, samples))
     max_norm = min(1.0, float(jnp.mean(jnp.square(a)))) / no_force
-    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
+    optimizer = nx.default_optimizer(steps) if optimizer is None else optimizer
+    optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
+    options: Any = dict(steps=steps, optimizer=optimizer, loss=loss)
     if regular:
         model = nx.regular_start(model, q, v, a)
     model, fitted = nx.fit(model, observations, key=batch_key, **options)

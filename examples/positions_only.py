@@ -23,6 +23,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from _common import parse_arguments, print_table, section, write_results
 
 import noetherax as nx
@@ -157,9 +158,11 @@ def main() -> None:
                     windows,
                     steps=steps,
                     loss=loss,
-                    optimizer=models.adam(RATES[method], steps),
+                    optimizer=optax.chain(
+                        optax.clip_by_global_norm(1.0), models.adam(RATES[method], steps)
+                    ),
                     key=batch_key,
-                    standardise=False,
+                    preparation=False,
                 )
                 numbers[method], orbits[method] = judge(model[method], start, truth, ts, states)
                 error = numbers[method]["acceleration_error"]

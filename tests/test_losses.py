@@ -10,6 +10,7 @@ import pytest
 import noetherax as nx
 from noetherax.training._checks import check_loss
 from noetherax.training._observed import first_look
+from noetherax.training._plan import Member
 from noetherax.training._preparation import prepared
 from noetherax.training._scale import FreeParticle, scale_of
 from noetherax.training._verdict import verdicts
@@ -55,8 +56,12 @@ def test_a_loss_of_the_users_own_gets_what_ours_have():
         prepared(new_model(), first_look(data, loss, KEY)[1], loss, None)
         for data, loss in ((table(), OWN), (observations(), ours))
     )
-    assert eqx.tree_equal(theirs.start, reference.start)
+    assert eqx.tree_equal(theirs.model, reference.model)
     assert theirs.description.endswith("last layer by least squares")
+    model, words = nx.prepare(new_model(), table(), loss=OWN)
+    assert eqx.tree_equal(model, theirs.model)
+    assert words == theirs.description
+    assert nx.prepare(model, table(), loss=OWN) == (model, "")  # once
     options = dict(steps=3, optimizer=optax.sgd(1e-3), averaging=0.0, loss=OWN, **QUIET)
     trained, history = nx.fit(new_model(), table(), **options)
     assert history.preparation == theirs.description
@@ -72,7 +77,8 @@ def test_scale_and_verdict_of_a_loss_of_the_users_own():
     square = np.mean(np.square(observations()[2]))
     np.testing.assert_allclose(scale.without_force, square, rtol=1e-12)
     assert scale.unit == 2 ** np.round(np.log2(square))
-    found = verdicts(np.full(200, square), 0, square, FreeParticle(), OWN, drawn)
+    member = Member(None, "", None, drawn, None, scale)
+    found = verdicts(np.full(200, square), 0, FreeParticle(), member, OWN)
     assert [x.finding.split(" in")[0] for x in found] == ["Next to nothing was learned"]
     assert "Trivial" in found[0].advice
     small = table() | {"ddx": 1e-200 * table()["ddx"]}
@@ -125,7 +131,7 @@ def test_windows_prepare_a_model_too():
         start = prepared(new_model(), drawn, nx.TrajectoryLoss(H), None)
         assert start.description.startswith("none of 3 features bent")
         assert start.description.endswith(words)
-        assert bool(start.start.standardisation.fitted)
+        assert bool(start.model.standardisation.fitted)
 
 
 class Spring(nx.Lagrangian):
@@ -157,6 +163,10 @@ def test_what_is_no_loss_and_no_data_is_named():
         first_look(observations()[:2], nx.AccelerationLoss(), KEY)
     with pytest.raises(TypeError, match=r"sampler key -> \(q, v, a\)"):
         first_look(observations()[:2], lambda model, batch: 0.0, KEY)
+    with pytest.raises(TypeError, match="needs a random key"):
+        nx.prepare(new_model(), lambda key: observations())
+    with pytest.raises(TypeError, match="Pass preparation=False"):
+        nx.prepare(new_model(), (jnp.ones((4, 1)),), loss=OfNothing())
     nested = [x.tolist() for x in observations(4)]
     assert eqx.tree_equal(first_look(nested, nx.AccelerationLoss(), KEY)[0], tuple(
         jnp.asarray(x) for x in observations(4)

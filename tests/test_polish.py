@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers import clipped
 
 import noetherax as nx
 from noetherax._programs import run
@@ -37,7 +38,7 @@ def fitted(dtype="float64"):
     features = nx.Rotations(3).invariant_features(1)
     model = nx.NeuralLagrangian(features, width=24, dtype=jnp.dtype(dtype), key=KEY)
     data = observations(dtype=dtype)
-    return nx.fit(model, data, steps=200, optimizer=optax.adam(1e-3), key=KEY, **QUIET)[0]
+    return nx.fit(model, data, steps=200, optimizer=clipped(optax.adam(1e-3)), key=KEY, **QUIET)[0]
 
 
 def test_polish_lowers_the_loss_far_below_that_of_the_fit():
@@ -61,7 +62,7 @@ def test_constants_and_the_given_model_stay():
 def test_only_chosen_arrays_train():
     last = jax.tree.map(lambda _: False, fitted())
     last = eqx.tree_at(lambda model: model.network.layers[-1], last, True)  # a prefix, as for fit
-    polished, history = nx.polish(fitted(), observations(), iterations=2, trainable=last, **QUIET)
+    polished, history = nx.polish(fitted(), observations(), iterations=2, mask=last, **QUIET)
     given, layers = fitted().network.layers, polished.network.layers
     assert eqx.tree_equal(layers[:-1], given[:-1])
     assert not eqx.tree_equal(layers[-1], given[-1])

@@ -52,7 +52,9 @@ def test_the_mass_matrix_has_one_sign_where_random_weights_give_both():
 def test_every_seed_trains_where_random_weights_lose_some():
     """At a gentle rate, so that the processor does not decide: what a wall costs."""
     data = observations()
-    options = dict(steps=300, optimizer=optax.adam(1e-3), keys=KEYS, progress=False)
+    options = dict(
+        steps=300, optimizer=helpers.clipped(optax.adam(1e-3)), keys=KEYS, progress=False
+    )
 
     def losses(models):
         models, _ = nx.fit_ensemble(models, data, **options)
@@ -125,7 +127,9 @@ def test_float32_stays_and_only_the_last_layer_changes():
 def test_a_better_model_is_kept():
     data, model = observations(), random_model()
     start = nx.regular_start(model, *data)
-    options = dict(steps=300, optimizer=optax.adam(1e-3), key=KEYS[0], progress=False)
+    options = dict(
+        steps=300, optimizer=helpers.clipped(optax.adam(1e-3)), key=KEYS[0], progress=False
+    )
     trained, _ = nx.fit(start, data, **options)
     # Least squares on the trained layers below would lose what the last one has learned.
     assert ACCELERATION(trained, data) < 0.5 * ACCELERATION(start, data)
@@ -148,7 +152,7 @@ def test_fit_gives_a_start_to_what_is_new_alone():
         np.testing.assert_allclose(last(fitted(fresh, **options)), last(started), rtol=1e-6)
     for model, options in (
         (random_model(), {}),
-        (fresh, {"trainable": nx.trainable(fresh)}),
+        (fresh, {"mask": nx.trainable(fresh)}),
         (fresh, {"loss": lambda model, batch: ACCELERATION(model, batch)}),
     ):
         assert jnp.array_equal(last(fitted(model, **options)), last(model))

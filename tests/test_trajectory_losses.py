@@ -112,7 +112,7 @@ def test_training_from_positions():
     q, v, _ = FAMILY.sampler(256)(KEY)
     model = nx.standardise(model, q, v)
     loss = nx.TrajectoryLoss(H, noise=1e-3)
-    options = dict(steps=200, loss=loss, key=KEY, standardise=False, progress=False)
+    options = dict(steps=200, loss=loss, key=KEY, preparation=False, progress=False)
     _, history = nx.fit(model, draw, **options)
     assert history.skipped == 0
     assert np.median(history.loss[-50:]) < 0.3 * np.median(history.loss[:5])

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_number
 from .._programs import run
+from .._types import Time
 from ..dynamics import EulerLagrangeTerms, solve_motion, solve_symmetric
 from ._base import Loss, States
 from ._checks import check_observations
@@ -59,7 +60,7 @@ class RelativeAccelerationLoss(Loss):
 
     floor: float = eqx.field(static=True)
 
-    def __init__(self, floor: float):
+    def __init__(self, floor: Time):
         self.floor = check_number("floor", floor)
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "samples components"]:

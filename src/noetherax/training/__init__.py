@@ -9,6 +9,7 @@ from ._loop import History
 from ._observations import Observations
 from ._optimizer import default_optimizer
 from ._polish import polish
+from ._preparation import prepare
 from ._regular_start import regular_start
 from ._smoothing import smooth
 from ._trainable import standardise, trainable
@@ -25,6 +26,7 @@ __all__ = [
     "load",
     "load_metadata",
     "polish",
+    "prepare",
     "regular_start",
     "save",
     "smooth",

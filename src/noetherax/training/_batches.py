@@ -77,3 +77,8 @@ def at_most(drawn):
 
     batches = max(np.shape(x)[0] for x in jax.tree.leaves(drawn))
     return jax.tree.map(strided, drawn) if batches == 1 else drawn
+
+
+def rule(observations: Any, batch_size: int, data: Any) -> tuple[Callable, Any]:
+    """How batches are drawn, and what from: arrays, or nothing for a sampler."""
+    return (Sampled(observations) if callable(observations) else Resampled(batch_size)), data

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import PyTree
 
 from .._checks import check_count as check_count
-from .._checks import check_number as check_number
 from ..losses import Loss
 
 PRECISIONS = ("float32", "float64")
@@ -57,16 +56,6 @@ def check_residuals(loss: Any) -> None:
         )
 
 
-def check_max_norm(max_norm: Any) -> float | None:
-    """The norm as a number; at zero or below nothing could be learned, and `None` clips nothing."""
-    if max_norm is None:
-        return None
-    try:
-        return check_number("max_norm", max_norm)
-    except ValueError as error:
-        raise ValueError(f"{error} Give None to clip nothing.") from None
-
-
 def check_precision(parameters: PyTree, batch: PyTree) -> None:
     """Weights and data must have one and the same."""
     data, weights = (
@@ -89,14 +78,13 @@ def check_precision(parameters: PyTree, batch: PyTree) -> None:
 
 
 def check_model(model: PyTree, parameters: PyTree, loss: Callable, batch: PyTree) -> None:
-    """The model must have parameters, in the precision of the data, and take the data."""
+    """The model must have parameters, and take the data."""
     leaves = jax.tree.leaves(parameters)
     if not leaves:
         raise ValueError(
             f"{type(model).__name__} has nothing to train: it has no floating-point array outside "
             "its features. Parameters of a Lagrangian are array fields; Python numbers are fixed."
         )
-    check_precision(parameters, batch)
     value = eqx.filter_eval_shape(loss, model, batch)
     if not hasattr(value, "shape") or value.shape != ():
         raise ValueError(f"loss must return a scalar, but it returned {value}.")

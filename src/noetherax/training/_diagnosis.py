@@ -10,7 +10,10 @@ from ._observed import states_in
 def diagnosis(message: str, lagrangian: PyTree, loss: Callable, batch: PyTree) -> str:
     """A message, and what the mass matrix on a batch says about it."""
     try:
-        q, v, _ = states_in(loss, batch) or (None,) * 3
+        states = states_in(loss, batch)
+        if states is None:
+            raise ValueError
+        q, v, _ = states
         mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
         condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
         message += " The loss or its gradient is not finite."
@@ -20,6 +23,6 @@ def diagnosis(message: str, lagrangian: PyTree, loss: Callable, batch: PyTree) -
             "the Lagrangian does not determine the acceleration: do its features depend on every "
             "velocity with curvature? Below, look for a square root or a norm at zero."
         )
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError):
         message += " Is the loss finite on this batch?"
     return message

@@ -12,6 +12,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
 from .._programs import programs, run
+from .._types import Model
 from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
 from ._diagnosis import diagnosis
@@ -34,13 +35,13 @@ one that did not."""
 
 NO_DERIVATIVE = (
     "The residuals do not change with any of the weights to train, so that there is nothing to polish. "
-    "Do the residuals of the loss use the model that they are given, and does trainable choose weights "
+    "Do the residuals of the loss use the model that they are given, and does mask choose weights "
     "that they depend on?"
 )
 
 
 def polish(
-    lagrangian: PyTree,
+    lagrangian: Model,
     observations: Any,
     *,
     iterations: int = 20,
@@ -49,9 +50,9 @@ def polish(
     loss: Loss = AccelerationLoss(),
     tolerance: float = 1e-4,
     key: PRNGKeyArray | None = None,
-    trainable: PyTree | None = None,
+    mask: PyTree | None = None,
     progress: bool = True,
-) -> tuple[PyTree, History]:
+) -> tuple[Model, History]:
     """Trains the last digits of a fitted Lagrangian: Levenberg–Marquardt in float64.
 
     [`noetherax.fit`][] stops where the noise of its batches balances its learning rate. From there
@@ -87,7 +88,7 @@ def polish(
     - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`.
     - `tolerance`: stop when the loss falls by less than this fraction in a step.
     - `key`: random key for a sampler.
-    - `trainable`: which arrays to train, as in [`noetherax.fit`][].
+    - `mask`: which arrays to train, as in [`noetherax.fit`][].
     - `progress`: show a progress bar.
 
     **Returns:**
@@ -112,7 +113,7 @@ def polish(
             "Call noetherax.fit first."
         )
     batch = _collected(observations, loss, samples, key)
-    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
+    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
     _check_rows(loss, lagrangian, parameters, batch, count)
     few = min(count, curvature_samples or count)

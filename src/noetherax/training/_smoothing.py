@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .._checks import check_number
 from .._types import Time
-from ._checks import check_number
 from ._observations import Observations
 from ._polynomials import derivatives
 from ._windows import Noise, check_noise, check_windows

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._checks import check_number
 from .._types import FloatArray, Time
-from ._checks import check_number
 
 Noise = Time | Sequence[Time] | Float[FloatArray, " kinds"]
 """A standard deviation for all of q, v and a, or one for each."""
