@@ -64,13 +64,12 @@ class TrajectoryLoss(Loss):
         states = family.sampler()  # with accelerations: for a start that has trajectories
         windows = family.windows(0.05, times=7, batch_size=8, noise=1e-3)
         loss = nx.TrajectoryLoss(0.05, noise=1e-3)
-        keys = jax.random.split(jax.random.key(0), 4)
+        keys = jax.random.split(jax.random.key(0), 3)
 
         features = nx.Rotations(3).invariant_features(1)
         model = nx.NeuralLagrangian(features, width=16, key=keys[0])
         model, _ = nx.fit(model, states, steps=100, key=keys[1])
         model, _ = nx.fit(model, windows, loss=loss, steps=20, key=keys[2])
-        model, _ = nx.polish(model, windows, loss=loss, samples=64, iterations=2, key=keys[3])
         ```
 
     **Arguments:**
