@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax.training._checks import check_number
+from noetherax._checks import check_number
 from noetherax.training._windows import check_noise
 
 KEY = jax.random.key(0)
