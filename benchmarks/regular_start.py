@@ -48,14 +48,14 @@ def measure(width: int, steps: int, seeds: int) -> dict[str, dict[str, float]]:
     ]
     rows = {}
     for name, optimizer in OPTIMIZERS.items():
-        chosen = optimizer(steps)
+        chosen = optax.chain(optax.clip_by_global_norm(1.0), optimizer(steps))
         row = {}
         for start, regular in STARTS.items():
             models = [nx.regular_start(m, *data) for m in random] if regular else random
             models, _ = nx.fit_ensemble(
                 stacked(models), data, steps=steps, optimizer=chosen, keys=keys, progress=False
             )
-            losses = np.array(eqx.filter_vmap(lambda m: nx.acceleration_loss(m, data))(models))
+            losses = np.array(eqx.filter_vmap(lambda m: nx.AccelerationLoss()(m, data))(models))
             lost = ~(losses < LOST * np.mean(np.square(data[2])))
             row |= {f"lost, {start}": int(lost.sum()), f"loss, {start}": float(np.median(losses))}
         rows[f"{width}, {name}"] = row

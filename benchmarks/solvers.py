@@ -228,7 +228,7 @@ def main():
     options = parser.parse_args()
     key, fit_key = jax.random.split(jax.random.key(0))
     model = nx.NeuralLagrangian(ROTATIONS.invariant_features(points=1), key=key)
-    loss = functools.partial(nx.relative_acceleration_loss, floor=0.3)
+    loss = nx.RelativeAccelerationLoss(0.3)
     model, _ = nx.fit(model, KEPLER.sampler(), steps=options.steps, loss=loss, key=fit_key)
     with jax.enable_x64(True):
         double = jax.tree.map(

@@ -135,7 +135,7 @@ def measure(group, points, width=WIDTH, batch=BATCH):
     def steps(lagrangian, q, v):
         return nx.rollout(lagrangian, q, v, ts=ts, solver=nx.RK4(), throw=False).q
 
-    closed: Any = gradient_loop(nx.acceleration_loss)
+    closed: Any = gradient_loop(nx.AccelerationLoss())
     times = milliseconds(
         {
             "closed form": (closed, (lagrangian, data)),

@@ -137,7 +137,7 @@ def measure(law, charges, q0, v0, orbit, samples):
     for name, (group, scale) in charges.items():
         size = None if scale is None else scale(law, q0, v0)
         drifts[name] = nx.drift(group.noether_charge(law), orbit, scale=size)
-    return drifts, nx.acceleration_loss(law, samples)
+    return drifts, nx.AccelerationLoss()(law, samples)
 
 
 class Record(NamedTuple):

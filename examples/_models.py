@@ -6,7 +6,6 @@ and steps.
 """
 
 import abc
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, final
 
@@ -121,7 +120,7 @@ def train(
     steps: int,
     key,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable = nx.acceleration_loss,
+    loss: nx.Loss = nx.AccelerationLoss(),
     width: int = 128,
     bend: bool = True,
     regular: bool = False,
@@ -138,7 +137,9 @@ def train(
     # Of the gradient itself, which fit measures in units of the loss without any force.
     no_force = float(loss(lambda q, v: jnp.sum(v**2) / 2, samples))
     max_norm = min(1.0, float(jnp.mean(jnp.square(a)))) / no_force
-    options: Any = dict(steps=steps, optimizer=optimizer, max_norm=max_norm, loss=loss)
+    optimizer = nx.default_optimizer(steps) if optimizer is None else optimizer
+    optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
+    options: Any = dict(steps=steps, optimizer=optimizer, loss=loss)
     if regular:
         model = nx.regular_start(model, q, v, a)
     model, fitted = nx.fit(model, observations, key=batch_key, **options)
@@ -161,8 +162,6 @@ def muon(rate: float, steps: int) -> optax.GradientTransformation:
     return optax.contrib.muon(optax.cosine_decay_schedule(rate, steps, alpha=1e-2))
 
 
-FLOOR = 0.3
-relative_residual = functools.partial(nx.relative_acceleration_residual, floor=FLOOR)
-relative_loss = functools.partial(nx.relative_acceleration_loss, floor=FLOOR)
+relative_loss = nx.RelativeAccelerationLoss(floor=0.3)
 """Noise of position reaches the acceleration through ∂a/∂q: at Kepler's perihelion it is 12 times that
 of the apparatus, and a plain mean of squares sees little else."""

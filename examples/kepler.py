@@ -157,7 +157,7 @@ def main() -> None:
         if data == "family":  # half the steps, and polish in their place
             steps = -(-steps // 2)
             settings["regular"] = True
-            settings["polish"] = polish | dict(residual=models.relative_residual)
+            settings["polish"] = polish | dict(loss=models.relative_loss)
         settings |= dict(steps=steps, optimizer=models.adam(1e-2, steps))
         for name, build in chosen.items():
             with section(f"{data}: {ex.titled(name)}"):

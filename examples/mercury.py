@@ -121,7 +121,8 @@ def fit(name: str, observations, steps: int, key):
     model_key, fit_key = jax.random.split(key)
     # Chosen by rollouts over decades *within* the training years, never by those predicted here.
     rate = optax.cosine_decay_schedule(1e-2, steps, alpha=1e-3)
-    optimizer = optax.adam(rate, b1=0.95, b2=0.99)
+    clip = optax.clip_by_global_norm(1.0)
+    optimizer = optax.chain(clip, optax.adam(rate, b1=0.95, b2=0.99))
     options: Any = dict(steps=steps, batch_size=BATCH, optimizer=optimizer, key=fit_key)
     if name == ODE:
         features = nx.Trivial(3).invariant_features(points=1)  # the state itself

@@ -36,7 +36,7 @@ class Study(NamedTuple):
     arms: Mapping[str, nx.SymmetryGroup]
     observe: Callable  # (samples, noise, seed of the trajectories) -> sampler
     optimizer: Callable = nx.default_optimizer
-    loss: Callable = nx.acceleration_loss
+    loss: nx.Loss = nx.AccelerationLoss()
 
 
 def of_family(system) -> Callable:

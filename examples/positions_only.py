@@ -24,6 +24,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from _common import parse_arguments, print_table, section, write_results
 
 import noetherax as nx
@@ -32,6 +33,7 @@ KEPLER = nx.systems.Kepler()
 FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 ROTATIONS = nx.Rotations(3)
 CHARGE = ROTATIONS.noether_charge(KEPLER.lagrangian)
+ACCELERATION = nx.AccelerationLoss()
 NOISE = 1e-3  # the paper's
 # Observations per window: long ones at short intervals, as far as a polynomial still follows them.
 TIMES = {0.01: 33, 0.05: 13, 0.1: 9}
@@ -53,21 +55,21 @@ def from_differences(lagrangian, windows, *, interval: float):
     v = (q[:, 2:] - q[:, :-2]) / (2 * interval)
     a = (q[:, 2:] - 2 * q[:, 1:-1] + q[:, :-2]) / interval**2
     flat = tuple(x.reshape(-1, *x.shape[2:]) for x in (q[:, 1:-1], v, a))
-    return nx.acceleration_loss(lagrangian, flat)
+    return ACCELERATION(lagrangian, flat)
 
 
 def from_smoothed(lagrangian, windows, *, interval: float):
     """The acceleration loss on the polynomials in the middle of the windows."""
     smoothed = nx.smooth(windows, interval=interval, degree=DEGREE, places=(0.0,))
-    return nx.acceleration_loss(lagrangian, smoothed)
+    return ACCELERATION(lagrangian, smoothed)
 
 
 def losses(interval: float) -> dict:
     return {
         "differences": functools.partial(from_differences, interval=interval),
-        "discrete": functools.partial(nx.discrete_euler_lagrange_loss, interval=interval),
+        "discrete": nx.DiscreteLoss(interval),
         "smoothed": functools.partial(from_smoothed, interval=interval),
-        "trajectory": functools.partial(nx.trajectory_loss, interval=interval, noise=NOISE),
+        "trajectory": nx.TrajectoryLoss(interval, noise=NOISE),
     }
 
 
@@ -86,7 +88,7 @@ def initial_states(key):
 
 
 drift = eqx.filter_jit(nx.drift)
-acceleration_loss = eqx.filter_jit(nx.acceleration_loss)
+acceleration_loss = eqx.filter_jit(ACCELERATION)
 
 
 def judge(model, start, truth, ts: ex.Times, states):
@@ -157,9 +159,11 @@ def main() -> None:
                     windows,
                     steps=steps,
                     loss=loss,
-                    optimizer=models.adam(RATES[method], steps),
+                    optimizer=optax.chain(
+                        optax.clip_by_global_norm(1.0), models.adam(RATES[method], steps)
+                    ),
                     key=batch_key,
-                    standardise=False,
+                    preparation=False,
                 )
                 numbers[method], orbits[method] = judge(model[method], start, truth, ts, states)
                 error = numbers[method]["acceleration_error"]

@@ -73,7 +73,7 @@ def smoothed(windows, key):
     return nx.smooth(windows(key), interval=WINDOWS["interval"], degree=DEGREE)
 
 
-loss = eqx.filter_jit(nx.acceleration_loss)
+loss = eqx.filter_jit(nx.AccelerationLoss())
 
 
 def in_space(trajectory: nx.Trajectory) -> nx.Trajectory:

@@ -11,6 +11,7 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 import noetherax as nx
 
@@ -274,3 +275,8 @@ def check_precision(function, *args) -> None:
     """All products keep every bit of their factors, wherever they run."""
     lower = [x for x in products(function, *args) if x != (jax.lax.Precision.HIGHEST,) * 2]
     assert not lower, f"products of lower precision: {lower}"
+
+
+def clipped(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An optimiser that does not see how gradients explode where ∂²L/∂v² is near singular."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optimizer)

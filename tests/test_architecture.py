@@ -30,6 +30,7 @@ ROOMS = [
     "_rollout",
     "_drift",
     "data",
+    "losses",
     "training",
     "systems",
     "plot",
@@ -162,6 +163,7 @@ def test_the_abstractions_stay_small():
     assert len(members(nx.Lagrangian)) == 1
     assert len(members(nx.NoetherCharge)) == 1
     assert len(members(nx.systems.System)) <= 4
+    assert len(members(nx.Loss)) == 2
     assert members(nx.AffineGroup) == {"algebra"}
 
 

@@ -20,6 +20,7 @@ import noetherax as nx
 from noetherax.training import _checkpoints, _loop
 
 KEY = jax.random.key(0)
+ACCELERATION = nx.AccelerationLoss()
 STEPS, EVERY = 60, 20
 OPTIMIZER = optax.adam(1e-3)  # one object: the tests share one compiled program
 
@@ -224,7 +225,7 @@ def test_another_run_in_the_folder_is_an_error(tmp_path):
 
 
 def weighted_loss(weight):
-    return lambda model, batch: weight * nx.acceleration_loss(model, batch)
+    return lambda model, batch: weight * ACCELERATION(model, batch)
 
 
 def test_whatever_is_different_makes_another_run(tmp_path):
@@ -234,20 +235,22 @@ def test_whatever_is_different_makes_another_run(tmp_path):
         return lambda key: tuple(scale * jax.random.normal(key, (8, 1, 3)) for _ in range(3))
 
     usual = dict(optimizer=optax.adam(1e-3), loss=weighted_loss(1.0), data=sampler(1.0))
-    usual |= dict(steps=1, trainable=True)
+    usual |= dict(steps=1, mask=True)
     run(tmp_path, **usual)
     others = {
         r"optimizer.*step_size was -0.001 and is -0.01\.": dict(optimizer=optax.adam(1e-2)),
         r"optimizer.*b2 was 0.999 and is 0.9\.": dict(optimizer=optax.adam(1e-3, b2=0.9)),
         "optimizer was .* and is None": dict(optimizer=None),
         r"loss/weight was 1.0 and is 2.0\.": dict(loss=weighted_loss(2.0)),
-        "loss was .* and is": dict(loss=nx.acceleration_loss),
+        "loss was .* and is": dict(loss=ACCELERATION),
         r"data/scale was 1.0 and is 2.0; first batch": dict(data=sampler(2.0)),
         "data was .* and is tuple of 3": dict(data=(q, v, a)),
-        "standardise was True and is False": dict(standardise=False),
-        "trainable was True and is None": dict(trainable=None),
+        "preparation was True and is False": dict(preparation=False),
+        "mask was True and is None": dict(mask=None),
         "averaging was 0.1 and is 0.2": dict(averaging=0.2),
-        "max_norm was 1.0 and is None": dict(max_norm=None),
+        r"optimizer.*init_empty_state": dict(
+            optimizer=optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+        ),
         "batch_size was 128 and is 64": dict(batch_size=64),
     }
     before = files(tmp_path)

@@ -88,9 +88,8 @@ def variants() -> dict[str, list]:
             for c in (1, 2)
         ],
         "attributes of functions": [with_attribute(c) for c in (1, 2)],
-        "partial arguments": [
-            functools.partial(nx.relative_acceleration_loss, floor=c) for c in (1, 2)
-        ],
+        "partial arguments": [functools.partial(nx.rollout, dt=c) for c in (1, 2)],
+        "losses": [nx.RelativeAccelerationLoss(c) for c in (1, 2)],
         "compiled functions": [jax.jit(closure(c)) for c in (1, 2)],
         "filtered functions": [eqx.filter_jit(closure(c)) for c in (1, 2)],
         "remembered functions": [functools.lru_cache(closure(c)) for c in (1, 2)],
@@ -240,7 +239,7 @@ def rule(primals, tangents):
     return primals[0], tangents[0] * scale[3]
 
 def loss(model, batch, *, weight=3):
-    return weight * nx.acceleration_loss(model, batch) + soft(batch[0]).sum()
+    return weight * nx.AccelerationLoss()(model, batch) + soft(batch[0]).sum()
 
 features = nx.Rotations(3).invariant_features(1)
 model = nx.NeuralLagrangian(features, 4, key=jax.random.key(0), dtype=np.float32)
@@ -249,7 +248,7 @@ things = [
     Law(), loss, jax.jit(loss), functools.partial(loss, weight=2), names, jax.vmap(soft), model,
     optax.adamw(optax.cosine_decay_schedule(1e-3, 10)), nx.default_optimizer(10),
     nx.systems.Kepler().sampler(), nx.Rotations(3).noether_charge(Law()), np.random.default_rng(0),
-    functools.partial(nx.trajectory_loss, interval=0.1, solver=nx.VariationalGauss4()),
+    nx.TrajectoryLoss(0.1, solver=nx.VariationalGauss4()),
 ]
 told = describe("things", things)
 """

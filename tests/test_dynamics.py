@@ -140,6 +140,7 @@ def test_weight_gradients_of_the_closed_form_equal_autodiff(points):
     )
 
 
+ACCELERATION = nx.AccelerationLoss()
 SMOOTH = ("gelu", "log_sigmoid", "mish", "sigmoid", "silu", "softplus", "squareplus", "tanh")
 
 
@@ -262,9 +263,9 @@ def test_weights_and_states_may_differ_in_precision(group):
     @jax.jit
     def gradient(weights, observations):
         model = eqx.combine(weights, constants)
-        everything = eqx.filter_grad(nx.acceleration_loss)(model, observations).network
+        everything = eqx.filter_grad(ACCELERATION)(model, observations).network
         return everything, jax.grad(
-            lambda weights: nx.acceleration_loss(eqx.combine(weights, constants), observations)
+            lambda weights: ACCELERATION(eqx.combine(weights, constants), observations)
         )(weights)
 
     residual_of = eqx.filter_jit(nx.euler_lagrange_residual)
@@ -328,9 +329,9 @@ def test_a_training_step_sweeps_the_network_and_solves_once(name):
     def program(weights, constants, motion):
         def step(weights, noise):
             observed = tuple(motion + noise)
-            gradient = jax.grad(
-                lambda w: nx.acceleration_loss(eqx.combine(w, constants), observed)
-            )(weights)
+            gradient = jax.grad(lambda w: ACCELERATION(eqx.combine(w, constants), observed))(
+                weights
+            )
             return eqx.apply_updates(weights, gradient), None
 
         return jax.lax.scan(step, weights, jnp.arange(5.0))[0]
@@ -677,7 +678,7 @@ def test_a_constant_mass_is_inverted_once():
     q, v = np.random.default_rng(0).normal(size=(2, 3, 2, 2))
 
     def loss(lagrangian):
-        return nx.acceleration_loss(lagrangian, (q, v, v))
+        return ACCELERATION(lagrangian, (q, v, v))
 
     def field(lagrangian):
         return _rollout._vector_field(0.0, (q[0], v[0]), (lagrangian, lx.LU(), jnp.array(1)))[1]
@@ -703,7 +704,7 @@ def test_masses_may_train(form):
         return jnp.mean(jnp.square(predicted - a.reshape(4, 4)))
 
     def ours(lagrangian):
-        return nx.acceleration_loss(lagrangian, (q, v, a))
+        return ACCELERATION(lagrangian, (q, v, a))
 
     gradient, expected = (
         eqx.filter_jit(eqx.filter_grad(loss))(lagrangian).mass for loss in (ours, by_autodiff)
@@ -722,7 +723,7 @@ def test_a_singular_mass_is_reported(mass, constant):
     with pytest.raises(RuntimeError, match="singular to working precision"):
         eqx.filter_jit(nx.acceleration)(lagrangian, q, v)
     assert np.all(np.isnan(nx.acceleration(lagrangian, q, v, throw=False)))
-    assert not np.isfinite(nx.acceleration_loss(lagrangian, (q[None], v[None], v[None])))
+    assert not np.isfinite(ACCELERATION(lagrangian, (q[None], v[None], v[None])))
 
 
 @pytest.mark.parametrize("shape", [(3,), (2, 1), (1,)])

@@ -137,10 +137,10 @@ def test_a_fit_sees_a_sampler_and_a_loss_that_have_changed():
         return q, v, settings.data[0] * q
 
     def loss(model, batch):
-        return settings.scale * nx.acceleration_loss(model, batch)
+        return settings.scale * nx.AccelerationLoss()(model, batch)
 
     def first_loss():
-        options = {"loss": loss, "key": jax.random.key(1), "standardise": False}
+        options = {"loss": loss, "key": jax.random.key(1), "preparation": False}
         return nx.fit(lagrangian, sampler, steps=1, **options, progress=False)[1].loss[0]
 
     before = first_loss()

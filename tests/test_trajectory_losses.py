@@ -1,6 +1,5 @@
 """Learning from windows of positions: the losses know the law, and do not reward what is none."""
 
-import functools
 import math
 
 import equinox as eqx
@@ -18,8 +17,7 @@ KEY = jax.random.key(0)
 FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
 TRUE = nx.systems.Kepler().lagrangian
 H = 0.05
-DISCRETE = functools.partial(nx.discrete_euler_lagrange_loss, interval=H)
-SHOOTING = functools.partial(nx.trajectory_loss, interval=H)
+DISCRETE, SHOOTING = nx.DiscreteLoss(H), nx.TrajectoryLoss(H)
 LOSSES = {"discrete": DISCRETE, "trajectory": SHOOTING}
 # Squares of: h²/24 of the fourth derivative, and the position error of RK4, both at perihelion.
 TRUNCATION = {"discrete": 1e-2**2, "trajectory": 1e-5**2}
@@ -77,7 +75,7 @@ def test_a_lagrangian_without_motion_is_not_rewarded(name):
 def test_noise_is_what_the_docstrings_say():
     noisy = windows(noise=1e-3, times=9, batch_size=256)
     assert np.isclose(DISCRETE(TRUE, noisy) ** 0.5, 1e-3 * 6**0.5 / H**2, rtol=0.1)
-    loss = eqx.filter_jit(functools.partial(SHOOTING, noise=1e-3))
+    loss = eqx.filter_jit(nx.TrajectoryLoss(H, noise=1e-3))
     assert np.isclose(loss(TRUE, noisy), 1.0, rtol=0.1)
     both = windows(noise=1e-3, times=5, batch_size=64, velocities=True)
     assert np.isclose(loss(TRUE, both), 1.0, rtol=0.15)
@@ -89,7 +87,7 @@ def test_gradients_are_those_of_finite_differences(name):
     noisy = windows(noise=1e-3, times=5)
     loss = LOSSES[name]
     if name == "trajectory":
-        loss = functools.partial(loss, noise=1e-3, iterations=4)  # the gradient is the minimum's
+        loss = nx.TrajectoryLoss(H, noise=1e-3, iterations=4)  # the gradient is the minimum's
 
     def value(stiffness):
         return loss(Spring(stiffness), noisy)
@@ -103,7 +101,7 @@ def test_gradients_are_those_of_finite_differences(name):
 
 
 def test_variational_solvers_serve_as_well():
-    loss = functools.partial(SHOOTING, solver=nx.VariationalMidpoint(), noise=1e-3)
+    loss = nx.TrajectoryLoss(H, solver=nx.VariationalMidpoint(), noise=1e-3)
     exact = windows(times=5, batch_size=2, velocities=True)
     true, wrong = (eqx.filter_jit(loss)(law, exact) for law in (TRUE, Spring(jnp.array(1.0))))
     assert true < 1 < wrong
@@ -115,8 +113,8 @@ def test_training_from_positions():
     model = nx.NeuralLagrangian(features, width=16, key=KEY, dtype=jnp.float64)
     q, v, _ = FAMILY.sampler(256)(KEY)
     model = nx.standardise(model, q, v)
-    loss = functools.partial(SHOOTING, noise=1e-3)
-    options = dict(steps=200, loss=loss, key=KEY, standardise=False, progress=False)
+    loss = nx.TrajectoryLoss(H, noise=1e-3)
+    options = dict(steps=200, loss=loss, key=KEY, preparation=False, progress=False)
     _, history = nx.fit(model, draw, **options)
     assert history.skipped == 0
     assert np.median(history.loss[-50:]) < 0.3 * np.median(history.loss[:5])
@@ -124,33 +122,42 @@ def test_training_from_positions():
 
 Q = np.zeros((2, 5, 1, 3))
 MISTAKES = {
-    "four arrays": ((Q, Q, Q, Q), {}, TypeError, "tuple of 4 items"),
-    "no windows": ((Q[0],), {}, ValueError, r"q must have shape \(windows, times, points, space\)"),
-    "shapes": ((Q, Q[:, 1:]), {}, ValueError, "q and v must have the same shape"),
-    "too short": ((Q[:, :2],), {}, ValueError, "at least three times, but q has 2"),
-    "integers": ((Q.astype(int),), {}, TypeError, "q must hold floating-point"),
-    "empty": ((Q[:, :0],), {}, ValueError, r"q is empty: its shape is \(2, 0, 1, 3\)"),
-    "interval": ((Q,), {"interval": 0.0}, ValueError, "interval must be a positive, finite"),
+    "four arrays": ((Q, Q, Q, Q), TypeError, "tuple of 4 items"),
+    "no windows": ((Q[0],), ValueError, r"q must have shape \(windows, times, points, space\)"),
+    "shapes": ((Q, Q[:, 1:]), ValueError, "q and v must have the same shape"),
+    "too short": ((Q[:, :2],), ValueError, "at least three times, but q has 2"),
+    "integers": ((Q.astype(int),), TypeError, "q must hold floating-point"),
+    "empty": ((Q[:, :0],), ValueError, r"q is empty: its shape is \(2, 0, 1, 3\)"),
 }
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_wrong_batches_are_named(name):
-    batch, options, error, message = MISTAKES[name]
+    batch, error, message = MISTAKES[name]
     for loss in LOSSES.values():
-        with pytest.raises(error, match=message):
-            loss(helpers.HarmonicOscillator(), batch, **options)
+        for call in (
+            loss.states,
+            lambda batch, loss=loss: loss(helpers.HarmonicOscillator(), batch),
+        ):
+            with pytest.raises(error, match=message):
+                call(batch)
 
 
 def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="substeps must be a positive integer"):
-        SHOOTING(TRUE, (Q,), substeps=0)
+        nx.TrajectoryLoss(H, substeps=0)
     with pytest.raises(ValueError, match="iterations must be a positive integer"):
-        SHOOTING(TRUE, (Q,), iterations=0)
-    with pytest.raises(ValueError, match="noise must be positive"):
-        SHOOTING(TRUE, (Q,), noise=0.0)
+        nx.TrajectoryLoss(H, iterations=0)
+    for noise, place in ((0.0, ""), ((1.0, -1.0), r"\[1\]")):
+        with pytest.raises(ValueError, match=f"noise{place} must be a positive, finite number"):
+            nx.TrajectoryLoss(H, noise=noise)
     with pytest.raises(ValueError, match="noise must be one number or"):
-        SHOOTING(TRUE, (Q, Q), noise=(1.0,))
+        nx.TrajectoryLoss(H, noise=(1.0,))(TRUE, (Q, Q))
+    for build in (nx.DiscreteLoss, nx.TrajectoryLoss):
+        with pytest.raises(ValueError, match="interval must be a positive, finite"):
+            build(0.0)
+    with pytest.raises(ValueError, match="floor must be a positive, finite"):
+        nx.RelativeAccelerationLoss(0.0)
     with pytest.raises(ValueError, match="interval must be a positive.*array"):
         check_number("interval", np.array([0.1, 0.2]))
     assert check_number("interval", np.array(0.1)) == 0.1

@@ -55,26 +55,28 @@ from .lagrangians import (
     NeuralLagrangian,
     SeparableLagrangian,
 )
+from .losses import (
+    AccelerationLoss,
+    DiscreteLoss,
+    Loss,
+    RelativeAccelerationLoss,
+    TrajectoryLoss,
+)
 from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from .training import (
     Checkpoints,
     History,
-    acceleration_loss,
-    acceleration_residual,
     default_optimizer,
-    discrete_euler_lagrange_loss,
     fit,
     fit_ensemble,
     load,
     load_metadata,
     polish,
+    prepare,
     regular_start,
-    relative_acceleration_loss,
-    relative_acceleration_residual,
     save,
     standardise,
     trainable,
-    trajectory_loss,
 )
 
 __version__ = "0.1.0"
@@ -83,6 +85,7 @@ _LAZY = ("plot", "systems", "testing")
 
 __all__ = [
     "RK4",
+    "AccelerationLoss",
     "AffineGroup",
     "AffineProduct",
     "AveragedLagrangian",
@@ -91,6 +94,7 @@ __all__ = [
     "Concatenation",
     "Coordinates",
     "Determinants",
+    "DiscreteLoss",
     "Energy",
     "Euclidean",
     "EulerLagrangeTerms",
@@ -100,6 +104,7 @@ __all__ = [
     "LagrangianSum",
     "LagrangianTerm",
     "Lorentz",
+    "Loss",
     "MomentumMap",
     "NeuralLagrangian",
     "NoetherCharge",
@@ -107,6 +112,7 @@ __all__ = [
     "Orthogonal",
     "Poincare",
     "Recording",
+    "RelativeAccelerationLoss",
     "Rotations",
     "ScalarProducts",
     "SeparableLagrangian",
@@ -121,6 +127,7 @@ __all__ = [
     "TimedWindows",
     "Tracks",
     "Trajectory",
+    "TrajectoryLoss",
     "Translations",
     "Trivial",
     "Unitary",
@@ -130,11 +137,8 @@ __all__ = [
     "Windows",
     "__version__",
     "acceleration",
-    "acceleration_loss",
-    "acceleration_residual",
     "component_representatives",
     "default_optimizer",
-    "discrete_euler_lagrange_loss",
     "drift",
     "energy",
     "euler_lagrange_residual",
@@ -147,15 +151,13 @@ __all__ = [
     "load_metadata",
     "momentum",
     "polish",
+    "prepare",
     "regular_start",
-    "relative_acceleration_loss",
-    "relative_acceleration_residual",
     "rollout",
     "save",
     "smooth",
     "standardise",
     "trainable",
-    "trajectory_loss",
 ]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,9 @@ Time = float | int | Real[FloatArray, ""]
 Generators = Float[Array, "generators points space"]
 GeneratorField = Callable[..., Generators]
 """A map `(q, t) -> (generators, points, space)`, the infinitesimal action ξ_a(q, t)."""
+
+Model = TypeVar("Model")
+"""What is trained or loaded comes back as the type that was given."""
 
 PRECISION = "highest"
 """Of matrix products on which an invariance or a charge depends: accelerators round their factors by

@@ -201,7 +201,7 @@ def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None
         warnings.warn(
             f"Smoothed accelerations are of size {size:.3g}, but their estimated error is {error:.3g}: "
             "they are mostly noise, or the motion changes faster than samples follow each other. "
-            "Longer or more finely sampled recordings help, or noetherax.trajectory_loss, which "
+            "Longer or more finely sampled recordings help, or noetherax.TrajectoryLoss, which "
             "needs no accelerations.",
             stacklevel=4,
         )

@@ -30,11 +30,11 @@ def smooth(
     window, that is the filter of Savitzky & Golay (1964). The result is linear in the observations,
     with the least variance of all such that have no error on polynomials (Gauss–Markov).
 
-    Use it on observations in the order of time, before the [`noetherax.acceleration_loss`][]. It does
+    Use it on observations in the order of time, before the [`noetherax.AccelerationLoss`][]. It does
     two things for what is learned: accelerations are less noisy, and so are states, whose noise
     otherwise biases the law that fits best. What it costs is an error of truncation where the
     polynomial does not follow the motion. A window should be as long as it still does: a higher degree
-    then changes the result by no more than its noise. [`noetherax.trajectory_loss`][] has no such
+    then changes the result by no more than its noise. [`noetherax.TrajectoryLoss`][] has no such
     error, and takes longer.
 
     !!! example

@@ -193,7 +193,7 @@ class Orbits(eqx.Module):
 
         **Returns:**
 
-        A function `key ->` [`noetherax.Windows`][], for [`noetherax.trajectory_loss`][] or
+        A function `key ->` [`noetherax.Windows`][], for [`noetherax.TrajectoryLoss`][] or
         [`noetherax.smooth`][].
 
         **Raises:** as `sampler`; also `ValueError` if the system does not move within an interval.

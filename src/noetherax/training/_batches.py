@@ -20,7 +20,7 @@ class Resampled(eqx.Module):
     size: int = eqx.field(static=True)
 
     def __call__(self, data, key):
-        chosen = jax.random.randint(key, (self.size,), 0, len(data[0]))
+        chosen = jax.random.randint(key, (self.size,), 0, len(jax.tree.leaves(data)[0]))
         return jax.tree.map(lambda x: x[chosen], data)
 
 
@@ -79,14 +79,6 @@ def at_most(drawn):
     return jax.tree.map(strided, drawn) if batches == 1 else drawn
 
 
-def states_of(drawn):
-    """The states that set the standardisation, from stacked batches."""
-    states = drawn[:2] if isinstance(drawn, tuple | list) else ()
-    if len(states) != 2 or any(np.ndim(x) != 4 for x in states):
-        batch = jax.tree.map(lambda x: x[0], drawn)
-        raise TypeError(
-            "To standardise the features, fit takes q and v, each of shape (samples, points, space), "
-            f"as the first two members of a batch, but the batch is {eqx.tree_pformat(batch)}. Pass "
-            "standardise=False, and call noetherax.standardise(lagrangian, q, v) before."
-        )
-    return tuple(x.reshape(-1, *x.shape[2:]) for x in states)
+def rule(observations: Any, batch_size: int, data: Any) -> tuple[Callable, Any]:
+    """How batches are drawn, and what from: arrays, or nothing for a sampler."""
+    return (Sampled(observations) if callable(observations) else Resampled(batch_size)), data

@@ -5,15 +5,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from .._checks import check_count as check_count
-from .._checks import check_number as check_number
-
-NAMES = ("q", "v", "a")
-
+from ..losses import Loss
 
 PRECISIONS = ("float32", "float64")
 """In narrower ones the acceleration, a quotient of second derivatives, has no digit left."""
@@ -47,65 +43,17 @@ def check_optimizer(optimizer: Any) -> None:
 def check_loss(loss: Any) -> None:
     if not callable(loss):
         raise TypeError(
-            f"loss must be a function (lagrangian, batch) -> scalar, but it is {loss!r}."
+            "loss must be a noetherax.Loss, such as noetherax.AccelerationLoss(), or a function "
+            f"(model, batch) -> scalar, but it is {loss!r}."
         )
 
 
-def check_max_norm(max_norm: Any) -> float | None:
-    """The norm as a number; at zero or below nothing could be learned, and `None` clips nothing."""
-    if max_norm is None:
-        return None
-    try:
-        return check_number("max_norm", max_norm)
-    except ValueError as error:
-        raise ValueError(f"{error} Give None to clip nothing.") from None
-
-
-def check_observations(observations: Any) -> tuple[Array, Array, Array]:
-    """Observations `(q, v, a)` as JAX arrays; errors that name the array and the sample otherwise."""
-    if not isinstance(observations, tuple | list) or len(observations) != 3:
+def check_residuals(loss: Any) -> None:
+    if not isinstance(loss, Loss):
         raise TypeError(
-            "observations must be arrays (q, v, a), each of shape (samples, points, space), or a "
-            f"sampler key -> (q, v, a), but they are {type(observations).__name__}"
-            + (f" of {len(observations)} items." if hasattr(observations, "__len__") else ".")
+            "polish takes the residuals of a noetherax.Loss, such as noetherax.AccelerationLoss(), but "
+            f"loss is {loss!r}."
         )
-    shapes = {name: np.shape(array) for name, array in zip(NAMES, observations, strict=True)}
-    for name, shape in shapes.items():
-        if len(shape) != 3:
-            hint = f" One point per sample is {name}[:, None, :]." if len(shape) == 2 else ""
-            raise ValueError(
-                f"{name} must have shape (samples, points, space), but it has shape {shape}.{hint}"
-            )
-    if len(set(shapes.values())) > 1:
-        raise ValueError(f"q, v and a must have the same shape, but they have {shapes}.")
-    if 0 in shapes["q"]:
-        raise ValueError(f"observations are empty: their shape is {shapes['q']}.")
-    q, v, a = (jnp.asarray(array) for array in observations)
-    check_batch((q, v, a))
-    return q, v, a
-
-
-def check_batch(batch: PyTree) -> None:
-    """Every array of a batch must be finite; those of `(q, v, a)` are named."""
-    named = isinstance(batch, tuple) and len(batch) == 3
-    leaves = list(batch) if named else jax.tree.leaves(batch)
-    names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
-    for name, leaf in zip(names, leaves, strict=True):
-        if leaf is None:
-            continue  # not observed
-        if not eqx.is_array(leaf):
-            raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
-        if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
-            raise TypeError(
-                f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."
-            )
-        if jnp.issubdtype(leaf.dtype, jnp.inexact):
-            bad = np.argwhere(~np.isfinite(np.asarray(leaf)))
-            if len(bad):
-                raise ValueError(
-                    f"{name} is not finite in {len({int(index[0]) for index in bad})} of "
-                    f"{len(leaf)} samples, first at index {tuple(int(i) for i in bad[0])}."
-                )
 
 
 def check_precision(parameters: PyTree, batch: PyTree) -> None:
@@ -130,14 +78,13 @@ def check_precision(parameters: PyTree, batch: PyTree) -> None:
 
 
 def check_model(model: PyTree, parameters: PyTree, loss: Callable, batch: PyTree) -> None:
-    """The model must have parameters, in the precision of the data, and take the data."""
+    """The model must have parameters, and take the data."""
     leaves = jax.tree.leaves(parameters)
     if not leaves:
         raise ValueError(
             f"{type(model).__name__} has nothing to train: it has no floating-point array outside "
             "its features. Parameters of a Lagrangian are array fields; Python numbers are fixed."
         )
-    check_precision(parameters, batch)
     value = eqx.filter_eval_shape(loss, model, batch)
     if not hasattr(value, "shape") or value.shape != ():
         raise ValueError(f"loss must return a scalar, but it returned {value}.")

@@ -1,12 +1,19 @@
+from collections.abc import Callable
+
 import numpy as np
+from jaxtyping import PyTree
 
 from ..dynamics import euler_lagrange_terms
+from ._observed import states_in
 
 
-def diagnosis(message: str, lagrangian, batch) -> str:
+def diagnosis(message: str, lagrangian: PyTree, loss: Callable, batch: PyTree) -> str:
     """A message, and what the mass matrix on a batch says about it."""
     try:
-        q, v, *_ = batch
+        states = states_in(loss, batch)
+        if states is None:
+            raise ValueError
+        q, v, _ = states
         mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
         condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
         message += " The loss or its gradient is not finite."

@@ -10,46 +10,34 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
-from ._batches import OfAllMembers, OfEachMember, Resampled, Sampled, at_most
-from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
-from ._checks import (
-    check_count,
-    check_flag,
-    check_fraction,
-    check_loss,
-    check_max_norm,
-    check_model,
-    check_optimizer,
-    check_precision,
-)
+from .._types import Model
+from ..losses import AccelerationLoss
+from ._batches import OfAllMembers, OfEachMember, rule
+from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._diagnosis import diagnosis
-from ._fit import first_look
-from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss
-from ._preparation import Preparation, prepared
-from ._scale import scale_of
+from ._loop import PATIENCE, History, take_steps
+from ._observed import first_look
+from ._plan import Placement, checked_options, plan, ready
 from ._sharding import split_sharding
-from ._trainable import chosen_leaves, needs_standardisation
 from ._verdict import verdicts
 
 
 def fit_ensemble(
-    lagrangians: PyTree,
+    lagrangians: Model,
     observations: Any,
     *,
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
     keys: Key[Array, "..."] | UInt32[Array, "..."],
-    max_norm: float | None = 1.0,
     averaging: float = 0.1,
-    standardise: bool = True,
-    trainable: PyTree | None = None,
+    preparation: bool = True,
+    mask: PyTree | None = None,
     checkpoints: Checkpoints | str | os.PathLike | None = None,
     sharding: jax.sharding.Mesh | jax.sharding.NamedSharding | None = None,
     progress: bool = True,
-) -> tuple[PyTree, History]:
+) -> tuple[Model, History]:
     """Trains several Lagrangians at once, each as [`noetherax.fit`][] would: over random seeds, noise
     levels, or sizes of the data. They share one compiled program, and, with `sharding`, the devices.
 
@@ -83,10 +71,9 @@ def fit_ensemble(
     - `checkpoints`: of the whole ensemble.
     - `sharding`: devices to share the members: a `jax.sharding.Mesh`, over all of whose axes they are
         split, or a `NamedSharding` that says how a leading axis of members is.
-    - `steps`, `batch_size`, `optimizer`, `loss`, `max_norm`, `averaging`, `standardise`, `progress`: as
-        in [`noetherax.fit`][], the same for all. Gradients are clipped, and updates left out, member by
-        member.
-    - `trainable`: a PyTree of booleans, or a prefix of one, the same for all.
+    - `steps`, `batch_size`, `optimizer`, `loss`, `averaging`, `preparation`, `mask`, `progress`: as in
+        [`noetherax.fit`][], the same for all. Members are prepared, and updates taken or left out, one
+        by one.
 
     **Returns:**
 
@@ -99,99 +86,56 @@ def fit_ensemble(
     As [`noetherax.fit`][], with the member named; and `ValueError` if the arrays of the models, the
     keys or the list of observations do not have the same number of members.
     """
-    steps, batch_size = check_count("steps", steps), check_count("batch_size", batch_size)
-    averaging, max_norm = check_fraction("averaging", averaging), check_max_norm(max_norm)
-    check_flag("standardise", standardise)
-    check_optimizer(optimizer)
-    check_loss(loss)
+    options = checked_options(
+        steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
+    )
     keys = _checked_keys(lagrangians, keys)
-    members = len(keys)
-    checkpoints = as_checkpoints(checkpoints)
     seeds = jax.vmap(jax.random.split)(keys)
     looks = _first_looks(observations, loss, seeds[:, 0])
-    models = [_member(lagrangians, index) for index in range(members)]
-    batches = [_first_batch(look, batch_size) for look in looks]
-    for index, (model, batch) in enumerate(zip(models, batches, strict=True)):
-        chosen = eqx.filter(model, chosen_leaves(model, trainable))
-        _of_member(index, check_precision, chosen, batch)
-    preparations = [Preparation(model, "") for model in models]
-    given = lagrangians
-    if standardise and any(needs_standardisation(model) for model in models):
-        preparations = [
-            _of_member(index, prepared, model, drawn, loss, trainable)
-            for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
-        ]
-        models = [preparation.start for preparation in preparations]
-        lagrangians = _stacked(models)
-    parameters, constants = eqx.partition(lagrangians, chosen_leaves(lagrangians, trainable))
-    _check_shapes(batches)
-    for index, (model, batch) in enumerate(zip(models, batches, strict=True)):
-        chosen = eqx.filter(model, chosen_leaves(model, trainable))
-        _of_member(index, check_model, model, chosen, loss, batch)
-    scales = [
-        _of_member(index, scale_of, loss, model, at_most(drawn))
-        for index, (model, (_, drawn)) in enumerate(zip(models, looks, strict=True))
+    members = [
+        _of_member(index, ready, _member(lagrangians, index), look, options)
+        for index, look in enumerate(looks)
     ]
-    units = jnp.asarray([scale.unit for scale in scales])
+    _check_shapes([member.batch for member in members])
     split = split_sharding(sharding, keys, "The members")
-    draw, data = _rule(observations, batch_size, [data for data, _ in looks])
-    description = NOT_DESCRIBED
-    if checkpoints is not None:
-        description = describe_run(
-            steps=int(steps),
-            batch_size=int(batch_size),
-            max_norm=max_norm,
-            averaging=averaging,
-            standardise=standardise,
-            key=keys,
-            optimizer=optimizer,
-            loss=loss,
-            trainable=trainable,
-            model=given,
-            data=observations,
-            **{FIRST_BATCH: [drawn if data is None else None for data, drawn in looks]},
+    sampled = [member.sampled for member in members]
+    learned, history, hopeless = take_steps(
+        plan(
+            _stacked([member.start for member in members]),
+            _rule(observations, batch_size, [member.data for member in members]),
+            seeds[:, 1],
+            [member.scale.unit for member in members],
+            Placement(batch=split, weights=split),
+            options,
+            dict(model=lagrangians, key=keys, data=observations, **{FIRST_BATCH: sampled}),
         )
-
-    learned, history, hopeless = run(
-        Problem(parameters, constants, seeds[:, 1], draw, data, loss, units, ensemble=True),
-        Placement(batch=split, weights=split),
-        steps=steps,
-        optimizer=optimizer,
-        max_norm=max_norm,
-        averaging=averaging,
-        checkpoints=checkpoints,
-        description=description,
-        progress=progress,
     )
-    history = history._replace(preparation=tuple(x.description for x in preparations))
+    history = history._replace(preparation=tuple(member.preparation for member in members))
     done = history.loss.shape[1]
     untrained = np.flatnonzero(history.skipped >= done)
     if done and len(untrained):
         start = f"None of the first {done} updates was finite for members {untrained.tolist()}, so "
         start += "that they learned nothing."
-        message = diagnosis(start, models[untrained[0]], batches[untrained[0]])
-        if len(untrained) == members:
+        first = members[untrained[0]]
+        message = diagnosis(start, first.start, loss, first.batch)
+        if len(untrained) == len(members):
             raise RuntimeError(message)
         warnings.warn(message, stacklevel=2)
     if hopeless >= PATIENCE:
         start = f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of "
         start += "every member were not finite. These are the weights before them."
-        trained = _member(eqx.combine(learned, constants), 0)
-        warnings.warn(diagnosis(start, trained, batches[0]), stacklevel=2)
+        message = diagnosis(start, _member(learned, 0), loss, members[0].batch)
+        warnings.warn(message, stacklevel=2)
     elif not history.interrupted:
         findings: dict[str, list[str]] = {}
-        for index in sorted(set(range(members)) - set(untrained.tolist())):
-            trained = _member(eqx.combine(learned, constants), index)
-            record = (
-                history.loss[index],
-                int(np.asarray(history.skipped)[index]),
-                scales[index].without_force,
-            )
-            for finding, advice in verdicts(*record, trained, loss, at_most(looks[index][1])):
+        for index in sorted(set(range(len(members))) - set(untrained.tolist())):
+            skipped = int(np.asarray(history.skipped)[index])
+            record = history.loss[index], skipped, _member(learned, index), members[index]
+            for finding, advice in verdicts(*record, loss):
                 findings.setdefault(advice, []).append(f"Member {index}: {finding}")
         for advice, found in findings.items():
             warnings.warn(" ".join([*found, advice]), stacklevel=2)
-    return eqx.combine(learned, constants), history
+    return learned, history
 
 
 def _checked_keys(lagrangians: PyTree, keys: Array) -> Array:
@@ -253,14 +197,6 @@ def _of_member(index: int, function: Callable, *arguments):
         raise kind(f"Member {index}: {error}") from error
 
 
-def _first_batch(look: tuple[Any, Any], batch_size: int) -> PyTree:
-    data, drawn = look
-    batch = jax.tree.map(lambda x: x[0], drawn)
-    return (
-        batch if data is None else jax.tree.map(lambda x: x[np.arange(batch_size) % len(x)], batch)
-    )
-
-
 def _check_shapes(batches: list[PyTree]) -> None:
     """Batches can be stacked."""
     shapes = [jax.tree.map(lambda x: (x.shape, x.dtype.name), batch) for batch in batches]
@@ -275,7 +211,6 @@ def _check_shapes(batches: list[PyTree]) -> None:
 def _rule(observations: Any, batch_size: int, data: list[Any]) -> tuple[Callable, Any]:
     """How batches of all members are drawn, and what from."""
     if not _separate(observations):
-        sampled = callable(observations)
-        return OfAllMembers(Sampled(observations) if sampled else Resampled(batch_size)), data[0]
-    rules = [Sampled(x) if callable(x) else Resampled(batch_size) for x in observations]
-    return OfEachMember(rules), data
+        of_one, shared = rule(observations, batch_size, data[0])
+        return OfAllMembers(of_one), shared
+    return OfEachMember([rule(x, batch_size, None)[0] for x in observations]), data

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
+from .._types import Model
 from ._atomic import checked_path, write_atomically
 from ._description import differences
 from ._header import as_json, is_valid, parsed
@@ -91,7 +92,7 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
     write_atomically(path, [*chunks, checksum.digest()])
 
 
-def load(path: str | os.PathLike, like: PyTree) -> PyTree:
+def load(path: str | os.PathLike, like: Model) -> Model:
     """Reads a model that [`noetherax.save`][] wrote, into the structure of `like`.
 
     **Arguments:**

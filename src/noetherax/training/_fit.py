@@ -3,89 +3,74 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import Resampled, Sampled, at_most, first_batches
-from ._checkpoints import FIRST_BATCH, NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
-from ._checks import (
-    check_batch,
-    check_count,
-    check_flag,
-    check_fraction,
-    check_loss,
-    check_max_norm,
-    check_model,
-    check_observations,
-    check_optimizer,
-    check_precision,
-)
+from .._types import Model
+from ..losses import AccelerationLoss
+from ._batches import rule
+from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._diagnosis import diagnosis
-from ._loop import PATIENCE, History, Placement, Problem, run
-from ._losses import acceleration_loss
-from ._preparation import Preparation, prepared
-from ._scale import scale_of
+from ._loop import PATIENCE, History, take_steps
+from ._observed import first_look
+from ._plan import Placement, checked_options, plan, ready
 from ._sharding import split_sharding, whole
-from ._trainable import chosen_leaves, needs_standardisation
 from ._verdict import verdicts
 
 
 def fit(
-    lagrangian: PyTree,
+    lagrangian: Model,
     observations: Any,
     *,
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = acceleration_loss,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
     key: PRNGKeyArray,
-    max_norm: float | None = 1.0,
     averaging: float = 0.1,
-    standardise: bool = True,
-    trainable: PyTree | None = None,
+    preparation: bool = True,
+    mask: PyTree | None = None,
     checkpoints: Checkpoints | str | os.PathLike | None = None,
     sharding: jax.sharding.Mesh | jax.sharding.NamedSharding | None = None,
     progress: bool = True,
-) -> tuple[PyTree, History]:
+) -> tuple[Model, History]:
     """Trains a Lagrangian on observations.
 
-    Every step draws a batch, clips the gradient (it explodes where ∂²L/∂v² is near singular), and
-    leaves out an update that is not finite; after a thousand of them in a row the run gives up. The
-    loop runs compiled, a second or so at a time. The same key gives the same weights, whatever the
-    machine's speed.
+    A model that is new is prepared first, see [`noetherax.prepare`][]. Then every step draws a batch,
+    takes an update of the optimiser, and leaves it out if it is not finite; after a thousand of them in
+    a row the run gives up. The loop runs compiled, a second or so at a time. The same key gives the
+    same weights, whatever the machine's speed.
 
     What is minimised is the loss divided by the loss without any force, that of a free particle on the
     first batches: which units lengths and times are measured in has no say in what is learned, as long
-    as all coordinates that the symmetry does not tell apart share theirs. The optimiser's learning
-    rate and `max_norm` refer to that quotient; the history holds the loss itself. A loss that was
-    given its `noise` by `functools.partial` is not divided, and one for which a free particle has
-    none is divided by its value at the start.
+    as all coordinates that the symmetry does not tell apart share theirs. An optimiser sees the
+    gradient of that quotient; the history holds the loss itself. A loss that has a unit, since it was
+    told the noise, is not divided, and one for which a free particle has none is divided by its value
+    at the start.
 
     **Arguments:**
 
     - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.
-    - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, from which batches are
-        drawn at random with replacement; or a sampler `key -> batch`, called afresh at every step.
+    - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, or those of another loss,
+        samples first, from which batches are drawn at random with replacement; or a sampler
+        `key -> batch`, called afresh at every step.
     - `steps`: number of optimiser steps.
     - `batch_size`: samples per step, when observations are arrays.
-    - `optimizer`: any Optax optimiser; [`noetherax.default_optimizer`][]`(steps)` if not given.
-    - `loss`: a function `(lagrangian, batch) -> scalar`; the batch may be any PyTree.
+    - `optimizer`: any Optax optimiser, used as it is; [`noetherax.default_optimizer`][]`(steps)` if not
+        given. Gradients explode where ∂²L/∂v² is near singular, so that most others should clip:
+        `optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))`.
+    - `loss`: a [`noetherax.Loss`][], which also knows the states that a new model is prepared by; or
+        any function `(lagrangian, batch) -> scalar` of batches of any form.
     - `key`: random key for batches.
-    - `max_norm`: global norm that gradients are clipped to, those of the loss in its own unit (below);
-        `None` not to.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
-    - `standardise`: set the standardisation of neural Lagrangians that have none yet from the first
-        two members `(q, v)` of the data. With a loss of accelerations
-        ([`noetherax.acceleration_loss`][] or its relative), features of position are bent only if a
-        start with bends is nearer to the accelerations, as `preparation` of the history says, and a
-        model that is new altogether gets the last layer of [`noetherax.regular_start`][]. Switch it
-        off for batches of another form, or to start from random weights, and call
+    - `preparation`: whether a model that is new is prepared, from the states that the loss knows (of a
+        plain function as loss, the first two members of a batch): features are standardised, and the
+        last layer is set where accelerations are known. `preparation` of the history says what was
+        done. Switch it off for batches without states, or to start from random weights, and call
         [`noetherax.standardise`][] yourself.
-    - `trainable`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
+    - `mask`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
         given another start.
     - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
@@ -116,82 +101,35 @@ def fit(
     hundred steps or more, if the loss ends above that without any force, or explains less than a tenth
     of it.
     """
-    steps, batch_size = check_count("steps", steps), check_count("batch_size", batch_size)
-    averaging, max_norm = check_fraction("averaging", averaging), check_max_norm(max_norm)
-    check_flag("standardise", standardise)
-    check_optimizer(optimizer)
-    check_loss(loss)
-    checkpoints = as_checkpoints(checkpoints)
-    setup_key, run_key = jax.random.split(key)
-    data, drawn = first_look(observations, loss, setup_key)
-    draw = Resampled(batch_size) if data is not None else Sampled(observations)
-    batch = jax.tree.map(lambda x: x[0], drawn)
-    if data is not None:
-        batch = jax.tree.map(lambda x: x[:batch_size], batch)
-    check_precision(eqx.filter(lagrangian, chosen_leaves(lagrangian, trainable)), batch)
-    given, preparation = lagrangian, Preparation(lagrangian, "")
-    if standardise and needs_standardisation(lagrangian):
-        preparation = prepared(lagrangian, drawn, loss, trainable)
-        lagrangian = preparation.start
-    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
-    check_model(lagrangian, parameters, loss, batch)
-    few = at_most(drawn)
-    scale = scale_of(loss, lagrangian, few)
-    split = split_sharding(sharding, batch)
-    description = NOT_DESCRIBED
-    if checkpoints is not None:
-        description = describe_run(
-            steps=int(steps),
-            batch_size=int(batch_size),
-            max_norm=max_norm,
-            averaging=averaging,
-            standardise=standardise,
-            key=key,
-            optimizer=optimizer,
-            loss=loss,
-            trainable=trainable,
-            model=given,
-            data=observations if data is None else data,
-            **{FIRST_BATCH: drawn if data is None else None},
-        )
-
-    unit = jnp.asarray(scale.unit)
-    learned, history, hopeless = run(
-        Problem(parameters, constants, run_key, draw, data, loss, unit, ensemble=False),
-        Placement(batch=split, weights=whole(split)),
-        steps=steps,
-        optimizer=optimizer,
-        max_norm=max_norm,
-        averaging=averaging,
-        checkpoints=checkpoints,
-        description=description,
-        progress=progress,
+    options = checked_options(
+        steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
-    history = history._replace(preparation=preparation.description)
-    trained, done = eqx.combine(learned, constants), len(history.loss)
+    setup_key, run_key = jax.random.split(key)
+    member = ready(lagrangian, first_look(observations, loss, setup_key), options)
+    split = split_sharding(sharding, member.batch)
+    learned, history, hopeless = take_steps(
+        plan(
+            member.start,
+            rule(observations, batch_size, member.data),
+            run_key,
+            member.scale.unit,
+            Placement(batch=split, weights=whole(split)),
+            options,
+            dict(model=lagrangian, key=key, data=observations, **{FIRST_BATCH: member.sampled}),
+        )
+    )
+    history = history._replace(preparation=member.preparation)
+    done = len(history.loss)
     if done and history.skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
-        raise RuntimeError(diagnosis(start, lagrangian, batch))
+        raise RuntimeError(diagnosis(start, member.start, loss, member.batch))
     if hopeless >= PATIENCE:
         start = (
-            f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite."
+            f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite. "
+            "These are the weights before them."
         )
-        start += " These are the weights before them."
-        warnings.warn(diagnosis(start, trained, batch), stacklevel=2)
+        warnings.warn(diagnosis(start, learned, loss, member.batch), stacklevel=2)
     elif not history.interrupted:
-        for finding, advice in verdicts(
-            history.loss, int(history.skipped), scale.without_force, trained, loss, few
-        ):
+        for finding, advice in verdicts(history.loss, int(history.skipped), learned, member, loss):
             warnings.warn(f"{finding} {advice}", stacklevel=2)
-    return trained, history
-
-
-def first_look(observations: Any, loss: Callable, key: PRNGKeyArray) -> tuple[Any, Any]:
-    """Observations, checked: the arrays, or `None` for a sampler; and first batches, stacked."""
-    if not callable(observations):
-        data = check_observations(observations)
-        return data, tuple(x[None] for x in data)
-    drawn = first_batches(observations, key)
-    batch = jax.tree.map(lambda x: x[0], drawn)
-    check_observations(batch) if loss is acceleration_loss else check_batch(batch)
-    return None, drawn
+    return learned, history

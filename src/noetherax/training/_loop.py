@@ -10,15 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.sharding import NamedSharding
 from jaxtyping import Array, Int, PyTree
 from tqdm.auto import tqdm
 
 from .._programs import program
 from ._checkpoints import Checkpoints, record, restore
-from ._description import Description
 from ._interruption import noted_interrupts
-from ._optimizer import default_optimizer
+from ._plan import Placement, Plan
 from ._sharding import agreed, constrained, gathered, in_any_process, placed, whole
 
 LONGEST_CHUNK = 1000
@@ -53,27 +51,6 @@ class History(NamedTuple):
     preparation: str | tuple[str, ...] = ""
 
 
-class Problem(NamedTuple):
-    """What a run trains, on what. Of an ensemble, parameters, constants and keys have a leading axis of
-    members."""
-
-    parameters: PyTree
-    constants: PyTree  # the rest of the model
-    keys: Array
-    draw: Callable  # (data, keys) -> batch
-    data: PyTree
-    loss: Callable
-    unit: Array  # of the loss, one for each member
-    ensemble: bool
-
-
-class Placement(NamedTuple):
-    """Where arrays live; `None` on the default device."""
-
-    batch: NamedSharding | None
-    weights: NamedSharding | None
-
-
 class Outcome(NamedTuple):
     """What a run gives back."""
 
@@ -90,25 +67,13 @@ class _State(NamedTuple):
     skipped: Int[Array, "..."]
 
 
-def run(
-    problem: Problem,
-    placement: Placement,
-    *,
-    steps: int,
-    optimizer: optax.GradientTransformation | None,
-    max_norm: float | None,
-    averaging: float,
-    checkpoints: Checkpoints | None,
-    description: Description,
-    progress: bool,
-) -> Outcome:
-    """Takes the steps, a second or so at a time."""
+def take_steps(plan: Plan) -> Outcome:
+    """Takes the steps of a run, a second or so at a time."""
+    problem, placement, optimizer, options, description = plan
+    steps, averaging, checkpoints = options.steps, options.averaging, options.checkpoints
     mine = problem.parameters, problem.constants, problem.unit
     parameters, constants, unit = agreed(mine)
     problem = problem._replace(parameters=parameters, constants=constants, unit=unit)
-    optimizer = default_optimizer(steps) if optimizer is None else optimizer
-    if max_norm is not None:
-        optimizer = optax.chain(optax.clip_by_global_norm(max_norm), optimizer)
     members = problem.keys.shape if problem.ensemble else ()
     promotion = jax.config.values["jax_numpy_dtype_promotion"]
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
@@ -131,7 +96,7 @@ def run(
         state = jax.tree.map(jnp.copy, _placed(placement, state))
         several = jax.process_count() > 1
         compile_seconds, interrupted, hopeless, take = 0.0, False, 0, None
-        hidden = not progress or jax.process_index() > 0
+        hidden = not options.progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
         def write(checkpoints: Checkpoints):
@@ -185,7 +150,8 @@ def run(
             write(checkpoints)
     skipped = np.asarray(state.skipped) if problem.ensemble else int(state.skipped)
     history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
-    return Outcome(state.average if averaging else state.parameters, history, hopeless)
+    learned = state.average if averaging else state.parameters
+    return Outcome(eqx.combine(learned, plan.problem.constants), history, hopeless)
 
 
 def _lift(ensemble: bool, function: Callable, in_axes: Any = 0) -> Callable:

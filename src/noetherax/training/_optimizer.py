@@ -5,13 +5,27 @@ LEAST_NORM = 1e-30
 a law that is nearly learned, or of one in small units."""
 
 
+LARGEST_NORM = 1.0
+"""Gradients are clipped to it first. Since they are normalised next, only rounding depends on it;
+without it all published numbers would change in their last digits."""
+
+
 def default_optimizer(steps: int) -> optax.GradientTransformation:
     """What [`noetherax.fit`][] uses if no optimiser is given: Muon on matrices, Adam on biases, on
-    gradients scaled to unit norm, with the learning rate falling from 1e-2 to 1e-3 along a cosine.
-    It ends that high because [`noetherax.fit`][] returns an average of the last weights.
+    gradients clipped and scaled to unit norm, with the learning rate falling from 1e-2 to 1e-3 along a
+    cosine. It ends that high because [`noetherax.fit`][] returns an average of the last weights.
 
     Unit norm gives every batch the same say. Gradients of the acceleration explode where ∂²L/∂v² is
     near singular, and one such batch would otherwise rule Muon's momentum for hundreds of steps.
+
+    An optimiser of your own is used as it is. One without a normalisation needs a clip of the gradient,
+    in units of the loss without any force (see [`noetherax.fit`][]):
+
+    ```python
+    import optax
+
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
+    ```
 
     **Arguments:**
 
@@ -23,4 +37,5 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     """
     rate = optax.cosine_decay_schedule(1e-2, steps, alpha=0.1)
     unit_norm = optax.normalize_by_update_norm(eps=LEAST_NORM)
-    return optax.chain(unit_norm, optax.contrib.muon(rate))
+    clip = optax.clip_by_global_norm(LARGEST_NORM)
+    return optax.chain(clip, unit_norm, optax.contrib.muon(rate))

@@ -1,6 +1,5 @@
 import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -9,14 +8,16 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import PRNGKeyArray, PyTree
 from tqdm.auto import tqdm
 
 from .._programs import programs, run
-from ._checks import check_batch, check_count, check_model, check_observations, check_precision
+from .._types import Model
+from ..losses import AccelerationLoss, Loss, check_finite
+from ._checks import check_count, check_model, check_precision, check_residuals
 from ._diagnosis import diagnosis
 from ._loop import History
-from ._losses import acceleration_residual
+from ._observed import checked_arrays, states_in
 from ._trainable import chosen_leaves, needs_standardisation
 
 CHUNK = 256
@@ -34,24 +35,24 @@ one that did not."""
 
 NO_DERIVATIVE = (
     "The residuals do not change with any of the weights to train, so that there is nothing to polish. "
-    "Does residual(lagrangian, batch) use the lagrangian that it is given, and does trainable choose "
-    "weights that it depends on?"
+    "Do the residuals of the loss use the model that they are given, and does mask choose weights "
+    "that they depend on?"
 )
 
 
 def polish(
-    lagrangian: PyTree,
+    lagrangian: Model,
     observations: Any,
     *,
     iterations: int = 20,
     samples: int = 16_384,
     curvature_samples: int | None = None,
-    residual: Callable[[PyTree, PyTree], Float[Array, "samples ..."]] = acceleration_residual,
+    loss: Loss = AccelerationLoss(),
     tolerance: float = 1e-4,
     key: PRNGKeyArray | None = None,
-    trainable: PyTree | None = None,
+    mask: PyTree | None = None,
     progress: bool = True,
-) -> tuple[PyTree, History]:
+) -> tuple[Model, History]:
     """Trains the last digits of a fitted Lagrangian: Levenberg–Marquardt in float64.
 
     [`noetherax.fit`][] stops where the noise of its batches balances its learning rate. From there
@@ -77,19 +78,17 @@ def polish(
     **Arguments:**
 
     - `lagrangian`: a fitted model; not changed.
-    - `observations`: arrays `(q, v, a)`, of which all samples are used; or a sampler `key -> batch`,
-        called until there are `samples`.
+    - `observations`: arrays `(q, v, a)`, or those of another loss, of which all samples are used; or a
+        sampler `key -> batch`, called until there are `samples`.
     - `iterations`: most Gauss–Newton steps.
     - `samples`: number of observations to draw from a sampler.
     - `curvature_samples`: number of them, drawn at random, that JᵀJ is summed over; all if `None`.
         They need some tens of residuals per weight: with few, steps help less and less, though they
         still end at the least squares of all samples.
-    - `residual`: a function `(lagrangian, batch) -> residuals` with the samples along the first axis.
-        The loss is the mean over samples of their sum of squares;
-        [`noetherax.acceleration_residual`][] belongs to [`noetherax.acceleration_loss`][].
+    - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`.
     - `tolerance`: stop when the loss falls by less than this fraction in a step.
     - `key`: random key for a sampler.
-    - `trainable`: which arrays to train, as in [`noetherax.fit`][].
+    - `mask`: which arrays to train, as in [`noetherax.fit`][].
     - `progress`: show a progress bar.
 
     **Returns:**
@@ -107,48 +106,46 @@ def polish(
     iterations, samples = check_count("iterations", iterations), check_count("samples", samples)
     if curvature_samples is not None:
         curvature_samples = check_count("curvature_samples", curvature_samples)
-    if not callable(residual):
-        raise TypeError(
-            f"residual must be a function (lagrangian, batch) -> residuals, but it is {residual!r}."
-        )
+    check_residuals(loss)
     if needs_standardisation(lagrangian):
         raise ValueError(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
             "Call noetherax.fit first."
         )
-    batch = _collected(observations, samples, key)
-    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, trainable))
+    batch = _collected(observations, loss, samples, key)
+    parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
-    _check_residual(residual, lagrangian, parameters, batch, count)
+    _check_rows(loss, lagrangian, parameters, batch, count)
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
     call = programs()
     with jax.enable_x64(True):
-        best, fixed, chunks = _in_double((parameters, constants, _chunked(batch, count)))
+        everything = parameters, constants, _chunked(batch, count), loss
+        best, fixed, chunks, loss = _in_double(everything)
         part = chunks if few == count else _in_double(_chunked(_drawn(batch, few), few))
-        value = float(call(_cost, residual, best, fixed, chunks)) / count
+        value = float(call(_cost, loss, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
             start = f"The mean square of the residuals is {value}, so that polish cannot start."
-            raise ValueError(diagnosis(start, lagrangian, batch))
+            raise ValueError(diagnosis(start, lagrangian, loss, batch))
         bar = tqdm(total=iterations, unit="step", disable=not progress)
         compile_seconds = 0.0
         try:
             with bar:
                 while len(losses) <= iterations:
-                    matrix = call(_curvature, residual, best, fixed, part)
+                    matrix = call(_curvature, loss, best, fixed, part)
                     # As if it were that of the part, which the bend of the step is summed over.
-                    slope = call(_slope, residual, best, fixed, chunks) * (few / count)
+                    slope = call(_slope, loss, best, fixed, chunks) * (few / count)
                     if not np.any(np.diagonal(matrix)):
                         raise ValueError(NO_DERIVATIVE)
                     compile_seconds = compile_seconds or time.perf_counter() - start
                     for _ in range(TRIALS):
                         equations = matrix, slope, jnp.asarray(damping)
-                        trial, ratio = call(_step, residual, best, fixed, part, *equations)
+                        trial, ratio = call(_step, loss, best, fixed, part, *equations)
                         if ratio < STRAIGHT:
-                            value = float(call(_cost, residual, trial, fixed, chunks)) / count
+                            value = float(call(_cost, loss, trial, fixed, chunks)) / count
                             if value < losses[-1]:
                                 break
                         skipped, damping = skipped + 1, damping * STIFFEN
@@ -170,40 +167,41 @@ def polish(
     return eqx.combine(learned, constants), history
 
 
-def _check_residual(residual, lagrangian, parameters, batch, count: int) -> None:
+def _check_rows(loss: Loss, lagrangian, parameters, batch, count: int) -> None:
     """Residuals must be floating-point arrays with the samples first, and change with the weights."""
     check_precision(parameters, batch)
-    value = eqx.filter_eval_shape(residual, lagrangian, batch)
-    array = isinstance(value, jax.ShapeDtypeStruct | np.ndarray)
-    if not array or value.shape[:1] != (count,) or not jnp.issubdtype(value.dtype, jnp.floating):
-        found = f"shape {value.shape} and dtype {value.dtype}" if array else f"value {value!r}"
+    check_model(lagrangian, parameters, loss, batch)
+    value = eqx.filter_eval_shape(_residuals, loss, lagrangian, batch)
+    if value.shape[:1] != (count,) or not jnp.issubdtype(value.dtype, jnp.floating):
         raise ValueError(
-            f"residual must return a floating-point array with the {count} samples along its first "
-            f"axis, but it has {found}."
+            f"The residuals of a loss must be a floating-point array with the {count} samples along "
+            f"its first axis, but they have shape {value.shape} and dtype {value.dtype}."
         )
-    check_model(lagrangian, parameters, lambda m, b: jnp.sum(residual(m, b)), batch)
     one = jax.tree.map(lambda x: x[:1], batch)
-    if eqx.filter_eval_shape(residual, lagrangian, one).shape[:1] != (1,):
+    shape = eqx.filter_eval_shape(_residuals, loss, lagrangian, one).shape
+    if shape[:1] != (1,):
         raise ValueError(
-            f"residual must return one row for each sample of the batch that it is given, but for one "
-            f"sample it returns {eqx.filter_eval_shape(residual, lagrangian, one).shape}."
+            "The residuals of a loss must be one row for each sample of the batch that it is given, "
+            f"but for one sample they have shape {shape}."
         )
 
 
-def _collected(observations, samples: int, key):
+def _residuals(loss: Loss, lagrangian, batch):
+    return loss.residuals(lagrangian, batch)
+
+
+def _collected(observations, loss: Loss, samples: int, key):
     """All observations, or as many whole batches of a sampler as give `samples`, the rest cut off."""
     if not callable(observations):
-        named = isinstance(observations, tuple | list) and len(observations) == 3
-        batch = check_observations(observations) if named else observations
-        check_batch(batch)
-        return batch
+        return checked_arrays(observations, loss)
     if key is None:
         raise TypeError("A sampler needs a random key: polish(..., key=jax.random.key(0)).")
     size = jax.tree.leaves(jax.eval_shape(lambda key: observations(key), key))[0].shape[0]
     keys = jax.random.split(key, -(-samples // size))
     drawn = run(_all_drawn, observations, keys)
     batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:samples], drawn)
-    check_batch(batch)
+    states_in(loss, batch)
+    check_finite(batch)
     return batch
 
 
@@ -234,13 +232,13 @@ def _chunked(batch, count: int):
     return jax.tree.map(lambda x: x[index], batch), jnp.asarray(weight)
 
 
-def _flat(residual, parameters, constants):
+def _flat(loss, parameters, constants):
     """The residuals `(samples, components)` as a function of flat weights and a batch, these weights,
     and what makes parameters of them."""
     weights, unravel = ravel_pytree(parameters)
 
     def errors(weights, batch):
-        error = residual(eqx.combine(unravel(weights), constants), batch)
+        error = loss.residuals(eqx.combine(unravel(weights), constants), batch)
         return error.reshape(len(jax.tree.leaves(batch)[0]), -1)
 
     return errors, weights, unravel
@@ -251,9 +249,9 @@ def _total(function, start, chunks):
     return jax.lax.scan(lambda total, chunk: (total + function(*chunk), None), start, chunks)[0]
 
 
-def _cost(residual, parameters, constants, chunks):
+def _cost(loss, parameters, constants, chunks):
     """Sum of squares over all samples."""
-    errors, weights, _ = _flat(residual, parameters, constants)
+    errors, weights, _ = _flat(loss, parameters, constants)
 
     def square(batch, weight):
         return jnp.sum(weight * jnp.sum(jnp.square(errors(weights, batch)), axis=1))
@@ -261,9 +259,9 @@ def _cost(residual, parameters, constants, chunks):
     return _total(square, jnp.zeros(()), chunks)
 
 
-def _slope(residual, parameters, constants, chunks):
+def _slope(loss, parameters, constants, chunks):
     """Jᵀr over all samples."""
-    errors, weights, _ = _flat(residual, parameters, constants)
+    errors, weights, _ = _flat(loss, parameters, constants)
 
     def slope(batch, weight):
         error, pull_back = jax.vjp(lambda weights: errors(weights, batch), weights)
@@ -272,9 +270,9 @@ def _slope(residual, parameters, constants, chunks):
     return _total(slope, jnp.zeros(weights.size), chunks)
 
 
-def _curvature(residual, parameters, constants, chunks):
+def _curvature(loss, parameters, constants, chunks):
     """JᵀJ over all samples, from the Jacobian of one chunk after the other."""
-    errors, weights, _ = _flat(residual, parameters, constants)
+    errors, weights, _ = _flat(loss, parameters, constants)
 
     def of_sample(weights, sample):
         return errors(weights, jax.tree.map(lambda x: x[None], sample))[0]
@@ -287,9 +285,9 @@ def _curvature(residual, parameters, constants, chunks):
     return _total(curvature, jnp.zeros((weights.size, weights.size)), chunks)
 
 
-def _step(residual, parameters, constants, chunks, matrix, slope, damping):
+def _step(loss, parameters, constants, chunks, matrix, slope, damping):
     """The weights after a damped step with its geodesic acceleration, and ‖a‖/‖v‖ of the two."""
-    errors, weights, unravel = _flat(residual, parameters, constants)
+    errors, weights, unravel = _flat(loss, parameters, constants)
     damping = damping * jnp.max(jnp.diagonal(matrix))
     damped = matrix + damping * jnp.eye(weights.size)
     damped = lx.MatrixLinearOperator(damped, lx.positive_semidefinite_tag)

@@ -1,16 +1,19 @@
 """What `fit` does with a model that is new to it, before the first step: chosen by trying."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import numpy as np
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from ._batches import states_of
-from ._losses import acceleration_loss, relative_acceleration_loss
-from ._regular_start import regular_start, square_errors, start_samples
-from ._trainable import is_new, standardised
+from .._types import Model
+from ..losses import AccelerationLoss, square_errors
+from ._checks import check_loss, check_precision
+from ._observed import first_look, states_of
+from ._regular_start import regular_start, start_samples
+from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
 
 BETTER = 0.8
 """Ratio of the errors of two starts from which on that with bends is taken to be the better one. For
@@ -21,30 +24,74 @@ which needs none, at least 0.9."""
 class Preparation(NamedTuple):
     """The model that training starts from, and what was done with it, in words."""
 
-    start: PyTree
+    model: PyTree
     description: str
 
 
-def prepared(
-    lagrangian: PyTree, drawn: PyTree, loss: Callable, trainable: PyTree | None
-) -> Preparation:
-    """A model with its standardisation; and, if it is new and trains on accelerations, from a regular
+def prepare(
+    model: Model,
+    observations: Any,
+    *,
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
+    mask: PyTree | None = None,
+    key: PRNGKeyArray | None = None,
+) -> tuple[Model, str]:
+    """Makes a model that is new ready to train on observations, as [`noetherax.fit`][] does before its
+    first step unless told not to.
+
+    Neural Lagrangians that have no standardisation yet get one from the states of the data, as by
+    [`noetherax.standardise`][]. Where the loss knows accelerations, features of position are bent only
+    if a start with bends is nearer to them; and a model that is new altogether gets the last layer of
+    [`noetherax.regular_start`][].
+
+    **Arguments:**
+
+    - `model`: usually a [`noetherax.NeuralLagrangian`][]; not changed. One that has seen data comes
+        back as it is.
+    - `observations`, `loss`, `mask`: as in [`noetherax.fit`][].
+    - `key`: random key for a sampler.
+
+    **Returns:**
+
+    The model, and what was done with it, in words.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` as [`noetherax.fit`][] does, in particular if a batch holds no states.
+    """
+    check_loss(loss)
+    if callable(observations) and key is None:
+        raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
+    _, drawn = first_look(observations, loss, key)
+    chosen = chosen_leaves(model, mask)
+    check_precision(eqx.filter(model, chosen), drawn)
+    return prepared(model, drawn, loss, mask)
+
+
+def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | None) -> Preparation:
+    """A model with its standardisation; and, if it is new and accelerations are known, from a regular
     start. Which features are bent the accelerations decide, where there are any."""
-    q, v = states_of(drawn)
+    if not needs_standardisation(lagrangian):
+        return Preparation(lagrangian, "")
+    states = states_of(loss, drawn)
+    if states is None:
+        batch = jax.tree.map(lambda x: x[0], drawn)
+        raise TypeError(
+            "To prepare a model, fit takes the states of the data: those of a noetherax.Loss, "
+            "or q and v, each of shape (samples, points, space), as the first two members of a batch. "
+            f"But the batch is {eqx.tree_pformat(batch)}. Pass preparation=False, and call "
+            "noetherax.standardise(lagrangian, q, v) before."
+        )
+    q, v, a = states
     notes: list[str] = []
-    on_accelerations = getattr(loss, "func", loss) in (
-        acceleration_loss,
-        relative_acceleration_loss,
-    )
-    if not on_accelerations:
+    if a is None:
         model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
         return Preparation(model, "; ".join(notes))
-    a = drawn[2].reshape(q.shape)
     finite = np.all(np.isfinite(a), axis=(1, 2))
     data = q[finite], v[finite], a[finite]
     model = standardised(lagrangian, q, v, lambda fitted: _tried(fitted, data, notes))
     start = model
-    if is_new(lagrangian) and trainable is None:
+    if is_new(lagrangian) and mask is None:
         start = regular_start(model, *data)
         solved = not eqx.tree_equal(start, model)
         notes.append(f"last layer {'by least squares' if solved else 'as it was'}")

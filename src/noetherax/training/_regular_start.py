@@ -9,8 +9,8 @@ from .._programs import run
 from .._types import FloatArray
 from ..dynamics import euler_lagrange_terms
 from ..lagrangians import NeuralLagrangian
-from ._checks import check_observations, check_precision
-from ._losses import acceleration_residual
+from ..losses import check_finite, check_observations, square_errors
+from ._checks import check_precision
 
 SAMPLES = 1024
 """Most observations used: the unknowns are the weights of one layer."""
@@ -68,7 +68,8 @@ def regular_start(
     `ValueError` or `TypeError` as [`noetherax.fit`][] does, if the observations are not finite, or not
     of one shape and the precision of the weights.
     """
-    observations = check_observations((q, v, a))
+    observations = tuple(jnp.asarray(x) for x in check_observations((q, v, a)))
+    check_finite(observations)
     states, _ = start_samples(observations)
     if not _last_layers(lagrangian):
         return lagrangian
@@ -129,9 +130,3 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
     return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
-
-
-def square_errors(lagrangian: PyTree, observations: tuple) -> np.ndarray:
-    """Mean square over components of the error of every sample's acceleration."""
-    residual = run(acceleration_residual, lagrangian, observations)
-    return np.sum(np.square(np.asarray(residual, float)), axis=-1)

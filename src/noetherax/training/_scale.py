@@ -1,6 +1,5 @@
 """The size of a loss, which no optimiser then has to guess: units of length and of time drop out."""
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple, final
 
@@ -11,6 +10,7 @@ from jaxtyping import PyTree
 
 from .._programs import run
 from ..lagrangians import SeparableLagrangian
+from ._observed import states_of
 
 ROOM = 1e6
 """How far the squares of accelerations stay from the ends of their precision: a good model's loss, and
@@ -42,18 +42,20 @@ class Scale(NamedTuple):
 def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     """The scale of a loss on first batches, stacked: the loss without any force, which is in the units
     of the data. A loss that wants more of a model than a value L(q, v) is measured by its own start;
-    one that was told the noise has a unit already.
+    one that has a unit already is not divided.
 
     Raises `ValueError` if squares of the accelerations leave the range of their precision.
     """
-    _check_range(drawn)
+    states = states_of(loss, drawn)
+    if states is not None and states[2] is not None:
+        _check_range(states[2])
     try:
         without_force = mean_loss(loss, FreeParticle(), drawn)
     except Exception:  # of any kind: a loss may ask for anything that the model has
         without_force = None
     else:
         without_force = without_force if 0 < without_force < np.inf else None
-    if isinstance(loss, functools.partial) and "noise" in loss.keywords:
+    if getattr(loss, "has_unit", False):
         return Scale(1.0, without_force)
     unit = without_force or mean_loss(loss, model, drawn)
     if not 0 < unit < np.inf:
@@ -73,15 +75,10 @@ def _losses(loss, model, drawn):
     return jax.lax.map(lambda batch: loss(model, batch), drawn)
 
 
-def _check_range(drawn: PyTree) -> None:
-    triple = isinstance(drawn, tuple | list) and len(drawn) == 3
-    if not triple or len({(np.shape(x), str(getattr(x, "dtype", None))) for x in drawn}) > 1:
-        return  # not (q, v, a)
-    if not jnp.issubdtype(drawn[2].dtype, jnp.floating):
-        return
-    a = np.abs(np.asarray(drawn[2], float))
+def _check_range(accelerations) -> None:
+    a = np.abs(np.asarray(accelerations, float))
     largest = np.max(a, where=np.isfinite(a), initial=0.0)
-    limits = jnp.finfo(drawn[2].dtype)
+    limits = jnp.finfo(accelerations.dtype)
     low, high = (float(x) for x in (limits.tiny * ROOM, limits.max / ROOM))
     if largest and not low < largest**2 < high:
         raise ValueError(

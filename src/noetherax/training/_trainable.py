@@ -43,7 +43,7 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
     for leaf in jax.tree.leaves(chosen):
         if not isinstance(leaf, bool | np.bool_):
             raise TypeError(
-                "trainable must be a PyTree of booleans, or a prefix of one, such as "
+                "mask must be a PyTree of booleans, or a prefix of one, such as "
                 f"noetherax.trainable(lagrangian), but it holds {leaf!r}."
             )
     try:
@@ -54,12 +54,12 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
         )
     except ValueError as error:
         raise ValueError(
-            "trainable must have the structure of the model, or be a prefix of it, such as "
+            "mask must have the structure of the model, or be a prefix of it, such as "
             f"noetherax.trainable(lagrangian) with some leaves replaced: {error}"
         ) from error
     if not any(jax.tree.leaves(leaves)):
         raise ValueError(
-            "trainable chooses nothing to train: no floating-point array of the model is true in it."
+            "mask chooses nothing to train: no floating-point array of the model is true in it."
         )
     return leaves
 

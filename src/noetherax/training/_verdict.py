@@ -1,12 +1,15 @@
 """What a fit says of itself at its end, if it went wrong."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import PyTree
 
 from ..dynamics import euler_lagrange_terms
+from ._batches import at_most
+from ._observed import states_of
+from ._plan import Member
 from ._scale import mean_loss
 
 LEFT_OUT = 0.05
@@ -38,28 +41,23 @@ class Verdict(NamedTuple):
 
 
 def verdicts(
-    losses: np.ndarray,
-    skipped: int,
-    without_force: float | None,
-    trained: PyTree,
-    loss: Callable,
-    drawn: PyTree,
+    losses: np.ndarray, skipped: int, trained: PyTree, member: Member, loss: Callable
 ) -> list[Verdict]:
     """What is wrong with a finished run; nothing, as a rule, and then at no cost."""
     try:
-        return _found(losses, skipped, without_force, trained, loss, drawn)
+        return _found(losses, skipped, trained, member, loss)
     except Exception as error:  # of any kind: what was learned must not be lost by judging it
         finding = f"The end of this run could not be judged: {type(error).__name__}: {error}"
         return [Verdict(finding, "Compare the model with data of your own.")]
 
 
-def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict]:
-    done, found = len(losses), []
+def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
+    done, found, without_force = len(losses), [], member.scale.without_force
     if skipped > max(1, LEFT_OUT * done):
         finding = f"{skipped} of {done} updates were left out, not being finite."
         advice = (
             "The weights are those of the others alone. "
-            + (_walls(trained, drawn) or "")
+            + (_walls(trained, loss, member.drawn) or "")
             + "Is the loss finite on every batch, and do the features see every velocity with "
             "curvature? Else try another key, or a smaller learning rate."
         )
@@ -70,7 +68,7 @@ def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict
     recent = recent[np.isfinite(recent)]
     if len(recent) and np.mean(recent) < (1 - EXPLAINED) / 2 * without_force:
         return found
-    value = mean_loss(loss, trained, drawn)
+    value = mean_loss(loss, trained, at_most(member.drawn))
     if value <= (1 - EXPLAINED) * without_force:
         return found
     numbers = (
@@ -84,15 +82,18 @@ def _found(losses, skipped, without_force, trained, loss, drawn) -> list[Verdict
         found.append(Verdict(finding, ASK))
     else:
         finding = f"After {done} steps the model is worse than none: {numbers}."
-        walls = _walls(trained, drawn)
+        walls = _walls(trained, loss, member.drawn)
         found.append(Verdict(finding, walls + REGULAR if walls else ASK))
     return found
 
 
-def _walls(model: PyTree, drawn: Any) -> str | None:
+def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
     """Whether ∂²L/∂v² changes its signature among the data, where the acceleration is infinite."""
     try:
-        q, v, *_ = (x.reshape(-1, *x.shape[-2:]) for x in drawn)
+        states = states_of(loss, at_most(drawn))
+        if states is None:
+            return None
+        q, v, _ = states
         mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix, float)
         negative = np.sum(np.linalg.eigvalsh(mass) < 0, axis=-1)
     except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):

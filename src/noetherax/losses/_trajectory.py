@@ -1,5 +1,6 @@
 import functools
-from collections.abc import Callable
+import math
+from typing import Any, final
 
 import diffrax
 import equinox as eqx
@@ -8,29 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_count, check_number
 from .._types import Time
 from ..data import Noise, Windows, check_noise, check_windows, derivatives
 from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
-from ._losses import solve_plainly
+from ._acceleration import solve_plainly
+from ._base import Loss, States
+from ._window_states import window_states
 
 DEGREE = 6
 """Degree of the polynomial through positions that gives the first guess of the states."""
 
 
-def trajectory_loss(
-    lagrangian: Callable,
-    batch: tuple,
-    *,
-    interval: Time,
-    noise: Noise = 1.0,
-    solver: diffrax.AbstractSolver = RK4(),
-    substeps: int | np.integer = 1,
-    iterations: int | np.integer = 1,
-) -> Float[Array, ""]:
+@final
+class TrajectoryLoss(Loss):
     """How far observations lie from the nearest trajectory of the model, in units of their noise,
 
         min over trajectories of  Σ_i ‖q(t_i) − q_i‖²/σ_q² + ‖v(t_i) − v_i‖²/σ_v²,
@@ -48,49 +43,98 @@ def trajectory_loss(
     true law changes by 1e-4 or less with more.
 
     Use it where no accelerations are known. Since states are fitted, their noise does not enter the
-    force, as it does in [`noetherax.acceleration_loss`][], where the law that fits best is biased. From
+    force, as it does in [`noetherax.AccelerationLoss`][], where the law that fits best is biased. From
     n intervals h an acceleration is known to about √720 σ/(n^(5/2) h²), so that one long window is
     worth many short ones. A Lagrangian that determines no motion (zero, or a total derivative) has no
     finite loss, and the scale of L has no say.
 
-    Bind the options with `functools.partial`, and give [`noetherax.fit`][] `standardise=False`.
+    A batch is [`noetherax.Windows`][], with velocities or without; accelerations have no part in the
+    loss, but where they are there, [`noetherax.fit`][] prepares a new model by them. The model is a
+    [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The loss has no unit; it is not
+    finite where ∂²L/∂v² is singular or the solver fails.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        family = nx.systems.KeplerFamily()
+        states = family.sampler()  # with accelerations: for a start that has trajectories
+        windows = family.windows(0.05, times=7, batch_size=8, noise=1e-3)
+        loss = nx.TrajectoryLoss(0.05, noise=1e-3)
+        keys = jax.random.split(jax.random.key(0), 3)
+
+        features = nx.Rotations(3).invariant_features(1)
+        model = nx.NeuralLagrangian(features, width=16, key=keys[0])
+        model, _ = nx.fit(model, states, steps=100, key=keys[1])
+        model, _ = nx.fit(model, windows, loss=loss, steps=20, key=keys[2])
+        ```
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
-    - `batch`: [`noetherax.Windows`][], with velocities or without; accelerations are not used.
     - `interval`: time h between observations.
     - `noise`: standard deviation of the observations, one for both or one each for q and v. It sets the
-        unit of the loss, which matters to an optimiser that clips, and how q and v are weighed.
+        unit of the loss, which matters to an optimiser that clips, and how q and v are weighed. If it
+        is not given, q and v count alike, and [`noetherax.fit`][] divides the loss by that without
+        any force.
     - `solver`: a Diffrax solver of ordinary differential equations, or a variational one such as
         [`noetherax.VariationalMidpoint`][]; it takes fixed steps. Its error should be below the noise.
     - `substeps`: steps of the solver per interval.
     - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge.
 
-    **Returns:**
-
-    A scalar without unit; not finite where ∂²L/∂v² is singular or the solver fails.
-
     **Raises:**
 
-    `ValueError` or `TypeError` for a batch that is no windows, or options that are out of range.
+    `ValueError` or `TypeError` for options that are out of range. `residuals` and `states` raise them
+    for a batch that is no windows.
     """
-    windows, interval = check_windows(batch), check_number("interval", interval)
-    substeps = check_count("substeps", substeps)
-    iterations = check_count("iterations", iterations)
-    if not isinstance(solver, diffrax.AbstractSolver):
-        raise TypeError(
-            f"solver must be a Diffrax solver, such as noetherax.RK4(), but it is {solver!r}."
-        )
-    windows = windows._replace(a=None)
-    sigma = check_noise(noise, windows)
-    step = functools.partial(_flow, solver=solver, dt=interval / substeps, steps=substeps)
-    loss = functools.partial(_window_loss, lagrangian, step, interval, sigma, iterations)
-    return jnp.mean(jax.vmap(loss)(jax.tree.map(jnp.asarray, windows)))
+
+    interval: float = eqx.field(static=True)
+    noise: float | tuple[float, ...] | None = eqx.field(static=True)
+    solver: diffrax.AbstractSolver
+    substeps: int = eqx.field(static=True)
+    iterations: int = eqx.field(static=True)
+
+    def __init__(
+        self,
+        interval: Time,
+        *,
+        noise: Noise | None = None,
+        solver: diffrax.AbstractSolver = RK4(),
+        substeps: int | np.integer = 1,
+        iterations: int | np.integer = 1,
+    ):
+        if not isinstance(solver, diffrax.AbstractSolver):
+            raise TypeError(
+                f"solver must be a Diffrax solver, such as noetherax.RK4(), but it is {solver!r}."
+            )
+        self.interval = check_number("interval", interval)
+        self.noise = None if noise is None else _hashable(noise)
+        self.solver = solver
+        self.substeps = check_count("substeps", substeps)
+        self.iterations = check_count("iterations", iterations)
+
+    def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
+        windows = check_windows(batch)._replace(a=None)
+        sigma = check_noise(1.0 if self.noise is None else self.noise, windows)
+        dt = self.interval / self.substeps
+        step = functools.partial(_flow, solver=self.solver, dt=dt, steps=self.substeps)
+        options = model, step, self.interval, sigma, self.iterations
+        of_window = functools.partial(_window_residuals, *options)
+        return jax.vmap(of_window)(jax.tree.map(jnp.asarray, windows))
+
+    def states(self, batch: PyTree) -> States:
+        return window_states(check_windows(batch), self.interval)
 
 
-def _window_loss(lagrangian, step, interval, sigma, iterations, window: Windows):
-    """χ² per degree of freedom of one window."""
+def _hashable(noise: Any) -> float | tuple[float, ...]:
+    if np.ndim(noise) == 0:
+        return check_number("noise", noise)
+    return tuple(check_number(f"noise[{k}]", x) for k, x in enumerate(noise))
+
+
+def _window_residuals(lagrangian, step, interval, sigma, iterations, window: Windows):
+    """Of one window; their sum of squares is χ² per degree of freedom."""
     q, v, _ = window
     observed = [q] if v is None else [q, v]
     times, size, seen = len(q), 2 * q[0].size, len(observed) * q[0].size
@@ -119,7 +163,7 @@ def _window_loss(lagrangian, step, interval, sigma, iterations, window: Windows)
     basis, _ = jnp.linalg.qr(columns)
     # What no initial state removes.
     remaining = misfit - basis @ (basis.T @ misfit)
-    return jnp.sum(jnp.square(remaining)) / (remaining.size - size)
+    return remaining / math.sqrt(remaining.size - size)
 
 
 def _chain(transitions, gaps):

@@ -1,0 +1,19 @@
+"""What a model is judged by: residuals of a batch, and the states in it."""
+
+from ._acceleration import AccelerationLoss, RelativeAccelerationLoss, square_errors
+from ._base import Loss, States
+from ._checks import check_finite, check_observations
+from ._discrete import DiscreteLoss
+from ._trajectory import TrajectoryLoss
+
+__all__ = [
+    "AccelerationLoss",
+    "DiscreteLoss",
+    "Loss",
+    "RelativeAccelerationLoss",
+    "States",
+    "TrajectoryLoss",
+    "check_finite",
+    "check_observations",
+    "square_errors",
+]

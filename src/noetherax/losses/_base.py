@@ -1,0 +1,95 @@
+import abc
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .._types import FloatArray
+
+States = tuple[
+    Float[FloatArray, "samples points space"],
+    Float[FloatArray, "samples points space"],
+    Float[FloatArray, "samples points space"] | None,
+]
+"""Positions, velocities and, where they were observed, accelerations."""
+
+
+class Loss(eqx.Module):
+    """What training minimises: the mean over the samples of a batch of the sum of squares of their
+    residuals.
+
+    A subclass says what the residuals are, and which states a batch holds. The same object then goes to
+    [`noetherax.fit`][], [`noetherax.fit_ensemble`][] and [`noetherax.polish`][], and
+    `loss(model, batch)` is its value on data of your own. Options are fields.
+
+    A loss whose residuals are in units of the noise, so that the true law has a loss of about one, has
+    a field `noise` that is not `None`. Any other is measured by the loss without any force.
+
+    !!! example
+
+        The acceleration in the plane alone, for data whose third axis is not to be trusted:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class PlanarLoss(nx.Loss):
+            def residuals(self, model, batch):
+                q, v, a = batch
+                error = nx.acceleration(model, q, v) - a
+                return error[..., :2].reshape(len(q), -1)
+
+            def states(self, batch):
+                return batch
+
+
+        model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), key=jax.random.key(0))
+        data = nx.systems.Kepler().sampler()
+        model, _ = nx.fit(model, data, steps=100, loss=PlanarLoss(), key=jax.random.key(1))
+        ```
+    """
+
+    @abc.abstractmethod
+    def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "samples ..."]:
+        """How far a model is from each sample of a batch.
+
+        **Arguments:**
+
+        - `model`: a [`noetherax.Lagrangian`][], or any PyTree that the loss knows.
+        - `batch`: arrays with the samples along their first axis. The residuals of a sample must not
+            depend on the others.
+
+        **Returns:**
+
+        An array with one row for each sample, the residuals of that sample.
+        """
+
+    @abc.abstractmethod
+    def states(self, batch: PyTree) -> States | None:
+        """The states in a batch, from which a new model is prepared and a trained one is judged.
+
+        **Arguments:**
+
+        - `batch`: as above. Called outside of compiled functions, on what the user gave as data, so
+            that this is the place to check it.
+
+        **Returns:**
+
+        `(q, v, a)`, each of shape `(samples, points, space)`; `a` is `None` where accelerations are not
+        observed. `None` for a batch that holds no states: then no model can be prepared.
+        """
+
+    def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:
+        """The loss of a model on a batch."""
+        residuals = self.residuals(model, batch)
+        of_samples = jnp.sum(jnp.square(residuals), axis=tuple(range(1, residuals.ndim)))
+        return jnp.mean(of_samples)
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether the residuals are in units of the noise."""
+        noise: Any = getattr(self, "noise", None)
+        return noise is not None

@@ -1,0 +1,61 @@
+"""What can be wrong with observed states, found before any work is lost."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+NAMES = ("q", "v", "a")
+
+
+def check_observations(observations: Any) -> tuple[Any, Any, Any]:
+    """Arrays `(q, v, a)`, as they were given; an error that names the array otherwise."""
+    if not isinstance(observations, tuple | list) or len(observations) != 3:
+        raise TypeError(
+            "observations must be arrays (q, v, a), each of shape (samples, points, space), or a "
+            f"sampler key -> (q, v, a), but they are {type(observations).__name__}"
+            + (f" of {len(observations)} items." if hasattr(observations, "__len__") else ".")
+        )
+    shapes = {name: np.shape(array) for name, array in zip(NAMES, observations, strict=True)}
+    for name, shape in shapes.items():
+        if len(shape) != 3:
+            hint = f" One point per sample is {name}[:, None, :]." if len(shape) == 2 else ""
+            raise ValueError(
+                f"{name} must have shape (samples, points, space), but it has shape {shape}.{hint}"
+            )
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"q, v and a must have the same shape, but they have {shapes}.")
+    if 0 in shapes["q"]:
+        raise ValueError(f"observations are empty: their shape is {shapes['q']}.")
+    for name, array in zip(NAMES, observations, strict=True):
+        dtype = getattr(array, "dtype", np.dtype(float))
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(f"{name} must hold floating-point numbers, but its dtype is {dtype}.")
+    q, v, a = observations
+    return q, v, a
+
+
+def check_finite(batch: PyTree) -> None:
+    """Every array of a batch must be finite; those of `(q, v, a)` are named."""
+    named = isinstance(batch, tuple) and len(batch) == 3
+    leaves = list(batch) if named else jax.tree.leaves(batch)
+    names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
+    for name, leaf in zip(names, leaves, strict=True):
+        if leaf is None:
+            continue  # not observed
+        if not eqx.is_array(leaf):
+            raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
+        if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
+            raise TypeError(
+                f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."
+            )
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            bad = np.argwhere(~np.isfinite(np.asarray(leaf)))
+            if len(bad):
+                raise ValueError(
+                    f"{name} is not finite in {len({int(index[0]) for index in bad})} of "
+                    f"{len(leaf)} samples, first at index {tuple(int(i) for i in bad[0])}."
+                )

@@ -1,0 +1,68 @@
+"""What a model is trained on: checked as its loss asks, and the states in it."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from ..losses import Loss, States, check_finite, check_observations
+from ._batches import first_batches
+
+
+def first_look(observations: Any, loss: Callable, key) -> tuple[Any, Any]:
+    """Observations, checked: the arrays, or `None` for a sampler; and first batches, stacked."""
+    if not callable(observations):
+        data = checked_arrays(observations, loss)
+        return data, jax.tree.map(lambda x: x[None], data)
+    drawn = first_batches(observations, key)
+    batch = jax.tree.map(lambda x: x[0], drawn)
+    states_in(loss, batch)
+    check_finite(batch)
+    return None, drawn
+
+
+def checked_arrays(observations: Any, loss: Callable) -> PyTree:
+    """Observations as JAX arrays, all with the same samples along their first axis."""
+    data = tuple(observations) if isinstance(observations, list) else observations
+    # Nested lists of numbers are arrays, too.
+    data = jax.tree.map(_array_of_list, data, is_leaf=lambda x: isinstance(x, list))
+    if not isinstance(loss, Loss) and isinstance(data, tuple):
+        check_observations(data)
+    states_in(loss, data)
+    data = jax.tree.map(jnp.asarray, data)
+    shapes = [np.shape(x) for x in jax.tree.leaves(data)]
+    if len({shape[:1] for shape in shapes}) != 1 or shapes[0][:1] in ((), (0,)):
+        raise ValueError(
+            "observations must be arrays with the same samples along their first axis, or a sampler "
+            f"key -> batch, but their shapes are {shapes}."
+        )
+    check_finite(data)
+    return data
+
+
+def _array_of_list(x: Any) -> Any:
+    return np.asarray(x) if isinstance(x, list) else x
+
+
+@functools.singledispatch
+def states_in(loss: Callable, batch: PyTree) -> States | None:
+    """The states in a batch, which the loss checks; of a plain function of a batch its first two
+    members, if they are states."""
+    pair = tuple(batch[:2]) if isinstance(batch, tuple | list) else ()
+    if len(pair) != 2 or any(np.ndim(x) != 3 for x in pair):
+        return None
+    return *pair, None
+
+
+@states_in.register
+def _(loss: Loss, batch: PyTree) -> States | None:
+    return loss.states(batch)
+
+
+def states_of(loss: Callable, drawn: PyTree) -> States | None:
+    """The states in stacked batches."""
+    return states_in(loss, jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), drawn))
