@@ -12,6 +12,7 @@ import pytest
 import noetherax as nx
 from noetherax._checks import check_number
 from noetherax.data import check_noise
+from noetherax.losses import samples_of
 
 KEY = jax.random.key(0)
 FAMILY = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
@@ -168,3 +169,42 @@ def test_wrong_options_are_named():
         check_noise(np.ones((1, 2)), both)
     with pytest.raises(ValueError, match="interval must be positive"):
         FAMILY.windows(0.0)
+
+
+def spring_tracks(regular: bool, noise: float = 1e-3) -> nx.Tracks:
+    """Positions of a spring of stiffness one in the plane, at regular or random times."""
+    random = np.random.default_rng(0)
+    t = np.linspace(0, 8, 120)
+    if not regular:
+        t[1:-1] = np.sort(random.uniform(0, 8, 118))
+    q = np.stack([np.cos(t), 0.6 * np.sin(t)], axis=-1)[:, None]
+    return nx.Tracks(t, q + noise * random.normal(size=q.shape))
+
+
+@pytest.mark.parametrize("regular", [True, False], ids=["regular", "irregular"])
+def test_tracks_give_the_windows_of_a_loss_with_their_times(regular):
+    tracks, right, wrong = spring_tracks(regular), Spring(jnp.array(1.0)), Spring(jnp.array(1.1))
+    loss = nx.TrajectoryLoss(noise=1e-3)
+    batch = samples_of(loss, tracks)
+    assert isinstance(batch, nx.TimedWindows)
+    value = eqx.filter_jit(loss)
+    assert 0.8 < value(right, batch) < 1.2  # one for the true law
+    assert value(wrong, batch) > 1.5
+    q, _, a = loss.states(batch)
+    assert (
+        np.median(np.abs(a + q)) < 0.5
+    )  # noise, more so where samples lie close; it is for a start
+    assert np.abs(np.median(a / -q) - 1) < 0.1
+    if regular:
+        even = nx.TrajectoryLoss(tracks.interval, noise=1e-3)
+        assert np.isclose(even(right, samples_of(even, tracks)), value(right, batch), rtol=1e-6)
+
+
+def test_tracks_that_do_not_fit_a_loss_are_named():
+    options = dict(steps=1, key=KEY, progress=False)
+    with pytest.raises(ValueError, match=r"interval 0.1, but samples of these tracks are 0.0672"):
+        nx.fit(Spring(jnp.array(1.0)), spring_tracks(True), loss=nx.TrajectoryLoss(0.1), **options)
+    with pytest.raises(ValueError, match="takes samples at equal intervals, but these tracks have"):
+        nx.fit(Spring(jnp.array(1.0)), spring_tracks(False), loss=nx.DiscreteLoss(0.1), **options)
+    with pytest.raises(ValueError, match=r"tracks.smooth\(\).observations\(\) estimates them"):
+        nx.fit(Spring(jnp.array(1.0)), spring_tracks(True), **options)

@@ -1,7 +1,7 @@
 """What a user recorded, and what follows from it: windows, observations, smoothing."""
 
 from ._observations import Observations
-from ._polynomials import derivatives
+from ._polynomials import derivatives, local_basis
 from ._recording import Recording
 from ._smoothed import Smoothing
 from ._smoothing import smooth
@@ -27,5 +27,6 @@ __all__ = [
     "check_timed_windows",
     "check_windows",
     "derivatives",
+    "local_basis",
     "smooth",
 ]

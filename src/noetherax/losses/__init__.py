@@ -4,6 +4,7 @@ from ._acceleration import AccelerationLoss, RelativeAccelerationLoss, square_er
 from ._base import Loss, States
 from ._checks import check_finite, check_observations
 from ._discrete import DiscreteLoss
+from ._samples import samples_of
 from ._trajectory import TrajectoryLoss
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "TrajectoryLoss",
     "check_finite",
     "check_observations",
+    "samples_of",
     "square_errors",
 ]

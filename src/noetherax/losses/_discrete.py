@@ -32,9 +32,10 @@ class DiscreteLoss(Loss):
     fault, long ones by the second.
 
     A batch is [`noetherax.Windows`][]; every three positions in a row make a triple. Velocities and
-    accelerations have no part in the loss; where they are there, [`noetherax.fit`][] prepares a new
-    model by them. The model is a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The
-    loss is in squared units of acceleration, and not finite where ∂²L/∂v² is singular.
+    accelerations have no part in the loss, but a new model is prepared by them, or by those of a
+    polynomial through each window. The model is a [`noetherax.Lagrangian`][] or any function
+    `(q, v) -> scalar`. The loss is in squared units of acceleration, and not finite where ∂²L/∂v² is
+    singular.
 
     **Arguments:**
 

@@ -13,7 +13,14 @@ from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_count, check_number
 from .._types import Time
-from ..data import Noise, Windows, check_noise, check_windows, derivatives
+from ..data import (
+    Noise,
+    Windows,
+    check_noise,
+    check_timed_windows,
+    check_windows,
+    derivatives,
+)
 from ..dynamics import momentum, solve_motion
 from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
 from ._acceleration import solve_plainly
@@ -48,18 +55,21 @@ class TrajectoryLoss(Loss):
     worth many short ones. A Lagrangian that determines no motion (zero, or a total derivative) has no
     finite loss, and the scale of L has no say.
 
-    A batch is [`noetherax.Windows`][], with velocities or without; accelerations have no part in the
-    loss, but where they are there, [`noetherax.fit`][] prepares a new model by them. The model is a
-    [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The loss has no unit; it is not
-    finite where ∂²L/∂v² is singular or the solver fails.
+    A batch is [`noetherax.Windows`][], with velocities or without, or without an interval
+    [`noetherax.TimedWindows`][]. Accelerations have no part in the loss, but [`noetherax.fit`][]
+    prepares a new model by them; where they are not there, by those of a polynomial through each
+    window. The model is a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The loss has
+    no unit; it is not finite where ∂²L/∂v² is singular or the solver fails.
 
     !!! example
 
         ```python
+        import math
+
         import jax
         import noetherax as nx
 
-        family = nx.systems.KeplerFamily()
+        family = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
         states = family.sampler()  # with accelerations: for a start that has trajectories
         windows = family.windows(0.05, times=7, batch_size=8, noise=1e-3)
         loss = nx.TrajectoryLoss(0.05, noise=1e-3)
@@ -73,7 +83,7 @@ class TrajectoryLoss(Loss):
 
     **Arguments:**
 
-    - `interval`: time h between observations.
+    - `interval`: time h between observations; `None` for windows that carry their times.
     - `noise`: standard deviation of the observations, one for both or one each for q and v. It sets the
         unit of the loss, which matters to an optimiser that clips, and how q and v are weighed. If it
         is not given, q and v count alike, and [`noetherax.fit`][] divides the loss by that without
@@ -89,7 +99,7 @@ class TrajectoryLoss(Loss):
     for a batch that is no windows.
     """
 
-    interval: float = eqx.field(static=True)
+    interval: float | None = eqx.field(static=True)
     noise: float | tuple[float, ...] | None = eqx.field(static=True)
     solver: diffrax.AbstractSolver
     substeps: int = eqx.field(static=True)
@@ -97,7 +107,7 @@ class TrajectoryLoss(Loss):
 
     def __init__(
         self,
-        interval: Time,
+        interval: Time | None = None,
         *,
         noise: Noise | None = None,
         solver: diffrax.AbstractSolver = RK4(),
@@ -108,23 +118,32 @@ class TrajectoryLoss(Loss):
             raise TypeError(
                 f"solver must be a Diffrax solver, such as noetherax.RK4(), but it is {solver!r}."
             )
-        self.interval = check_number("interval", interval)
+        self.interval = None if interval is None else check_number("interval", interval)
         self.noise = None if noise is None else _hashable(noise)
         self.solver = solver
         self.substeps = check_count("substeps", substeps)
         self.iterations = check_count("iterations", iterations)
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
-        windows = check_windows(batch)._replace(a=None)
+        times, windows = self._split(batch)
+        windows = windows._replace(a=None)
         sigma = check_noise(1.0 if self.noise is None else self.noise, windows)
-        dt = self.interval / self.substeps
-        step = functools.partial(_flow, solver=self.solver, dt=dt, steps=self.substeps)
-        options = model, step, self.interval, sigma, self.iterations
-        of_window = functools.partial(_window_residuals, *options)
-        return jax.vmap(of_window)(jax.tree.map(jnp.asarray, windows))
+        step = functools.partial(_flow, solver=self.solver, steps=self.substeps)
+        of_window = functools.partial(_window_residuals, model, step, sigma, self.iterations)
+        axes = (None if times is None else 0), 0
+        times = self.interval if times is None else jnp.asarray(times, windows.q.dtype)
+        return jax.vmap(of_window, axes)(times, jax.tree.map(jnp.asarray, windows))
 
     def states(self, batch: PyTree) -> States:
-        return window_states(check_windows(batch), self.interval)
+        times, windows = self._split(batch)
+        return window_states(windows, self.interval if times is None else times)
+
+    def _split(self, batch: PyTree) -> tuple[Any, Windows]:
+        """The times in a batch, if it has any, and the windows."""
+        if self.interval is not None:
+            return None, check_windows(batch)
+        timed = check_timed_windows(batch)
+        return timed.t, Windows(timed.q, timed.v, timed.a)
 
 
 def _hashable(noise: Any) -> float | tuple[float, ...]:
@@ -133,8 +152,9 @@ def _hashable(noise: Any) -> float | tuple[float, ...]:
     return tuple(check_number(f"noise[{k}]", x) for k, x in enumerate(noise))
 
 
-def _window_residuals(lagrangian, step, interval, sigma, iterations, window: Windows):
-    """Of one window; their sum of squares is χ² per degree of freedom."""
+def _window_residuals(lagrangian, step, sigma, iterations, at, window: Windows):
+    """Of one window, with its times or the interval between them. The sum of squares is χ² per degree
+    of freedom."""
     q, v, _ = window
     observed = [q] if v is None else [q, v]
     times, size, seen = len(q), 2 * q[0].size, len(observed) * q[0].size
@@ -142,18 +162,20 @@ def _window_residuals(lagrangian, step, interval, sigma, iterations, window: Win
     data = jnp.stack(observed, axis=1).reshape(times, seen)
     arrays, rest = eqx.partition(lagrangian, eqx.is_array)
     frozen = eqx.combine(lax.stop_gradient(arrays), rest)
+    apart, axes = (at, (0, None)) if np.ndim(at) == 0 else (jnp.diff(at), (0, 0))
 
     def linearise(lagrangian, states):
         """The misfit, its derivative in the first state, and how all states move to close the gaps."""
-        transitions = jax.vmap(jax.jacfwd(lambda x: step(frozen, x)))(states[:-1])
-        ends = jax.vmap(lambda x: step(lagrangian, x))(states[:-1])
+        slopes = jax.jacfwd(functools.partial(step, frozen))
+        transitions = jax.vmap(slopes, axes)(states[:-1], apart)
+        ends = jax.vmap(functools.partial(step, lagrangian), axes)(states[:-1], apart)
         gaps = (ends - states[1:]).reshape(times - 1, size)
         response, shift = _chain(transitions.reshape(times - 1, size, size), gaps)
         misfit = weights * (data - (states.reshape(times, size) + shift)[:, :seen])
         columns = weights[:, None] * response[:, :seen]
         return misfit.reshape(-1), columns.reshape(-1, size), response, shift
 
-    states = jnp.stack(_polynomial(q, interval) if v is None else observed, axis=1)
+    states = jnp.stack(_polynomial(q, at) if v is None else observed, axis=1)
     for _ in range(iterations - 1):
         misfit, columns, response, shift = linearise(frozen, states)
         basis, triangle = jnp.linalg.qr(columns)
@@ -180,10 +202,10 @@ def _chain(transitions, gaps):
     return jax.tree.map(lambda x0, x: jnp.concatenate([x0[None], x]), start, rest)
 
 
-def _flow(lagrangian, state, *, solver, dt: float, steps: int):
-    """The state (q, v), stacked, `steps` steps of the solver later."""
+def _flow(lagrangian, state, interval, *, solver, steps: int):
+    """The state (q, v), stacked, an interval later, by so many steps of the solver."""
     q, v = state
-    end = jnp.asarray(dt, q.dtype)
+    end = jnp.asarray(interval / steps, q.dtype)
     zero = jnp.zeros_like(end)
     variational = isinstance(solver, VariationalSolver)
     if variational:
@@ -205,9 +227,20 @@ def _vector_field(t, state, lagrangian):
     return v, a.reshape(v.shape)
 
 
-def _polynomial(q, interval: float):
-    """Values and slopes of the polynomial that fits the positions of a window best."""
-    places, half = np.linspace(-1, 1, len(q)), (len(q) - 1) / 2 * interval
-    values, slopes, _ = derivatives(min(len(q) - 1, DEGREE), places, half)
-    fit = np.linalg.pinv(values)
-    return [jnp.tensordot(jnp.asarray(x @ fit, q.dtype), q, 1) for x in (values, slopes)]
+def _polynomial(q, at):
+    """Values and slopes of the polynomial that fits the positions of a window best, whose times or the
+    interval between them are given."""
+    degree = min(len(q) - 1, DEGREE)
+    if np.ndim(at) == 0:
+        places, half = np.linspace(-1, 1, len(q)), (len(q) - 1) / 2 * at
+        values, slopes, _ = derivatives(degree, places, half)
+        fit = np.linalg.pinv(values)
+        return [jnp.tensordot(jnp.asarray(x @ fit, q.dtype), q, 1) for x in (values, slopes)]
+    half = (at[-1] - at[0]) / 2
+    places = (at - at[0] - half) / half
+    powers = [places**power for power in range(degree + 1)]
+    slopes = [jnp.zeros_like(at), *(k * x / half for k, x in enumerate(powers[:-1], 1))]
+    values, slopes = jnp.stack(powers, axis=1), jnp.stack(slopes, axis=1)
+    basis, triangle = jnp.linalg.qr(values)
+    fit = solve_triangular(triangle, basis.T)
+    return [jnp.tensordot(x @ fit, q, 1) for x in (values, slopes)]

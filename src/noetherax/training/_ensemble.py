@@ -16,7 +16,7 @@ from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, take_steps
-from ._observed import first_look
+from ._observed import as_samples, first_look
 from ._plan import Placement, checked_options, plan, ready
 from ._sharding import split_sharding
 from ._verdict import verdicts
@@ -91,6 +91,7 @@ def fit_ensemble(
     )
     keys = _checked_keys(lagrangians, keys)
     seeds = jax.vmap(jax.random.split)(keys)
+    observations = as_samples(observations, loss)
     looks = _first_looks(observations, loss, seeds[:, 0])
     members = [
         _of_member(index, ready, _member(lagrangians, index), look, options)

@@ -13,7 +13,7 @@ from ._batches import rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._diagnosis import diagnosis
 from ._loop import PATIENCE, History, take_steps
-from ._observed import first_look
+from ._observed import as_samples, first_look
 from ._plan import Placement, checked_options, plan, ready
 from ._sharding import split_sharding, whole
 from ._verdict import verdicts
@@ -53,7 +53,8 @@ def fit(
 
     - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.
     - `observations`: arrays `(q, v, a)` of shape `(samples, points, space)`, or those of another loss,
-        samples first, from which batches are drawn at random with replacement; or a sampler
+        samples first, from which batches are drawn at random with replacement; or
+        [`noetherax.Tracks`][], from which the loss takes what it compares; or a sampler
         `key -> batch`, called afresh at every step.
     - `steps`: number of optimiser steps.
     - `batch_size`: samples per step, when observations are arrays.
@@ -104,6 +105,7 @@ def fit(
     options = checked_options(
         steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
+    observations = as_samples(observations, loss)
     setup_key, run_key = jax.random.split(key)
     member = ready(lagrangian, first_look(observations, loss, setup_key), options)
     split = split_sharding(sharding, member.batch)

@@ -9,8 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..losses import Loss, States, check_finite, check_observations
+from ..data import Tracks
+from ..losses import Loss, States, check_finite, check_observations, samples_of
 from ._batches import first_batches
+
+
+@functools.singledispatch
+def as_samples(observations: Any, loss: Callable) -> Any:
+    """What a loss compares, from what a user has: tracks are cut into samples."""
+    return observations
+
+
+@as_samples.register
+def _(observations: Tracks, loss: Callable):
+    return samples_of(loss, observations)
+
+
+@as_samples.register
+def _(observations: list, loss: Callable):
+    return [as_samples(each, loss) for each in observations]  # one for each member
 
 
 def first_look(observations: Any, loss: Callable, key) -> tuple[Any, Any]:

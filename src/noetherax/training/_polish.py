@@ -17,7 +17,7 @@ from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
 from ._diagnosis import diagnosis
 from ._loop import History
-from ._observed import checked_arrays, states_in
+from ._observed import as_samples, checked_arrays, states_in
 from ._trainable import chosen_leaves, needs_standardisation
 
 CHUNK = 256
@@ -112,7 +112,7 @@ def polish(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
             "Call noetherax.fit first."
         )
-    batch = _collected(observations, loss, samples, key)
+    batch = _collected(as_samples(observations, loss), loss, samples, key)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
     _check_rows(loss, lagrangian, parameters, batch, count)

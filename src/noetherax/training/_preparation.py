@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._types import Model
 from ..losses import AccelerationLoss, square_errors
 from ._checks import check_loss, check_precision
-from ._observed import first_look, states_of
+from ._observed import as_samples, first_look, states_of
 from ._regular_start import regular_start, start_samples
 from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
 
@@ -62,7 +62,7 @@ def prepare(
     check_loss(loss)
     if callable(observations) and key is None:
         raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
-    _, drawn = first_look(observations, loss, key)
+    _, drawn = first_look(as_samples(observations, loss), loss, key)
     chosen = chosen_leaves(model, mask)
     check_precision(eqx.filter(model, chosen), drawn)
     return prepared(model, drawn, loss, mask)

@@ -1,0 +1,61 @@
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..data import TimedWindows, Tracks
+from ._discrete import DiscreteLoss
+from ._trajectory import TrajectoryLoss
+
+WINDOW = 9
+"""Samples in a window where the user has not cut any: noise is averaged, and a step still compiles in
+seconds. Longer ones, of `Tracks.windows`, tell more."""
+
+SAME = 1e-3
+"""Part of an interval by which that of a loss and that of tracks may differ, as decimals do."""
+
+
+@functools.singledispatch
+def samples_of(loss: Callable, tracks: Tracks) -> Any:
+    """What of a user's tracks a loss compares: states and accelerations, if nothing else is registered
+    for its type.
+
+    **Arguments:**
+
+    - `loss`: a [`noetherax.Loss`][], or a function of a batch.
+    - `tracks`: from [`noetherax.Tracks`][].
+
+    **Returns:**
+
+    Arrays with the samples along their first axis.
+
+    **Raises:**
+
+    `ValueError` if the tracks lack what is compared; it says which call supplies it.
+    """
+    return tracks.observations()
+
+
+@samples_of.register
+def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks):
+    windows = tracks.windows(min(WINDOW, max(len(recording.t) for recording in tracks)))
+    if loss.interval is None:
+        if tracks.interval is None:
+            return windows
+        q, v, a = windows.q, windows.v, windows.a
+        times = tracks.interval * np.arange(q.shape[1])
+        return TimedWindows(np.broadcast_to(times, q.shape[:2]), q, v, a)
+    name = type(loss).__name__
+    if tracks.interval is None:
+        raise ValueError(
+            f"{name}({loss.interval:.6g}) takes samples at equal intervals, but these tracks have "
+            "others. noetherax.TrajectoryLoss() without an interval takes them as they are; "
+            "tracks.smooth() gives accelerations for noetherax.AccelerationLoss()."
+        )
+    if abs(loss.interval - tracks.interval) > SAME * tracks.interval:
+        raise ValueError(
+            f"{name} was given the interval {loss.interval:.6g}, but samples of these tracks are "
+            f"{tracks.interval:.6g} apart."
+        )
+    return windows
