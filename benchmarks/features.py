@@ -20,9 +20,9 @@ import jax
 import numpy as np
 
 import noetherax as nx
-from noetherax.groups._algebra import affine_algebra, balance
-from noetherax.groups._frame import Frame
-from noetherax.groups._tensors import tensor_invariants
+from noetherax.algebras._algebra import affine_algebra, balance
+from noetherax.invariants._frame import Frame
+from noetherax.invariants._tensors import tensor_invariants
 
 BATCH, REPEATS = 1024, 15
 

@@ -25,6 +25,8 @@ ROOMS = [
     "lagrangians",
     "dynamics",
     "charges",
+    "algebras",
+    "invariants",
     "groups",
     "solvers",
     "_rollout",

@@ -202,9 +202,9 @@ def span_of_values(features, points, space):
 
 def general_route(group, points):
     """Features from invariant tensors alone, where a closed form is known as well."""
-    from noetherax.groups._algebra import affine_algebra, balance
-    from noetherax.groups._frame import Frame
-    from noetherax.groups._tensors import tensor_invariants
+    from noetherax.algebras._algebra import affine_algebra, balance
+    from noetherax.invariants._frame import Frame
+    from noetherax.invariants._tensors import tensor_invariants
 
     algebra, unit = balance(affine_algebra(group))
     frame = Frame(points, group.space, tuple(range(group.space)), np.diag(unit))

@@ -1,7 +1,7 @@
 """What acts: symmetry groups, declared by their generators."""
 
+from ..algebras._algebra import component_representatives
 from ._affine import AffineGroup
-from ._algebra import component_representatives
 from ._axial import AxialRotations
 from ._base import SymmetryGroup
 from ._euclidean import Euclidean

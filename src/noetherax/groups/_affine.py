@@ -16,11 +16,11 @@ from .._types import (
     check_array,
     check_state,
 )
+from ..algebras._algebra import affine_algebra, check_algebra, check_precision
+from ..algebras._exponential import affine_exponential
 from ..features import InvariantFeatures
-from ._algebra import affine_algebra, check_algebra, check_precision
+from ..invariants._affine import affine_invariants
 from ._base import SymmetryGroup
-from ._exponential import affine_exponential
-from ._invariants import affine_invariants
 
 
 class AffineGroup(SymmetryGroup):

@@ -3,8 +3,8 @@ from typing import final
 import equinox as eqx
 import numpy as np
 
+from ..algebras._algebra import component_representatives
 from ._affine import AffineGroup
-from ._algebra import component_representatives
 from ._axes import select_axes
 from ._rotations import rotation_generators
 

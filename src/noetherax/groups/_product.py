@@ -2,8 +2,8 @@ from typing import final
 
 import numpy as np
 
+from ..algebras._algebra import affine_algebra, component_representatives
 from ._affine import AffineGroup
-from ._algebra import affine_algebra, component_representatives
 from ._base import SymmetryGroup
 
 

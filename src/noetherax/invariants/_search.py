@@ -6,8 +6,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from ..algebras._algebra import AffineAlgebra
 from ..features import StateVectors, TensorContractions
-from ._algebra import AffineAlgebra
 from ._frame import Frame, centre
 from ._regularity import generic_rank
 from ._representation import NEARLY, IllConditioned, invariant_tensors

@@ -8,8 +8,8 @@ state has coordinates beyond the orbits of the group.
 
 import numpy as np
 
+from ..algebras._algebra import AffineAlgebra, null_space, translations
 from ..features import InvariantFeatures, StateVectors
-from ._algebra import AffineAlgebra, null_space, translations
 from ._conditioning import well_conditioned
 from ._frame import Frame, centre
 from ._regularity import warn_if_singular

@@ -5,6 +5,15 @@ import warnings
 
 import numpy as np
 
+from ..algebras._algebra import (
+    AffineAlgebra,
+    balance,
+    independent_rows,
+    null_space,
+    translations,
+    unit_generators,
+)
+from ..algebras._blocks import blocks, restrict
 from ..features import (
     Concatenation,
     Coordinates,
@@ -13,15 +22,6 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
-from ._algebra import (
-    AffineAlgebra,
-    balance,
-    independent_rows,
-    null_space,
-    translations,
-    unit_generators,
-)
-from ._blocks import blocks, restrict
 from ._frame import Frame, centre, nested
 from ._regularity import determinants_rank, warn_if_singular
 from ._representation import IllConditioned, invariant_tensors

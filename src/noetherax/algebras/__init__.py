@@ -1,0 +1,1 @@
+"""Lie algebras of affine groups: generators as matrices, and their exponential."""

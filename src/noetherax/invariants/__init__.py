@@ -1,0 +1,1 @@
+"""From the generators of a group to its invariant features."""
