@@ -5,15 +5,15 @@ import warnings
 
 import numpy as np
 
-from ..algebras._algebra import (
+from ..algebras import (
     AffineAlgebra,
-    balance,
+    CheckedAlgebra,
+    blocks,
     independent_rows,
     null_space,
+    restrict,
     translations,
-    unit_generators,
 )
-from ..algebras._blocks import blocks, restrict
 from ..features import (
     Concatenation,
     Coordinates,
@@ -22,20 +22,33 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
+from ._errors import IllConditioned
 from ._frame import Frame, centre, nested
 from ._regularity import determinants_rank, warn_if_singular
-from ._representation import IllConditioned, invariant_tensors
+from ._representation import invariant_tensors
 from ._tensors import tensor_invariants
 
 MANY_DETERMINANTS = 1000
 
 
 def affine_invariants(
-    algebra: AffineAlgebra, points: int, name: str, determinants: bool, max_degree: int
+    algebra: CheckedAlgebra, points: int, name: str, determinants: bool, max_degree: int
 ) -> InvariantFeatures:
-    """Features of `points` points invariant under the group of `algebra`, block of axes by block."""
-    space = algebra.shift.shape[1]
-    balanced, unit = balance(unit_generators(algebra)[0])
+    """Features of `points` points invariant under the group of `algebra`, block of axes by block.
+
+    **Arguments:**
+
+    - `algebra`: the generators and further components of the group.
+    - `points`: number of points.
+    - `name`: what messages call the group.
+    - `determinants`, `max_degree`: as in [`noetherax.AffineGroup.invariant_features`][].
+
+    **Raises:**
+
+    `ValueError` if no complete set is found.
+    """
+    balanced, unit = algebra.balanced, algebra.unit
+    space = len(unit)
     parts: list[InvariantFeatures] = []
     for axes in blocks(balanced):
         block = restrict(balanced, axes)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..algebras._algebra import AffineAlgebra, translations
+from ..algebras import AffineAlgebra, translations
 from ..features import StateVectors
 
 
