@@ -110,7 +110,7 @@ def _special_linear(block: AffineAlgebra, frame: Frame, name: str) -> InvariantF
     vectors = _vectors(block, frame)
     subsets = list(itertools.combinations(range(vectors.num_vectors), vectors.dim))
     rank = determinants_rank(np.array(subsets), frame.points, vectors.dim, vectors.num_vectors)
-    warn_if_singular(rank, frame.points, frame.axes, name)
+    warn_if_singular(rank, frame.points, frame.axes, name, depth=2)
     return Determinants(vectors)
 
 

@@ -72,7 +72,7 @@ def _tensor_invariants(
             f". Raise max_degree, {own}: invariants need not be polynomials."
         )
     verify(search)
-    warn_if_singular(velocity_rank(search), points, axes, name)
+    warn_if_singular(velocity_rank(search), points, axes, name, depth=3)
     return search.features(frame)
 
 
