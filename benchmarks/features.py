@@ -20,9 +20,8 @@ import jax
 import numpy as np
 
 import noetherax as nx
-from noetherax.groups._algebra import affine_algebra, balance
-from noetherax.groups._frame import Frame
-from noetherax.groups._tensors import tensor_invariants
+from noetherax.algebras import balance, read_algebra
+from noetherax.invariants import Frame, tensor_invariants
 
 BATCH, REPEATS = 1024, 15
 
@@ -109,7 +108,7 @@ def evaluate() -> dict:
     """Microseconds per state of two points, closed form and invariant tensors."""
     results = {}
     for name, group in CLOSED.items():
-        algebra, unit = balance(affine_algebra(group))
+        algebra, unit = balance(read_algebra(group.algebra(), name))
         frame = Frame(2, group.space, tuple(range(group.space)), np.diag(unit))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

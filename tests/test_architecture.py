@@ -25,6 +25,8 @@ ROOMS = [
     "lagrangians",
     "dynamics",
     "charges",
+    "algebras",
+    "invariants",
     "groups",
     "solvers",
     "_rollout",
@@ -169,6 +171,7 @@ def test_the_abstractions_stay_small():
 
 BARE = """
 import sys
+import warnings
 import jax
 import noetherax as nx
 assert not jax.config.jax_enable_x64
@@ -199,9 +202,15 @@ for name, call in calls.items():
         assert "[None, :]" in str(error) and "(3,)" in str(error), (name, error)
     else:
         raise SystemExit(f"{name} accepts a state of shape (3,)")
+for group in nx.SpecialLinear(2), nx.Symplectic(4):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        group.invariant_features(1)
+    assert [x.filename for x in caught] == ["<string>"], [str(x) for x in caught]
 """
 
 
 def test_as_a_user_has_it():
-    """Without type checks and x64: a state of shape (3,) is named everywhere; nothing heavy loads."""
+    """Without type checks and x64: a state of shape (3,) is named everywhere; nothing heavy loads; and
+    a warning shows the line that asked for features."""
     subprocess.run([sys.executable, "-c", BARE], check=True)

@@ -202,13 +202,13 @@ def span_of_values(features, points, space):
 
 def general_route(group, points):
     """Features from invariant tensors alone, where a closed form is known as well."""
-    from noetherax.groups._algebra import affine_algebra, balance
-    from noetherax.groups._frame import Frame
-    from noetherax.groups._tensors import tensor_invariants
+    from noetherax.algebras import balance, read_algebra
+    from noetherax.invariants import Frame, tensor_invariants
 
-    algebra, unit = balance(affine_algebra(group))
+    name = type(group).__name__
+    algebra, unit = balance(read_algebra(group.algebra(), name))
     frame = Frame(points, group.space, tuple(range(group.space)), np.diag(unit))
-    return tensor_invariants(algebra, frame, type(group).__name__, 4)
+    return tensor_invariants(algebra, frame, name, 4)
 
 
 CLOSED = {

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import helpers
 import jax
 import jax.numpy as jnp
@@ -165,14 +168,132 @@ def test_boosts_keep_the_interval(speed_of_light):
 def test_components_must_normalise_the_group():
     class Askew(nx.AffineGroup):
         def algebra(self):
-            return helpers.turn_about([0, 0, 1])[None], np.zeros((1, 3))
-
-    @nx.component_representatives.register
-    def _(group: Askew):
-        return np.eye(3)[None, [2, 0, 1]]
+            return helpers.turn_about([0, 0, 1])[None], np.zeros((1, 3)), np.eye(3)[None, [2, 0, 1]]
 
     with pytest.raises(ValueError, match="Component 0 of Askew must normalise"):
         Askew()
+
+
+class Mirrored(nx.AffineGroup):
+    """Reflections alone, beside no generators."""
+
+    maps: tuple
+
+    def algebra(self):
+        return np.zeros((0, 2, 2)), np.zeros((0, 2)), np.array(self.maps)
+
+
+def test_components_stand_beside_the_generators():
+    flip = ((1.0, 0.0), (0.0, -1.0))
+    mirror = Mirrored((flip,))
+    assert np.array_equal(nx.component_representatives(mirror), [flip])
+    assert mirror.invariant_features(1).num_features == 5  # x, its rate, and products of y and its
+    assert nx.Trivial(2).invariant_features(1).num_features == 4
+    both = nx.Orthogonal(3, axes=(0, 1)) * nx.Orthogonal(3, axes=(2,))
+    expected = [np.diag([-1.0, 1, 1]), np.diag([1.0, 1, -1])]
+    assert np.array_equal(nx.component_representatives(both), expected)
+    assert nx.component_representatives(nx.Rotations(3)).shape == (0, 3, 3)
+
+
+WRONG_COMPONENTS = {
+    "a single map": (
+        flat := ((1.0, 0.0), (0.0, -1.0)),
+        r"\(maps, 2, 2\), but the shape is \(2, 2\)",
+    ),
+    "singular": ((((1.0, 0.0), (0.0, 0.0)),), "Component 0 of Mirrored is a singular map"),
+    "not finite": ((flat, ((1.0, 0.0), (0.0, np.nan))), "Component 1 of Mirrored is not finite"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_COMPONENTS)
+def test_wrong_components_are_named(name):
+    maps, message = WRONG_COMPONENTS[name]
+    with pytest.raises(ValueError, match=message):
+        Mirrored(maps)
+
+
+def test_an_affine_group_has_one_place_for_its_components():
+    class Registered(nx.AffineGroup):
+        def algebra(self):
+            return np.zeros((0, 2, 2)), np.zeros((0, 2))
+
+    Registered()
+
+    @nx.component_representatives.register
+    def _(group: Registered):
+        return np.eye(2)[None]
+
+    with pytest.raises(TypeError, match=r"return them from Registered.algebra\(\) instead"):
+        Registered()
+
+
+def test_an_algebra_is_checked_once_and_anew_where_it_is_another(monkeypatch):
+    from noetherax.algebras import _checked
+
+    checked, sizes = [], {"turn": 1.25}
+    check = _checked.check_closure
+    monkeypatch.setattr(_checked, "check_closure", lambda *x: checked.append(x[-1]) or check(*x))
+
+    class Following(nx.AffineGroup):
+        def algebra(self):
+            return sizes["turn"] * helpers.turn_about([0.1, 0.2, 0.3])[None], np.zeros((1, 3))
+
+    q = np.ones((2, 3))
+    group = Following()
+    group.invariant_features(1), group.generators(q), Following()
+    jax.eval_shape(group.act, np.ones(1), q, q)
+    assert checked == ["Following"]
+    product = group * nx.Translations(3)
+    product.invariant_features(2), jax.eval_shape(product.act, np.ones(4), q, q)
+    assert checked.count("AffineProduct") == checked.count("Following") == 1
+    once = group.generators(q)
+    sizes["turn"] = 2.5  # what a group reads may change, and what was kept is not used for it
+    assert np.allclose(group.generators(q), 2 * once)
+    assert checked.count("Following") == 2
+
+
+def test_few_results_are_kept(monkeypatch):
+    from noetherax.algebras import _kept, read_algebra
+
+    made = []
+    size = _kept.kept_by_content(lambda algebra: made.append(algebra) or np.array(len(made)))
+    algebras = [read_algebra((k * np.eye(2)[None], np.zeros((1, 2))), "k") for k in range(3)]
+    monkeypatch.setattr(_kept, "MOST", 2)
+    found = [int(size(algebras[k])) for k in (0, 1, 0, 2, 0, 1)]
+    assert found == [1, 2, 1, 3, 1, 4]  # the one that was asked for longest ago is made anew
+    monkeypatch.setattr(_kept, "MOST_BYTES", 1)
+    assert [int(size(algebras[k])) for k in (2, 2, 0, 0)] == [5, 5, 6, 6]
+    with pytest.raises(ValueError, match="read-only"):
+        size(algebras[0])[...] = 0.0
+
+
+TYPED = """
+from typing import assert_type
+import noetherax as nx
+
+product = nx.Translations(3) * nx.Rotations(3)
+assert_type(product, nx.AffineGroup)
+assert_type(product * nx.Trivial(3), nx.AffineGroup)
+product.invariant_features(2, determinants=False)
+
+
+def mixed(first: nx.SymmetryGroup, second: nx.AffineGroup):
+    assert_type(first * second, nx.SymmetryGroup)
+    assert_type(second * first, nx.SymmetryGroup)
+
+
+assert_type(product, nx.Rotations)  # the only one that is wrong
+"""
+
+
+def test_a_product_of_affine_groups_is_typed_as_one(tmp_path):
+    pytest.importorskip("pyright", reason="Pyright is not installed: pip install -e '.[dev]'")
+    script = tmp_path / "typed.py"
+    script.write_text(TYPED)
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "1 error" in done.stdout, done.stdout + done.stderr
+    assert 'expected "Rotations" but received "AffineGroup"' in done.stdout
 
 
 def test_many_generators_are_checked_quickly_and_still_shown():

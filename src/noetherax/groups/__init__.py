@@ -1,9 +1,9 @@
 """What acts: symmetry groups, declared by their generators."""
 
 from ._affine import AffineGroup
-from ._algebra import component_representatives
 from ._axial import AxialRotations
 from ._base import SymmetryGroup
+from ._components import component_representatives
 from ._euclidean import Euclidean
 from ._lorentz import Lorentz
 from ._orthogonal import Orthogonal

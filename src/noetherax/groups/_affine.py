@@ -16,11 +16,18 @@ from .._types import (
     check_array,
     check_state,
 )
+from ..algebras import (
+    AffineAlgebra,
+    CheckedAlgebra,
+    affine_exponential,
+    check_precision,
+    checked_algebra,
+    read_algebra,
+)
 from ..features import InvariantFeatures
-from ._algebra import affine_algebra, check_algebra, check_precision
+from ..invariants import affine_invariants
 from ._base import SymmetryGroup
-from ._exponential import affine_exponential
-from ._invariants import affine_invariants
+from ._components import component_representatives
 
 
 class AffineGroup(SymmetryGroup):
@@ -45,36 +52,39 @@ class AffineGroup(SymmetryGroup):
     **Raises:**
 
     `ValueError`, at construction and with the evidence, if the generators have wrong shapes, are
-    redundant, or do not close under the bracket.
+    redundant, or do not close under the bracket, or if further components do not normalise the group.
     """
 
     @abc.abstractmethod
-    def algebra(self) -> tuple[Any, Any]:
-        """The generators ξ_a(q_i) = A_a q_i + b_a of the group.
+    def algebra(self) -> tuple[Any, Any] | tuple[Any, Any, Any]:
+        """The generators ξ_a(q_i) = A_a q_i + b_a of the group, and its further components if any.
 
         **Returns:**
 
         The matrices A, shape `(generators, space, space)`, and the shifts b, shape
-        `(generators, space)`, as NumPy or JAX arrays.
+        `(generators, space)`, as NumPy or JAX arrays. A group that is not connected, such as one with
+        reflections, also returns linear maps that reach its other components, shape
+        `(maps, space, space)`: features that change under them are dropped. They have no charges.
         """
 
     def __check_init__(self):
-        check_algebra(affine_algebra(self), type(self).__name__)
+        _checked(self)
 
     @property
     def space(self) -> int:
-        return affine_algebra(self).shift.shape[1]
+        return declared_algebra(self).shift.shape[1]
 
     @property
     def dimension(self) -> int:
-        return affine_algebra(self).shift.shape[0]
+        return declared_algebra(self).shift.shape[0]
 
     def generators(self, q: Configuration, t: Time = 0.0) -> Generators:
-        algebra = affine_algebra(self)
-        check_array("q", q, algebra.shift.shape[1])
+        algebra = _checked(self)
+        given = algebra.given
+        check_array("q", q, given.shift.shape[1])
         q = jnp.asarray(q)
         check_precision(algebra, q.dtype, type(self).__name__)
-        linear, shift = (jnp.asarray(x, q.dtype) for x in (algebra.linear, algebra.shift))
+        linear, shift = (jnp.asarray(x, q.dtype) for x in (given.linear, given.shift))
         return jnp.einsum("aij,pj->api", linear, q, precision=PRECISION) + shift[:, None, :]
 
     def act(
@@ -84,8 +94,8 @@ class AffineGroup(SymmetryGroup):
         v: Velocity,
         t: Time = 0.0,
     ) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
-        algebra = affine_algebra(self)
-        count, space = algebra.shift.shape
+        algebra = _checked(self)
+        count, space = algebra.given.shift.shape
         check_state(q, v, space)
         q, v, coefficients = jnp.asarray(q), jnp.asarray(v), jnp.asarray(coefficients)
         if jnp.shape(coefficients) != (count,):
@@ -95,7 +105,7 @@ class AffineGroup(SymmetryGroup):
             )
         check_precision(algebra, q.dtype, type(self).__name__)
         with jax.default_matmul_precision(PRECISION):
-            maps = affine_exponential(algebra, coefficients, q.dtype)
+            maps = affine_exponential(algebra.given, coefficients, q.dtype)
             moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]
         back = np.argsort(np.concatenate([x.axes for x in maps]))
         q, v = (jnp.concatenate(parts, axis=1)[:, back] for parts in zip(*moved, strict=True))
@@ -139,5 +149,27 @@ class AffineGroup(SymmetryGroup):
         if not isinstance(points, int | np.integer) or points < 1:
             raise ValueError(f"points must be a positive integer, but it is {points!r}.")
         return affine_invariants(
-            affine_algebra(self), int(points), type(self).__name__, determinants, max_degree
+            _checked(self), int(points), type(self).__name__, determinants, max_degree
         )
+
+
+def declared_algebra(group: AffineGroup) -> AffineAlgebra:
+    """What `group.algebra()` returns, brought into shape. Raises if it is no algebra."""
+    name = type(group).__name__
+    if component_representatives.dispatch(type(group)) is not _components:
+        raise TypeError(
+            f"component_representatives are registered for {name}, which is an affine group: return "
+            f"them from {name}.algebra() instead, as the third part beside linear and shift."
+        )
+    with jax.ensure_compile_time_eval():
+        result = group.algebra()
+    return read_algebra(result, name)
+
+
+def _checked(group: AffineGroup) -> CheckedAlgebra:
+    return checked_algebra(declared_algebra(group), type(group).__name__)
+
+
+@component_representatives.register
+def _components(group: AffineGroup) -> np.ndarray:
+    return declared_algebra(group).components

@@ -4,9 +4,8 @@ import equinox as eqx
 import numpy as np
 
 from ._affine import AffineGroup
-from ._algebra import component_representatives
 from ._axes import select_axes
-from ._rotations import rotation_generators
+from ._rotations import reflection, rotation_generators
 
 
 @final
@@ -34,11 +33,5 @@ class Euclidean(AffineGroup):
         shift = np.eye(self.ambient)[list(self.axes)]
         turn = rotation_generators(self.ambient, self.axes)
         linear = np.concatenate([np.zeros((len(shift), *turn.shape[1:])), turn])
-        return linear, np.concatenate([shift, np.zeros(turn.shape[:2])])
-
-
-@component_representatives.register
-def _(group: Euclidean):
-    reflection = np.eye(group.ambient)
-    reflection[group.axes[0], group.axes[0]] = -1.0
-    return reflection[None]
+        shift = np.concatenate([shift, np.zeros(turn.shape[:2])])
+        return linear, shift, reflection(self.ambient, self.axes)[None]

@@ -4,9 +4,8 @@ import equinox as eqx
 import numpy as np
 
 from ._affine import AffineGroup
-from ._algebra import component_representatives
 from ._axes import select_axes
-from ._rotations import rotation_generators
+from ._rotations import reflection, rotation_generators
 
 
 @final
@@ -31,12 +30,4 @@ class Orthogonal(AffineGroup):
 
     def algebra(self):
         linear = rotation_generators(self.ambient, self.axes)
-        return linear, np.zeros(linear.shape[:2])
-
-
-@component_representatives.register
-def _(group: Orthogonal):
-    """The reflection of the first axis; it and the rotations make all others."""
-    reflection = np.eye(group.ambient)
-    reflection[group.axes[0], group.axes[0]] = -1.0
-    return reflection[None]
+        return linear, np.zeros(linear.shape[:2]), reflection(self.ambient, self.axes)[None]

@@ -49,3 +49,10 @@ def rotation_generators(space: int, axes: tuple[int, ...]) -> np.ndarray:
         linear[generator, k, j] = 1.0
         linear[generator, j, k] = -1.0
     return linear
+
+
+def reflection(space: int, axes: tuple[int, ...]) -> np.ndarray:
+    """The reflection of the first of `axes`; it and the rotations make all others."""
+    matrix = np.eye(space)
+    matrix[axes[0], axes[0]] = -1.0
+    return matrix

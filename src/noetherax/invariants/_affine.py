@@ -5,6 +5,15 @@ import warnings
 
 import numpy as np
 
+from ..algebras import (
+    AffineAlgebra,
+    CheckedAlgebra,
+    blocks,
+    independent_rows,
+    null_space,
+    restrict,
+    translations,
+)
 from ..features import (
     Concatenation,
     Coordinates,
@@ -13,29 +22,33 @@ from ..features import (
     ScalarProducts,
     StateVectors,
 )
-from ._algebra import (
-    AffineAlgebra,
-    balance,
-    independent_rows,
-    null_space,
-    translations,
-    unit_generators,
-)
-from ._blocks import blocks, restrict
+from ._errors import IllConditioned
 from ._frame import Frame, centre, nested
 from ._regularity import determinants_rank, warn_if_singular
-from ._representation import IllConditioned, invariant_tensors
+from ._representation import invariant_tensors
 from ._tensors import tensor_invariants
 
 MANY_DETERMINANTS = 1000
 
 
 def affine_invariants(
-    algebra: AffineAlgebra, points: int, name: str, determinants: bool, max_degree: int
+    algebra: CheckedAlgebra, points: int, name: str, determinants: bool, max_degree: int
 ) -> InvariantFeatures:
-    """Features of `points` points invariant under the group of `algebra`, block of axes by block."""
-    space = algebra.shift.shape[1]
-    balanced, unit = balance(unit_generators(algebra)[0])
+    """Features of `points` points invariant under the group of `algebra`, block of axes by block.
+
+    **Arguments:**
+
+    - `algebra`: the generators and further components of the group.
+    - `points`: number of points.
+    - `name`: what messages call the group.
+    - `determinants`, `max_degree`: as in [`noetherax.AffineGroup.invariant_features`][].
+
+    **Raises:**
+
+    `ValueError` if no complete set is found.
+    """
+    balanced, unit = algebra.balanced, algebra.unit
+    space = len(unit)
     parts: list[InvariantFeatures] = []
     for axes in blocks(balanced):
         block = restrict(balanced, axes)
@@ -97,7 +110,7 @@ def _special_linear(block: AffineAlgebra, frame: Frame, name: str) -> InvariantF
     vectors = _vectors(block, frame)
     subsets = list(itertools.combinations(range(vectors.num_vectors), vectors.dim))
     rank = determinants_rank(np.array(subsets), frame.points, vectors.dim, vectors.num_vectors)
-    warn_if_singular(rank, frame.points, frame.axes, name)
+    warn_if_singular(rank, frame.points, frame.axes, name, depth=2)
     return Determinants(vectors)
 
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..algebras import AffineAlgebra, translations
 from ..features import StateVectors
-from ._algebra import AffineAlgebra, translations
 
 
 class Frame(NamedTuple):

@@ -4,16 +4,17 @@ Axes that the group does not mix are exponentiated apart, so that what grows on 
 others as they are. The shift b enters linearly: a translation is exact whatever its size.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ._algebra import AffineAlgebra, balance, powers_of_two
+from ._algebra import AffineAlgebra
+from ._balance import balance, powers_of_two
 from ._blocks import connected
 from ._closed_exponential import closed_exponential, quadratic_form, scalar_exponential
+from ._kept import kept_by_content
 from ._powers import scaled
 from ._squaring import Squaring, squared_exponential, squaring_plan
 
@@ -66,20 +67,12 @@ def affine_exponential(algebra: AffineAlgebra, coefficients, dtype) -> list[Affi
     return maps
 
 
+@kept_by_content
 def _plan(algebra: AffineAlgebra) -> tuple[_Block, ...]:
-    linear, shift = (np.ascontiguousarray(x) for x in (algebra.linear, algebra.shift))
-    return _plan_of(linear.tobytes(), shift.tobytes(), *shift.shape)
-
-
-@lru_cache(maxsize=64)
-def _plan_of(linear: bytes, shift: bytes, count: int, space: int) -> tuple[_Block, ...]:
-    """The blocks, known by what the generators are, since they take longer than their use."""
-    algebra = AffineAlgebra(
-        np.frombuffer(linear).reshape(count, space, space),
-        np.frombuffer(shift).reshape(count, space),
-        0.0,
-        np.zeros((0, space, space)),
-    )
+    """The blocks of axes that the group does not mix."""
+    space = algebra.shift.shape[1]
+    # What acts is kept apart by entries that are zero: the size of rounding plays no part.
+    algebra = algebra._replace(tolerance=0.0)
     balanced, unit = balance(algebra)
     driven = np.any(balanced.linear != 0, axis=0)
     coupled: np.ndarray = np.logical_or(driven, driven.T)

@@ -7,7 +7,7 @@ they can be (Kempf and Ness 1979); those of a compact group become antisymmetric
 
 import numpy as np
 
-from ._algebra import AffineAlgebra
+from ..algebras import AffineAlgebra
 from ._frame import Frame
 
 NORMAL = 1e-3

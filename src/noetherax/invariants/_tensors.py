@@ -8,12 +8,13 @@ state has coordinates beyond the orbits of the group.
 
 import numpy as np
 
+from ..algebras import AffineAlgebra, null_space, translations
 from ..features import InvariantFeatures, StateVectors
-from ._algebra import AffineAlgebra, null_space, translations
 from ._conditioning import well_conditioned
+from ._errors import NEARLY, IllConditioned, TooManyTensors
 from ._frame import Frame, centre
+from ._generic_state import jacobian_rank, largest_change, velocity_rank, verify
 from ._regularity import warn_if_singular
-from ._representation import NEARLY, IllConditioned, TooManyTensors
 from ._search import Search, Slots
 
 LARGEST_TENSOR = 4096
@@ -60,7 +61,7 @@ def _tensor_invariants(
                 f"On the axes {axes} of {name} there are {error}, too many to list as features. Let "
                 f"the group act on fewer axes, {own}."
             ) from error
-        found = search.rank()
+        found = jacobian_rank(search)
     if found < needed:
         _refuse_if_nearly_invariant(block, vectors, kinds, needed, degree, axes, name)
         raise ValueError(
@@ -70,8 +71,8 @@ def _tensor_invariants(
             f"{max_degree}, and tensors of at most {LARGEST_TENSOR} entries, here {vectors.dim}^degree"
             f". Raise max_degree, {own}: invariants need not be polynomials."
         )
-    search.verify()
-    warn_if_singular(search.velocity_rank(), points, axes, name)
+    verify(search)
+    warn_if_singular(velocity_rank(search), points, axes, name, depth=3)
     return search.features(frame)
 
 
@@ -83,8 +84,8 @@ def _refuse_if_nearly_invariant(block, vectors, kinds, needed: int, degree: int,
             near.extend(lower)
     except (TooManyTensors, IllConditioned):
         return
-    if near.rank() >= needed:
-        change = near.change()
+    if jacobian_rank(near) >= needed:
+        change = largest_change(near)
         raise ValueError(
             f"On the axes {axes} of {name} there are {needed} independent polynomials that the "
             f"generators nearly leave alone: they change them by {change:.2g} of their slope, where "

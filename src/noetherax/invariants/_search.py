@@ -6,15 +6,12 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from ..algebras import AffineAlgebra
 from ..features import StateVectors, TensorContractions
-from ._algebra import AffineAlgebra
+from ._errors import NEARLY, IllConditioned
 from ._frame import Frame, centre
-from ._regularity import generic_rank
-from ._representation import NEARLY, IllConditioned, invariant_tensors
-
-LEFT_ALONE = 1e4
-"""Units of rounding by which a generator may seem to change a feature, as in `noetherax.testing`."""
-
+from ._monomials import by_multiplicity, monomials
+from ._representation import invariant_tensors
 
 CLEARLY_NEW = 0.03
 """What is left of a new invariant beside polynomials in others: far from 0, even in float32."""
@@ -51,7 +48,7 @@ class Search:
         count = self.vectors.num_vectors
         new = {}
         for multiset in itertools.combinations_with_replacement(range(count), degree):
-            slots = _by_multiplicity(multiset)
+            slots = by_multiplicity(multiset)
             pattern = tuple((m, id(self.kinds[vector])) for vector, m in Counter(slots).items())
             # Vectors of one kind are interchangeable: the same tensors serve all of them.
             if pattern not in self.patterns:
@@ -59,69 +56,6 @@ class Search:
             if len(self.patterns[pattern]):
                 new[slots] = self.patterns[pattern]
         self.found |= new
-
-    def rank(self) -> int:
-        """Rank of the features' Jacobian at a generic state."""
-        jacobian, _ = self._jacobian()
-        size = np.linalg.norm(jacobian, axis=1, keepdims=True)
-        if not len(jacobian):
-            return 0
-        return int(np.linalg.matrix_rank(jacobian / np.maximum(size, 1e-300), tol=self.small))
-
-    def change(self) -> float:
-        """The largest Lie derivative of a feature along a generator at a generic state, in units of
-        their sizes."""
-        jacobian, (q, v) = self._jacobian()
-        count = len(self.block.shift)
-        if not count or not len(jacobian):
-            return 0.0
-        moved_q = np.einsum("aij,pj->api", self.block.linear, q) + self.block.shift[:, None]
-        moved_v = np.einsum("aij,pj->api", self.block.linear, v)
-        moved = np.concatenate([moved_q, moved_v], axis=1).reshape(count, 2 * q.size)
-        derivative = np.abs(jacobian @ moved.T)
-        scale = np.linalg.norm(jacobian, axis=1)[:, None] * np.linalg.norm(moved, axis=1)
-        return float((derivative / np.maximum(scale, 1e-300)).max())
-
-    def verify(self) -> None:
-        """Generators must leave every feature alone, but for rounding."""
-        worst, dim = self.change(), self.block.shift.shape[1]
-        bound = min(10 * self.block.tolerance * dim, LEFT_ALONE * self.block.precision)
-        if worst > bound:
-            raise IllConditioned(
-                f"The generators change a feature by {worst:.2g} of its slope times theirs, where "
-                f"rounding explains {bound:.1g}. {NEARLY}"
-            )
-
-    def velocity_rank(self) -> int:
-        """Generic rank of ∂²L/∂v² for Lagrangians of the invariants found."""
-        vectors = self.vectors
-        dim, n = len(vectors.axes), vectors.points
-        x = self.rng.normal(size=(vectors.num_vectors, vectors.dim))
-        if vectors.homogeneous:
-            x[:, -1] = np.eye(len(x))[-1]
-        velocity = {n - vectors.relative + i: i for i in range(n)}
-        slopes = []
-        for slots, tensors in self.found.items():
-            slope = np.zeros((len(tensors), n, dim))
-            for place, vector in enumerate(slots):
-                if vector in velocity:
-                    part = _contract(tensors, x, slots, [place])
-                    slope[:, velocity[vector]] += part[:, :dim]
-            slopes.append(slope.reshape(len(tensors), n * dim))
-
-        def curvature(weights):
-            total, start = np.zeros((n, dim, n, dim)), 0
-            for slots, tensors in self.found.items():
-                weighted = weights[None, start : start + len(tensors)] @ tensors
-                start += len(tensors)
-                for first, second in itertools.permutations(range(len(slots)), 2):
-                    i, j = velocity.get(slots[first]), velocity.get(slots[second])
-                    if i is not None and j is not None:
-                        part = _contract(weighted, x, slots, [first, second])[0]
-                        total[i, :, j, :] += part[:dim, :dim]
-            return total.reshape(n * dim, n * dim)
-
-        return generic_rank(np.concatenate([np.zeros((0, n * dim)), *slopes]), curvature)
 
     def features(self, frame: Frame) -> TensorContractions:
         """All invariants found, in the user's coordinates; equal tensors are stored once."""
@@ -152,7 +86,7 @@ class Search:
             for vector in x:
                 x[vector][:, -1] = float(vector == self.vectors.num_vectors - 1)
         span = self._products(products, x)
-        values = _monomials([x[vector] for vector in slots]) @ candidates.T
+        values = monomials([x[vector] for vector in slots]) @ candidates.T
         size = np.linalg.norm(values, axis=0)
         chosen = []
         for index in np.flatnonzero(size > self.small):
@@ -213,7 +147,7 @@ class Search:
         samples = len(next(iter(x.values())))
         used = {slots for factors in products for slots, _ in factors}
         values = {
-            slots: _monomials([x[vector] for vector in slots]) @ self.found[slots].T
+            slots: monomials([x[vector] for vector in slots]) @ self.found[slots].T
             for slots in used
         }
         columns = np.ones((samples, len(products)))
@@ -223,57 +157,3 @@ class Search:
         columns = columns / np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
         left, singular, _ = np.linalg.svd(columns, full_matrices=False)
         return left[:, singular > self.small * singular.max(initial=0.0)]
-
-    def _jacobian(self):
-        """Derivatives of all invariants at a generic state, by complex-step differentiation."""
-        dim, points = len(self.vectors.axes), self.vectors.points
-        q, v = self.rng.normal(size=(2, points, dim))
-        step = 1e-30
-        state = np.concatenate([q.ravel(), v.ravel()])
-        x = self._evaluate(state[:, None] + 1j * step * np.eye(len(state)))
-        rows = [
-            np.imag(_monomials([x[vector] for vector in slots]) @ tensors.T).T / step
-            for slots, tensors in self.found.items()
-        ]
-        return np.concatenate([np.zeros((0, len(state))), *rows]), (q, v)
-
-    def _evaluate(self, states: np.ndarray) -> np.ndarray:
-        """`StateVectors` in units of the analysis, for complex states in columns, `(vectors, columns,
-        dim)`."""
-        vectors, n = self.vectors, self.vectors.points
-        q, v = states.T.reshape(-1, 2, n, len(vectors.axes)).transpose(1, 2, 0, 3)
-        if self.centre is not None:
-            q = q - self.centre
-        parts = [q[:-1] - q[-1:] if vectors.relative else q, v]
-        if vectors.anchored:
-            parts.append(q[-1:])
-        result = np.concatenate(parts)
-        if vectors.homogeneous:
-            last = np.zeros((*result.shape[:2], 1), complex)
-            last[-1] = 1.0
-            result = np.concatenate([result, last], axis=2)
-        return result
-
-
-def _monomials(factors: list[np.ndarray]) -> np.ndarray:
-    """All products of one entry of each factor, `(rows, dim^k)` from k factors `(rows, dim)`."""
-    product = factors[0]
-    for factor in factors[1:]:
-        width = product.shape[1] * factor.shape[1]
-        product = (product[:, :, None] * factor[:, None, :]).reshape(len(product), width)
-    return product
-
-
-def _contract(tensors: np.ndarray, x: np.ndarray, slots: tuple[int, ...], free: list[int]):
-    """Tensors `(tensors, dim^k)` with a vector in every slot but those left `free`, in that order."""
-    result = tensors.reshape(len(tensors), *(x.shape[1],) * len(slots))
-    for place in reversed(range(len(slots))):
-        if place not in free:
-            result = np.tensordot(result, x[slots[place]], axes=(place + 1, 0))
-    return result if free == sorted(free) else np.swapaxes(result, 1, 2)
-
-
-def _by_multiplicity(multiset: tuple[int, ...]) -> tuple[int, ...]:
-    """The multiset with the most frequent vectors first, so that equal patterns line up."""
-    counts = Counter(multiset)
-    return tuple(sorted(multiset, key=lambda vector: (-counts[vector], vector)))

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ._algebra import AffineAlgebra, independent_rows
+from ._algebra import AffineAlgebra
+from ._spans import independent_rows
 
 
 def blocks(algebra: AffineAlgebra) -> list[tuple[int, ...]]:

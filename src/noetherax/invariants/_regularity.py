@@ -16,8 +16,9 @@ STEP = 1e-2
 """Step of the differences of order four that give second derivatives, for vectors of size one."""
 
 
-def warn_if_singular(rank: int, points: int, axes: tuple[int, ...], name: str) -> None:
-    """Says that a group forces a singular mass matrix, if the generic `rank` is too low."""
+def warn_if_singular(rank: int, points: int, axes: tuple[int, ...], name: str, depth: int) -> None:
+    """Says that a group forces a singular mass matrix, if the generic `rank` is too low. The warning
+    shows the user's line: `depth` functions of this room lead here."""
     size = points * len(axes)
     if rank < size:
         warnings.warn(
@@ -25,7 +26,7 @@ def warn_if_singular(rank: int, points: int, axes: tuple[int, ...], name: str) -
             f"invariants alone: on the axes {axes} its rank is {rank}, where {size} is needed. Such a "
             "Lagrangian does not determine the motion. Take more points or a smaller group, or add a "
             "term of your own with noetherax.LagrangianSum.",
-            stacklevel=7,  # Equinox adds a frame to methods
+            stacklevel=depth + 4,  # Equinox adds a frame to methods
         )
 
 
