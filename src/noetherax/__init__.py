@@ -6,9 +6,11 @@ what was conserved.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from ._drift import drift
 from ._rollout import Trajectory, rollout
+from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
 from .charges import Energy, MomentumMap, NoetherCharge, lift
 from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
 from .dynamics import (
@@ -77,12 +79,17 @@ from .training import (
     trajectory_loss,
 )
 
+if TYPE_CHECKING:
+    from .evaluation import Evaluation, Measure, evaluate
+
 __version__ = "0.1.0"
 
-_LAZY = ("plot", "systems", "testing")
+_LAZY = ("evaluation", "plot", "systems", "testing")
+_OF_EVALUATION = ("Evaluation", "Measure", "evaluate")
 
 __all__ = [
     "RK4",
+    "AccelerationLaw",
     "AffineGroup",
     "AffineProduct",
     "AveragedLagrangian",
@@ -92,16 +99,20 @@ __all__ = [
     "Coordinates",
     "Determinants",
     "Energy",
+    "EquivariantODE",
     "Euclidean",
     "EulerLagrangeTerms",
+    "Evaluation",
     "History",
     "InvariantFeatures",
     "Lagrangian",
     "LagrangianSum",
     "LagrangianTerm",
     "Lorentz",
+    "Measure",
     "MomentumMap",
     "NeuralLagrangian",
+    "NeuralODE",
     "NoetherCharge",
     "Observations",
     "Orthogonal",
@@ -139,6 +150,7 @@ __all__ = [
     "energy",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
+    "evaluate",
     "feature_names",
     "fit",
     "fit_ensemble",
@@ -163,6 +175,8 @@ def __getattr__(name: str):
     # Matplotlib, Hypothesis and the systems load only when they are asked for.
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
+    if name in _OF_EVALUATION:
+        return getattr(importlib.import_module(".evaluation", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
