@@ -133,9 +133,9 @@ def _check_orthogonal(group: SymmetryGroup, q) -> None:
         symmetric, size = np.abs(matrix + matrix.T).max() / 2, np.abs(matrix).max()
         if symmetric > ORTHOGONAL * size:
             raise ValueError(
-                f"{type(group).__name__} does not act by rotations, reflections and translations alone: "
-                f"generator {index} has a symmetric part of {symmetric:.2g} beside entries of "
-                f"{size:.2g}. Gradients of its invariants do not turn as states do, so that they make no "
-                "equivariant acceleration. Take nx.NeuralLagrangian, which needs no such thing, or the "
-                "part of the group that is orthogonal."
+                f"{type(group).__name__} does not act by rotations, reflections and translations "
+                f"alone: generator {index} has a symmetric part of {symmetric:.2g} beside entries of "
+                f"{size:.2g}. Gradients of its invariants do not turn as states do, and so make no "
+                "equivariant acceleration. Take nx.NeuralLagrangian, which needs no such thing, or "
+                "the part of the group that is orthogonal."
             )

@@ -58,16 +58,21 @@ def evaluate(
     what a model does. Everything is relative, in the unit that the table names, and a motion that fails
     counts as infinitely wrong in every median.
 
-    | measure | what it is | by |
-    | --- | --- | --- |
-    | `distance` | largest of ‖q(t) − q̂(t)‖ over the size of the motion, its largest distance from its mean | both |
-    | `horizon` | time until that passes `threshold`, over the time followed | both |
-    | `explained` | 1 − Σ ‖a − â‖²/Σ ‖a‖² of accelerations; no force at all explains nothing | both |
-    | `model drift of …` | largest ‖I(t) − I(0)‖/‖I(0)‖ of the model's charge along its own motion | both |
-    | `recorded drift of …` | of the model's charge along the recorded motion | tracks |
-    | `true drift of …` | of the true charge, with the true momenta, along the model's motion | systems |
-    | `twin ratio` | how far a motion that starts a little beside departs, over how far the true one does | systems |
-    | `error of da/dq`, `error of da/dv` | ‖∂a/∂q − ∂â/∂q‖ and likewise for v, over both true ones together | systems |
+    - `distance`: the largest ‖q(t) − q̂(t)‖ over the size of the motion, which is its own largest
+        distance from its mean.
+    - `horizon`: the time until that passes `threshold`, over the time followed.
+    - `explained`: 1 − Σ ‖a − â‖²/Σ ‖a‖², the share of the acceleration that the model gives. No force
+        at all explains nothing.
+    - `model drift of …`: the largest ‖I(t) − I(0)‖/‖I(0)‖ of the model's own charge along its own
+        motion.
+    - `recorded drift of …`, for tracks: of the model's charge along the recorded motion.
+    - `true drift of …`, for systems: of the true charge, with the true momenta, along the model's
+        motion.
+    - `twin ratio`, for systems: how far apart two motions of the model get that start a little beside
+        each other, over how far apart the true ones get. One means that the law is known beside the
+        motion as well; far below one, that a model knows a single orbit by heart.
+    - `error of da/dq`, `error of da/dv`, for systems: ‖∂a/∂q − ∂â/∂q‖, and likewise for v, over both
+        true ones together.
 
     **Tracks** are followed from the first sample of each recording, or of each window of `times`
     samples. Noise of the samples is part of the distance, and that of the first one of all that

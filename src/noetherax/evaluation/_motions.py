@@ -68,31 +68,48 @@ def _accelerations(model, q, v):
     return acceleration(model, q, v, throw=False)
 
 
-def slopes(model: Callable, q, v) -> tuple[np.ndarray, np.ndarray]:
-    """∂a/∂q and ∂a/∂v at a stack of states, each `(states, components, components)`: what the law says
-    beside a motion, where its twins go."""
-    dtype = precision_of(model)
-    found = run(_slopes, model, *(jnp.asarray(x, dtype) for x in (q, v)))
-    along_q, along_v = (np.asarray(x, float).reshape(len(x), q[0].size, -1) for x in found)
-    return along_q, along_v
+class Law(NamedTuple):
+    """A law at a stack of states: accelerations `(states, points, space)`, and what it says beside
+    them, where twins go, ∂a/∂q and ∂a/∂v, each `(states, components, components)`."""
+
+    a: np.ndarray
+    along_q: np.ndarray
+    along_v: np.ndarray
 
 
-def _slopes(model, q, v):
-    return jax.vmap(jax.jacfwd(lambda q, v: _accelerations(model, q, v), argnums=(0, 1)))(q, v)
+def law_at(model: Callable, q, v, dtype) -> Law:
+    """A law in a given precision."""
+    found = run(_law, model, *(jnp.asarray(x, dtype) for x in (q, v)))
+    a, along_q, along_v = (np.asarray(x, float) for x in found)
+    return Law(a, *(x.reshape(len(a), a[0].size, -1) for x in (along_q, along_v)))
 
 
-def slope_errors(model: Callable, law: Callable, q, v, units: tuple) -> dict[str, float]:
+def _law(model, q, v):
+    def along(unit):
+        """The accelerations and their derivatives in one coordinate of all states."""
+        tangents = jnp.broadcast_to(unit.reshape(2, *q.shape[1:]), (len(q), 2, *q.shape[1:]))
+        state = tangents[:, 0], tangents[:, 1]
+        return jax.jvp(lambda q, v: _accelerations(model, q, v), (q, v), state)
+
+    # By `vmap`: `jacfwd` cannot take a rule of derivatives such as that of accelerations.
+    size = q[0].size
+    a, slopes = jax.vmap(along, out_axes=-1)(jnp.eye(2 * size, dtype=q.dtype))
+    return a[..., 0], slopes[..., :size], slopes[..., size:]
+
+
+def slope_errors(ours: Law, true: Law, units: tuple[float, float]) -> dict[str, float]:
     """The errors of ∂a/∂q and ∂a/∂v, both in units of the true derivatives together: that of a
     potential in positions alone has no size of its own. `units`, sizes of the motion in q and in v,
     make them alike."""
-    ours = slopes(model, q, v)
-    with jax.enable_x64(True):
-        theirs = slopes(law, np.asarray(q, np.float64), np.asarray(v, np.float64))
-    true = [unit * norm(x.reshape(1, -1, 1))[0] for x, unit in zip(theirs, units, strict=True)]
+    size_q, size_v = (
+        unit * norm(x.reshape(1, -1, 1))[0] for x, unit in zip(true[1:], units, strict=True)
+    )
     # A law without any slope, of free motion, is measured by the motion itself.
-    size = np.hypot(*true) or units[1] * (units[1] / units[0]) * np.sqrt(len(q)) or 1.0
+    size = (
+        np.hypot(size_q, size_v) or units[1] * (units[1] / units[0]) * np.sqrt(len(true.a)) or 1.0
+    )
     found = {}
-    for name, a, b, unit in zip(("da/dq", "da/dv"), ours, theirs, units, strict=True):
+    for name, a, b, unit in zip(("da/dq", "da/dv"), ours[1:], true[1:], units, strict=True):
         with np.errstate(all="ignore"):
             error = unit * norm((a - b).reshape(1, -1, 1))[0] / size
         found[name] = float(error if np.isfinite(error) else np.inf)

@@ -23,9 +23,9 @@ from ._distances import (
     scales,
     sizes,
 )
-from ._drifts import Charges, check_charges, drift_measures
+from ._drifts import check_charges, drift_measures
 from ._judged import judged
-from ._motions import Paths, accelerations, follow, has_lagrangian, precision_of, slope_errors
+from ._motions import Paths, follow, has_lagrangian, law_at, precision_of, slope_errors
 from ._record import Evaluation, Measure
 from ._tracks import NO_CHARGES
 
@@ -33,7 +33,7 @@ STATES = 64
 """On the true motion where laws are compared."""
 
 MOVE = 2.0
-"""Largest coefficient of a generator, an angle for rotations; shifts are that many sizes of the motion."""
+"""Largest coefficient of a generator: an angle of rotations; of shifts, in sizes of the motion."""
 
 NOT_MOVED = "the system's group has no generators, so that there is no motion to move by it."
 NO_ORBITS = "with orbits=0 no motion was judged but that from the initial state."
@@ -47,7 +47,7 @@ def _(
     ts: Any = None,
     orbits: int = 8,
     twin: float = 1e-3,
-    charges: Charges | None = None,
+    charges: Any = None,
     key: PRNGKeyArray | None = None,
     threshold: float,
     rollout: dict[str, Any],
@@ -67,16 +67,17 @@ def _(
     reference = _true(system, starts, times)
     twins = _beside(reference, twin, keys[2], dtype)
     true_twins = _true(system, twins, times)
-    paths = follow(model, *starts, reference.ts, rollout)
-    beside = follow(model, *twins, reference.ts, rollout)
+    both = (np.concatenate(pair) for pair in zip(starts, twins, strict=True))
+    followed = follow(model, *both, np.tile(times, (2 * len(reference.ts), 1)), rollout)
+    paths, beside = (
+        Paths(*(None if x is None else x[part] for x in followed))
+        for part in (slice(len(reference.ts)), slice(len(reference.ts), None))
+    )
 
-    errors = errors_of(np.asarray(paths.q), reference)
-    # The model's twins separate from the model's own motion, the true ones from the true one.
-    separations = [
-        largest(apart(a, b, reference.periods))
-        for a, b in ((paths.q, beside.q), (reference.q, true_twins.q))
-    ]
-    ratios = separations[0] / separations[1]
+    ours, ours_beside = np.asarray(paths.q), np.asarray(beside.q)
+    errors = errors_of(ours, reference)
+    separation = largest(apart(ours, ours_beside, reference.periods))
+    ratios = separation / largest(apart(reference.q, true_twins.q, reference.periods))
     measures: dict[str, Measure] = {}
     first = 0
     for kind, count in kinds.items():
@@ -86,24 +87,19 @@ def _(
             measures[f"twin ratio{kind}"] = Measure(ratios[part], 1.0, "true separation")
     measures |= _law_measures(model, law, reference)
 
+    times_known = reference.ts, reference.known
     # True momenta along the model's motion, whatever momenta the model itself has.
     plain = Paths(paths.q, paths.v, None)
-    watched = charges, reference.ts, reference.known
-    measures |= _drifts(law, plain, *watched, "true drift")
+    measures |= drift_measures(charges, law, plain, *times_known, "true drift")
     notes = [] if orbits else [NO_ORBITS]
     notes += [] if group.dimension or not orbits else [NOT_MOVED]
     if has_lagrangian(model, *(x[0] for x in starts)):
-        measures |= _drifts(model, paths, *watched, "model drift")
+        measures |= drift_measures(charges, model, paths, *times_known, "model drift")
     elif charges:
         notes.append(NO_CHARGES)
-    followed = np.concatenate([errors, apart(beside.q, beside.q, reference.periods)], axis=1)
-    failed = int(np.sum(np.any(np.isinf(followed), axis=1)))
+    failed = int(np.sum(~np.all(np.isfinite(ours + ours_beside), axis=(1, 2, 3))))
     subject = f"{type(system).__name__}, to t = {times[-1]:.6g}"
     return Evaluation(subject, measures, reference.ts, errors, failed, tuple(notes))
-
-
-def _drifts(law, paths, charges, ts, known, title):
-    return drift_measures(charges, law, paths, ts, known, title)
 
 
 def _law_measures(model: Callable, law: Callable, reference: Reference) -> dict[str, Measure]:
@@ -111,17 +107,19 @@ def _law_measures(model: Callable, law: Callable, reference: Reference) -> dict[
     count = reference.ts.shape[1]
     index = np.unique(np.linspace(0, count - 1, min(STATES, count)).round().astype(int))
     q, v = reference.q[0, index], reference.v[0, index]
+    ours = law_at(model, q, v, precision_of(model))
     with jax.enable_x64(True):
-        a = accelerations(law, q, v)
-    share = explained(accelerations(model, q, v)[None], a[None], np.ones((1, len(index)), bool))
-    units = tuple(
-        float(sizes(x[:1], reference.known[:1], reference.periods)[0]) or 1.0
-        for x in (reference.q, reference.v)
-    )
+        true = law_at(law, q, v, np.float64)
+    share = explained(ours.a[None], true.a[None], np.ones((1, len(index)), bool))
+    units = (_unit(reference.q, reference), _unit(reference.v, reference))
     found = {"explained": Measure(share, 1.0, EXPLAINED)}
-    for name, error in slope_errors(model, law, q, v, units).items():
+    for name, error in slope_errors(ours, true, units).items():
         found[f"error of {name}"] = Measure(np.array([error]), 0.0, "true da/d(q, v)")
     return found
+
+
+def _unit(x, reference: Reference) -> float:
+    return float(sizes(x[:1], reference.known[:1], reference.periods)[0]) or 1.0
 
 
 def _check_times(ts: Any) -> np.ndarray:

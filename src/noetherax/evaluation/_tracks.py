@@ -9,7 +9,7 @@ import numpy as np
 from ..charges import Energy
 from ..data import Tracks
 from ._distances import EXPLAINED, Reference, distance_measures, errors_of, explained
-from ._drifts import Charges, check_charges, drift_measures
+from ._drifts import check_charges, drift_measures
 from ._judged import judged
 from ._motions import Paths, accelerations, follow, has_lagrangian
 from ._record import Evaluation, Measure
@@ -28,7 +28,7 @@ def _(
     model: Callable,
     *,
     times: int | None = None,
-    charges: Charges | None = None,
+    charges: Any = None,
     threshold: float,
     rollout: dict[str, Any],
 ) -> Evaluation:
@@ -51,12 +51,9 @@ def _(
         measures["explained"] = Measure(share, 1.0, EXPLAINED)
     if charges and has_lagrangian(model, q0[0], v0[0]):
         recorded = Paths(jnp.asarray(reference.q), jnp.asarray(reference.v), None)
-        measures |= drift_measures(
-            charges, model, recorded, reference.ts, reference.known, "recorded drift"
-        )
-        measures |= drift_measures(
-            charges, model, paths, reference.ts, reference.known, "model drift"
-        )
+        times_known = reference.ts, reference.known
+        for motion, title in ((recorded, "recorded drift"), (paths, "model drift")):
+            measures |= drift_measures(charges, model, motion, *times_known, title)
     elif charges:
         notes.append(NO_CHARGES)
     if "u" in tracks[0].arrays:
