@@ -1,5 +1,8 @@
 """A true law scores zero and one; a wrong one does not, and one that fails counts; baselines."""
 
+import functools
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -153,6 +156,8 @@ def test_wrong_arguments_are_named():
         nx.evaluate(spring(1.0), Springs(), ts=TIMES + 1)
     with pytest.raises(TypeError, match="a dictionary of functions"):
         nx.evaluate(spring(1.0), Springs(), ts=TIMES, charges={"L": 1.0})
+    with pytest.raises(TypeError, match="Tracks has no option orbits=. There are: times, charges"):
+        nx.evaluate(spring(1.0), recordings(), orbits=3)
     with pytest.raises(ValueError, match="threshold"):
         nx.evaluate(spring(1.0), Springs(), ts=TIMES, threshold=0.0)
 
@@ -219,15 +224,20 @@ def test_a_law_of_accelerations_is_taken_as_a_lagrangian_is(equivariant):
     assert "no Lagrangian, and so no charges" in str(found)
 
 
-@pytest.mark.parametrize("kind", ["plain", "equivariant"])
+BASELINES: dict[str, Callable] = {
+    "plain": nx.NeuralODE,
+    "equivariant": functools.partial(nx.EquivariantODE, nx.Rotations(2)),
+}
+
+
+@pytest.mark.parametrize("kind", BASELINES)
 @pytest.mark.parametrize("known", [True, False])
 def test_baselines_are_alike_in_any_unit(kind, known):
     found = []
     for unit in (1.0, 1e10):
         data = samples(unit)[: 3 if known else 2]
-        group = () if kind == "plain" else (nx.Rotations(2),)
-        build = nx.NeuralODE if kind == "plain" else nx.EquivariantODE
-        model = build(*group, *data, width=8, bend=False, key=jax.random.key(0))
+        options = dict(width=8, bend=False, key=jax.random.key(0))
+        model = BASELINES[kind](*data, **options)
         found.append(model(data[0][0], data[1][0]) / unit)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
     assert 1e-3 < np.abs(found[0]).max() < 1e3

@@ -74,7 +74,8 @@ class NeuralODE(AccelerationLaw):
         check_data(q, v, a)
         width, depth = check_sizes(width, depth)
         q, v = jnp.asarray(q), jnp.asarray(v)
-        self.features = Coordinates(*q.shape[1:]) if features is None else features
+        _, points, space = q.shape
+        self.features = Coordinates(points, space) if features is None else features
         self.standardisation = Standardisation.fit(self.features, q, v, bend=bend)
         units = acceleration_units(q, v, a)
         sizes = self.features.num_features, units.size, width, depth

@@ -1,3 +1,4 @@
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, overload
 
@@ -139,8 +140,22 @@ def evaluate(
         raise TypeError(
             f"model must be a Lagrangian or a function (q, v) -> scalar, but it is {model!r:.200}."
         )
+    _check_options(type(against), options)
     threshold, max_steps = check_number("threshold", threshold), check_count("max_steps", max_steps)
-    rollout = dict(solver=solver, dt=dt)
+    rollout: dict[str, Any] = dict(solver=solver, dt=dt)
     if dt is None:
         rollout["max_steps"] = max_steps
     return judged(against, model, threshold=threshold, rollout=rollout, **options)
+
+
+def _check_options(kind: type, options: dict[str, Any]) -> None:
+    """Raises a `TypeError` that names the option that there is not, and those that there are."""
+    parameters = inspect.signature(judged.dispatch(kind)).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return  # the rule says itself what it takes
+    known = [x.name for x in parameters if x.kind is x.KEYWORD_ONLY and x.default is not x.empty]
+    for name in options.keys() - known:
+        raise TypeError(
+            f"evaluate by {kind.__name__} has no option {name}=. There are: {', '.join(known)}; and "
+            "for all threshold, solver, dt, max_steps."
+        )

@@ -75,11 +75,11 @@ class Evaluation:
             if not self.failed
             else f"{self.failed} could NOT be followed to their end, and count as infinitely wrong"
         )
-        rows = [("", "median", "worst", "aim", "failed", "in units of")]
+        rows = [["", "median", "worst", "aim", "failed", "in units of"]]
         for name, measure in self.measures.items():
-            numbers = (_number(x) for x in (measure.median, measure.worst, measure.aim))
+            numbers = [_number(x) for x in (measure.median, measure.worst, measure.aim)]
             few = f"{measure.failed} of {len(measure.values)}"
-            rows.append((name, *numbers, few, measure.scale))
+            rows.append([name, *numbers, few, measure.scale])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [f"{self.subject}: {count} motion{'s' * (count > 1)}, {followed}"]
         for first, *middle, last in rows:

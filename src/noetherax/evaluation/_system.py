@@ -67,14 +67,12 @@ def _(
     reference = _true(system, starts, times)
     twins = _beside(reference, twin, keys[2], dtype)
     true_twins = _true(system, twins, times)
-    both = (np.concatenate(pair) for pair in zip(starts, twins, strict=True))
-    followed = follow(model, *both, np.tile(times, (2 * len(reference.ts), 1)), rollout)
-    paths, beside = (
-        Paths(*(None if x is None else x[part] for x in followed))
-        for part in (slice(len(reference.ts)), slice(len(reference.ts), None))
-    )
-
-    ours, ours_beside = np.asarray(paths.q), np.asarray(beside.q)
+    count = len(reference.ts)
+    q0, v0 = (np.concatenate(pair) for pair in zip(starts, twins, strict=True))
+    both = follow(model, q0, v0, np.tile(times, (2 * count, 1)), rollout)
+    p = None if both.p is None else both.p[:count]
+    paths = Paths(both.q[:count], both.v[:count], p)
+    ours, ours_beside = np.split(np.asarray(both.q), 2)
     errors = errors_of(ours, reference)
     separation = largest(apart(ours, ours_beside, reference.periods))
     ratios = separation / largest(apart(reference.q, true_twins.q, reference.periods))
@@ -139,7 +137,8 @@ def _check_times(ts: Any) -> np.ndarray:
 
 def _starts(system, times, kinds: dict[str, int], keys, dtype) -> tuple[np.ndarray, np.ndarray]:
     """Initial states: the system's own, random ones, and its own as moved by the group."""
-    found = [tuple(np.asarray(x)[None] for x in Orbits(system).initial_states())]
+    q, v = Orbits(system).initial_states()
+    found = [(q[None], v[None])]
     if kinds[", unseen"]:
         found.append(Orbits(system, kinds[", unseen"], key=keys[0]).initial_states())
     if kinds[", moved"]:
