@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax.evaluation._distances import Reference, apart, distance_measures, errors_of, sizes
+from noetherax.evaluation._distances import (
+    Reference,
+    apart,
+    distance_measures,
+    errors_of,
+    explained,
+    sizes,
+)
+from noetherax.evaluation._motions import law_at, slope_errors
 
 ROUNDING = 1e-6  # of RK4 at the step below, over a period
 WRONG = 0.01  # what a wrong stiffness does at least
@@ -104,6 +112,35 @@ def test_motions_that_fail_count():
     measure = nx.Measure(np.array([0.1, np.inf, 0.3]), 0.0, "")
     assert (measure.median, measure.worst, measure.failed) == (0.3, np.inf, 1)
     assert nx.Measure(np.array([0.9, 1.0, 0.2]), 1.0, "").worst == 0.2
+
+
+def test_a_law_without_an_acceleration_is_infinitely_wrong():
+    q, v = np.random.default_rng(0).normal(size=(2, 3, 1, 2))
+    singular = law_at(lambda q, v: jnp.sum(jnp.abs(v)), q, v, np.float64)
+    true = law_at(spring(1.0), q, v, np.float64)
+    np.testing.assert_allclose(true.along_q, np.broadcast_to(-np.eye(2), (3, 2, 2)))
+    assert slope_errors(true, true, (1.0, 1.0)) == {"da/dq": 0.0, "da/dv": 0.0}
+    assert slope_errors(singular, true, (1.0, 1.0)) == {"da/dq": np.inf, "da/dv": np.inf}
+    share = explained(singular.a[None], true.a[None], np.ones((1, 3), bool))
+    np.testing.assert_array_equal(share, -np.inf)
+
+
+def test_a_type_of_ones_own_judges_by_one_registration():
+    class Guess:
+        pass
+
+    @nx.evaluation.judged.register
+    def _(guess: Guess, model, *, factor: float = 1.0, threshold, rollout):
+        measures = {"distance": nx.Measure(np.array([factor]), 0.0, "guesses")}
+        times = np.zeros((1, 1))
+        return nx.Evaluation("a guess", measures, times, times, 0, ("of no worth",))
+
+    found = nx.evaluate(spring(1.0), Guess(), factor=2.0)
+    assert found["distance"].worst == 2.0
+    assert str(found).startswith("a guess: 1 motion, all were followed to their end")
+    assert str(found).endswith("note: of no worth")
+    with pytest.raises(TypeError, match="There are: factor"):
+        nx.evaluate(spring(1.0), Guess(), times=3)
 
 
 def recordings(velocities=True, accelerations=True):

@@ -94,7 +94,11 @@ def _law(model, q, v):
     # By `vmap`: `jacfwd` cannot take a rule of derivatives such as that of accelerations.
     size = q[0].size
     a, slopes = jax.vmap(along, out_axes=-1)(jnp.eye(2 * size, dtype=q.dtype))
-    return a[..., 0], slopes[..., :size], slopes[..., size:]
+    a = a[..., 0]
+    # Where there is no acceleration its entries are constants, and their derivatives zero.
+    there = jnp.all(jnp.isfinite(a), axis=(1, 2), keepdims=True)
+    slopes = jnp.where(there[..., None], slopes, jnp.nan)
+    return a, slopes[..., :size], slopes[..., size:]
 
 
 def slope_errors(ours: Law, true: Law, units: tuple[float, float]) -> dict[str, float]:
