@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from _common import print_table
-from _models import TRUE_LAW, AccelerationLaw
+from _models import TRUE_LAW
 
 import noetherax as nx
 
@@ -155,7 +155,7 @@ def judge(law, problem: Problem, history: nx.History | None = None) -> Record:
     (q0, v0), true_law = problem.start, problem.system.lagrangian
     paths = follow(law, q0, v0, problem.ts)
     orbit, twin = pick(paths, 0), pick(paths, 1)
-    charges = {} if isinstance(law, AccelerationLaw) else dict(problem.charges)
+    charges = {} if isinstance(law, nx.AccelerationLaw) else dict(problem.charges)
     common = q0[0], v0[0], orbit, problem.samples
     drifts, loss = measure(law, charges, *common)
     true_drifts, true_loss = measure(true_law, dict(problem.charges), *common)

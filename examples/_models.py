@@ -5,11 +5,9 @@ key=key)`, standardised on the states given. Everything else is the same for all
 and steps.
 """
 
-import abc
 from collections.abc import Callable, Mapping
-from typing import Any, final
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
@@ -21,68 +19,6 @@ INVARIANT_ODE = "neural ODE on invariants"
 TRUE_LAW = "true law"
 
 Builder = Callable[..., Any]
-
-
-class AccelerationLaw(eqx.Module):
-    """A second-order neural ODE, a = F(q, v): no Lagrangian, no charge."""
-
-    @abc.abstractmethod
-    def __call__(self, q, v) -> jax.Array:
-        """The acceleration, `(points, space)`."""
-
-
-@nx.euler_lagrange_terms.register
-def _(model: AccelerationLaw, q, v):
-    # The equation of motion 1 · a = F(q, v). With this rule nx.fit, nx.rollout and nx.acceleration
-    # take such a model as they take a Lagrangian.
-    a = jnp.vectorize(model, signature="(n,d),(n,d)->(n,d)")(q, v)
-    force = a.reshape(*a.shape[:-2], -1)
-    size = force.shape[-1]
-    mass_matrix = jnp.broadcast_to(jnp.eye(size, dtype=a.dtype), (*force.shape, size))
-    return nx.EulerLagrangeTerms(mass_matrix, force)
-
-
-@final
-class AccelerationNetwork(AccelerationLaw):
-    """a = network(S(q, v)), component by component.
-
-    The type of its standardisation tells `nx.fit` not to train that.
-    """
-
-    features: nx.InvariantFeatures
-    standardisation: nx.Standardisation
-    network: eqx.nn.MLP
-
-    def __init__(self, features, q, v, *, width=128, depth=2, bend=True, key):
-        self.features = features
-        self.standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
-        inputs, size = features.num_features, q[0].size
-        self.network = eqx.nn.MLP(inputs, size, width, depth, jax.nn.softplus, key=key)
-
-    def __call__(self, q, v):
-        return self.network(self.standardisation(self.features(q, v))).reshape(q.shape)
-
-
-@final
-class EquivariantNetwork(AccelerationLaw):
-    """a = Σ_m c_m(S) ∂S_m/∂q + d_m(S) ∂S_m/∂v with a network (c, d): a force that turns as the state
-    does. It has the symmetry of its features, for groups of orthogonal matrices, but no charges: a
-    second-order equation need not come from a Lagrangian."""
-
-    features: nx.InvariantFeatures
-    standardisation: nx.Standardisation
-    network: eqx.nn.MLP
-
-    def __init__(self, features, q, v, *, width=128, depth=2, bend=True, key):
-        self.features = features
-        self.standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
-        count = features.num_features
-        self.network = eqx.nn.MLP(count, 2 * count, width, depth, jax.nn.softplus, key=key)
-
-    def __call__(self, q, v):
-        values, pull_back = jax.vjp(self.features, q, v)
-        along_q, along_v = jnp.split(self.network(self.standardisation(values)), 2)
-        return pull_back(along_q)[0] + pull_back(along_v)[1]
 
 
 def neural_lagrangian(group: nx.SymmetryGroup) -> Builder:
@@ -99,7 +35,7 @@ def neural_ode(group: nx.SymmetryGroup) -> Builder:
     """A network from the group's features to the acceleration."""
 
     def build(q, v, **options):
-        return AccelerationNetwork(group.invariant_features(points=q.shape[1]), q, v, **options)
+        return nx.NeuralODE(q, v, features=group.invariant_features(points=q.shape[1]), **options)
 
     return build
 
@@ -108,7 +44,7 @@ def invariant_ode(group: nx.SymmetryGroup) -> Builder:
     """A network from the group's features to an equivariant acceleration."""
 
     def build(q, v, **options):
-        return EquivariantNetwork(group.invariant_features(points=q.shape[1]), q, v, **options)
+        return nx.EquivariantODE(group, q, v, **options)
 
     return build
 

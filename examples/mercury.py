@@ -46,7 +46,6 @@ import numpy as np
 import optax
 import optimistix as optx
 from _common import parse_arguments, print_table, section, write_results
-from _models import AccelerationNetwork
 from numpy.polynomial import chebyshev
 
 import noetherax as nx
@@ -125,9 +124,7 @@ def fit(name: str, observations, steps: int, key):
     optimizer = optax.chain(clip, optax.adam(rate, b1=0.95, b2=0.99))
     options: Any = dict(steps=steps, batch_size=BATCH, optimizer=optimizer, key=fit_key)
     if name == ODE:
-        features = nx.Trivial(3).invariant_features(points=1)  # the state itself
-        size: Any = dict(width=WIDTH, depth=DEPTH)
-        model = AccelerationNetwork(features, *observations[:2], **size, key=model_key)
+        model = nx.NeuralODE(*observations[:2], width=WIDTH, depth=DEPTH, key=model_key)
         return nx.fit(model, observations, **options)
     group = nx.Rotations(3) if name == ROTATIONS else nx.Trivial(3)
     features = group.invariant_features(points=1)

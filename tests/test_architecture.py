@@ -28,6 +28,7 @@ ROOMS = [
     "algebras",
     "invariants",
     "groups",
+    "baselines",
     "solvers",
     "_rollout",
     "_drift",
@@ -35,6 +36,7 @@ ROOMS = [
     "losses",
     "training",
     "systems",
+    "evaluation",
     "plot",
     "testing",
 ]
@@ -176,7 +178,7 @@ import jax
 import noetherax as nx
 assert not jax.config.jax_enable_x64
 heavy = {"matplotlib", "hypothesis", "scipy.linalg"}
-heavy |= {"noetherax.systems", "noetherax.testing", "noetherax.plot"}
+heavy |= {f"noetherax.{name}" for name in ("systems", "evaluation", "testing", "plot")}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 import jax.numpy as jnp
 group = nx.Rotations(3)

@@ -6,9 +6,11 @@ what was conserved.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from ._drift import drift
 from ._rollout import Trajectory, rollout
+from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
 from .charges import Energy, MomentumMap, NoetherCharge, lift
 from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
 from .dynamics import (
@@ -79,12 +81,17 @@ from .training import (
     trainable,
 )
 
+if TYPE_CHECKING:
+    from .evaluation import Evaluation, Measure, evaluate
+
 __version__ = "0.1.0"
 
-_LAZY = ("plot", "systems", "testing")
+_LAZY = ("evaluation", "plot", "systems", "testing")
+_OF_EVALUATION = ("Evaluation", "Measure", "evaluate")
 
 __all__ = [
     "RK4",
+    "AccelerationLaw",
     "AccelerationLoss",
     "AffineGroup",
     "AffineProduct",
@@ -96,8 +103,10 @@ __all__ = [
     "Determinants",
     "DiscreteLoss",
     "Energy",
+    "EquivariantODE",
     "Euclidean",
     "EulerLagrangeTerms",
+    "Evaluation",
     "History",
     "InvariantFeatures",
     "Lagrangian",
@@ -105,8 +114,10 @@ __all__ = [
     "LagrangianTerm",
     "Lorentz",
     "Loss",
+    "Measure",
     "MomentumMap",
     "NeuralLagrangian",
+    "NeuralODE",
     "NoetherCharge",
     "Observations",
     "Orthogonal",
@@ -143,6 +154,7 @@ __all__ = [
     "energy",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
+    "evaluate",
     "feature_names",
     "fit",
     "fit_ensemble",
@@ -165,6 +177,8 @@ def __getattr__(name: str):
     # Matplotlib, Hypothesis and the systems load only when they are asked for.
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
+    if name in _OF_EVALUATION:
+        return getattr(importlib.import_module(".evaluation", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

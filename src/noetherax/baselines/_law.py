@@ -1,0 +1,93 @@
+import abc
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity, check_motion, check_state
+from ..dynamics import (
+    EulerLagrangeTerms,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    lagrangian_gradient,
+    solve_motion,
+)
+
+
+class AccelerationLaw(eqx.Module):
+    """A law of motion without a Lagrangian, a = F(q, v): it has no momentum and no charges.
+
+    [`noetherax.fit`][], [`noetherax.acceleration`][], [`noetherax.rollout`][] and
+    [`noetherax.evaluate`][] take it as they take a Lagrangian, since it has the equations of motion
+    1 · a = F(q, v). To write your own, define `__call__`.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Damped(nx.AccelerationLaw):
+            rate: jax.Array
+
+            def __call__(self, q, v):
+                return -q - self.rate * v
+
+
+        q, v = jnp.ones((1, 2)), jnp.zeros((1, 2))
+        path = nx.rollout(Damped(jnp.array(0.1)), q, v, ts=jnp.linspace(0, 5, 51))
+        ```
+    """
+
+    @abc.abstractmethod
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
+        """The acceleration.
+
+        **Arguments:**
+
+        - `q`, `v`: configuration and velocity, shape `(points, space)`.
+
+        **Returns:**
+
+        An array of shape `(points, space)`.
+        """
+
+
+@euler_lagrange_terms.register
+def _(law: AccelerationLaw, q, v):
+    force = _flat(law, q, v)
+    unit = jnp.eye(force.shape[-1], dtype=force.dtype)
+    return EulerLagrangeTerms(jnp.broadcast_to(unit, (*force.shape, force.shape[-1])), force)
+
+
+@euler_lagrange_residual.register
+def _(law: AccelerationLaw, q, v, a):
+    check_motion(q, v, a)
+    force = _flat(law, q, v)
+    return jnp.reshape(a, force.shape) - force
+
+
+@solve_motion.register
+def _(law: AccelerationLaw, q, v, solve):
+    a = _flat(law, q, v)
+    return a, jnp.all(jnp.isfinite(a), axis=-1)
+
+
+@lagrangian_gradient.register
+def _(law: AccelerationLaw, q, v):
+    raise TypeError(
+        f"{type(law).__name__} gives accelerations and has no Lagrangian, so that a variational solver "
+        "has no momentum to move. Take a solver of (q, v), such as nx.RK4() or diffrax.Tsit5()."
+    )
+
+
+def _flat(law: AccelerationLaw, q, v):
+    check_state(q, v, batched=True)
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    function = law
+    for _ in range(q.ndim - 2):
+        function = jax.vmap(function)
+    return function(q, v).reshape(*q.shape[:-2], -1)

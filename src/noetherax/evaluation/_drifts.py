@@ -1,0 +1,88 @@
+"""How well charges are kept along many motions."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .._drift import charge_along, parts_along
+from .._programs import run
+from .._rollout import Trajectory
+from ._distances import largest
+from ._motions import Paths, precision_of
+from ._record import Measure
+
+NEGLIGIBLE = 1e-2
+"""A charge smaller than this part of the terms that it adds up has cancelled, and its own size says
+little: such as the angular momentum of an orbit that nearly hits the centre."""
+
+SCALE = "charge at the start"
+
+Charges = Mapping[str, Callable]
+"""Functions from a Lagrangian to a charge of it, by name."""
+
+
+def check_charges(charges: Any) -> None:
+    if not isinstance(charges, Mapping) or not all(map(callable, charges.values())):
+        raise TypeError(
+            "charges must be a dictionary of functions from a Lagrangian to a charge of it, such as "
+            f"{{'L': nx.Rotations(3).noether_charge, 'E': nx.Energy}}, but it is {charges!r:.200}."
+        )
+
+
+def drift_measures(
+    charges: Charges, law: Callable, paths: Paths, ts: np.ndarray, known, title: str
+) -> dict[str, Measure]:
+    """The largest drift of each charge of a law along motions, infinite for one that failed."""
+    dtype = precision_of(law)
+    states = tuple(None if x is None else jnp.asarray(x, dtype) for x in (*paths, ts))
+    measured = run(_changes, [charge(law) for charge in charges.values()], *states)
+    found = {}
+    for name, pair in zip(charges, measured, strict=True):
+        changes, scale = (np.asarray(x, float) for x in pair)
+        with np.errstate(all="ignore"):
+            series = np.where(changes == 0, 0.0, changes / scale[:, None])
+        unknown = (scale == 0) & np.any(known & (changes > 0), axis=1)
+        if np.any(unknown):
+            raise ValueError(
+                f"Charge {name!r} is zero at the start of {np.sum(unknown)} of {len(scale)} motions, "
+                "and what terms it adds up is not known, so that there is nothing to measure its "
+                "drift in. Add a constant of its typical size to it, or leave it out."
+            )
+        series = np.where(np.isfinite(series), series, np.inf)
+        values = largest(np.where(known, series, np.nan))
+        found[f"{title} of {name}"] = Measure(values, 0.0, SCALE)
+    return found
+
+
+def _changes(charges, q, v, p, ts):
+    """Of each charge ‖I(t) − I(0)‖ over its components, `(motions, times)`, and what to measure it
+    in."""
+
+    def one(charge, q, v, p, ts):
+        path = Trajectory(ts, q, v, p, {}, diffrax.RESULTS.successful)
+        values = charge_along(charge, path)
+        values = values.reshape(len(values), -1)
+        if not values.shape[1]:
+            raise ValueError(
+                "There is no charge to measure: the group has no generators. Leave it out of charges."
+            )
+        start = _length(values[0])
+        parts = parts_along(charge, path)
+        if parts is not None:
+            size = _length(jnp.nanmedian(parts, axis=0))
+            start = jnp.where(start > NEGLIGIBLE * size, start, size)
+        return _length(values - values[0]), start
+
+    return [jax.vmap(functools.partial(one, charge))(q, v, p, ts) for charge in charges]
+
+
+def _length(x):
+    """‖x‖₂ over the last axis. Squares of charges overflow in float32 where charges do not."""
+    size = jnp.max(jnp.abs(x), axis=-1, keepdims=True)
+    unit = jnp.where(size > 0, size, 1)
+    return jnp.linalg.norm(x / unit, axis=-1) * unit[..., 0]
