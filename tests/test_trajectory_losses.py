@@ -206,5 +206,10 @@ def test_tracks_that_do_not_fit_a_loss_are_named():
         nx.fit(Spring(jnp.array(1.0)), spring_tracks(True), loss=nx.TrajectoryLoss(0.1), **options)
     with pytest.raises(ValueError, match="takes samples at equal intervals, but these tracks have"):
         nx.fit(Spring(jnp.array(1.0)), spring_tracks(False), loss=nx.DiscreteLoss(0.1), **options)
+    short = nx.Tracks(np.arange(2.0), np.ones((2, 1, 2)))
+    with pytest.raises(ValueError, match=r"the longest of these 1 recording\(s\) has 2"):
+        nx.fit(Spring(jnp.array(1.0)), short, loss=nx.TrajectoryLoss(1.0), **options)
+    with pytest.raises(TypeError, match=r"such as noetherax.AccelerationLoss\(\), or a function"):
+        nx.fit(Spring(jnp.array(1.0)), short, loss=nx.TrajectoryLoss, **options)
     with pytest.raises(ValueError, match=r"tracks.smooth\(\).observations\(\) estimates them"):
         nx.fit(Spring(jnp.array(1.0)), spring_tracks(True), **options)

@@ -89,6 +89,7 @@ def check_timed_windows(batch: Any) -> TimedWindows:
             "A batch of windows with times must be noetherax.TimedWindows or a tuple (t, q), (t, q, v) "
             f"or (t, q, v, a), but it is {type(batch).__name__}"
             + (f" of {len(batch)} items." if isinstance(batch, tuple | list) else ".")
+            + " Windows without times need the interval: noetherax.TrajectoryLoss(interval)."
         )
     t, *states = batch
     windows = check_windows(tuple(states))

@@ -39,7 +39,13 @@ def samples_of(loss: Callable, tracks: Tracks) -> Any:
 
 @samples_of.register
 def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks):
-    windows = tracks.windows(min(WINDOW, max(len(recording.t) for recording in tracks)))
+    longest = max(len(recording.t) for recording in tracks)
+    if longest < 3:
+        raise ValueError(
+            f"{type(loss).__name__} compares three samples in a row or more, but the longest of these "
+            f"{len(tracks)} recording(s) has {longest}."
+        )
+    windows = tracks.windows(min(WINDOW, longest))
     if loss.interval is None:
         if tracks.interval is None:
             return windows

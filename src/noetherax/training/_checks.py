@@ -41,7 +41,7 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 def check_loss(loss: Any) -> None:
-    if not callable(loss):
+    if not callable(loss) or isinstance(loss, type):
         raise TypeError(
             "loss must be a noetherax.Loss, such as noetherax.AccelerationLoss(), or a function "
             f"(model, batch) -> scalar, but it is {loss!r}."
