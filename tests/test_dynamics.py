@@ -254,6 +254,32 @@ def test_accelerations_differentiate_as_the_solve_does(name):
 
 
 @pytest.mark.parametrize("group", [nx.Rotations(3), nx.Trivial(3)], ids=["few", "many"])
+def test_products_keep_every_bit_of_their_factors(group):
+    """Accelerators round them to ten bits by default, which leaves three digits of an acceleration."""
+    lagrangian = helpers.neural(group, 1)
+    q, v, a = np.random.default_rng(0).normal(size=(3, 4, 1, 3))
+    state = q[0], v[0]
+    for function, *arguments in (
+        (lagrangian, *state),
+        (lambda *x: nx.momentum(lagrangian, *x), *state),
+        (lambda *x: lagrangian_gradient(lagrangian, *x), *state),
+        (lambda *x: nx.acceleration(lagrangian, *x), q, v),
+        (lambda *x: nx.acceleration(lambda q, v: lagrangian(q, v), *x), *state),
+        (eqx.filter_grad(lambda *x: ACCELERATION(x[0], x[1:])), lagrangian, q, v, a),
+    ):
+        helpers.check_precision(function, *arguments)
+        assert helpers.products(function, *arguments)
+
+
+def test_a_precision_that_is_chosen_is_kept():
+    lagrangian = helpers.neural(nx.Rotations(3), 1)
+    q, v = np.ones((2, 1, 3))
+    with jax.default_matmul_precision("tensorfloat32"):
+        chosen = helpers.products(lagrangian.network, lagrangian.features(q, v))
+        assert set(chosen) <= set(helpers.products(lagrangian, q, v))
+
+
+@pytest.mark.parametrize("group", [nx.Rotations(3), nx.Trivial(3)], ids=["few", "many"])
 def test_weights_and_states_may_differ_in_precision(group):
     """Where JAX's own promotion is allowed, a float64 model learns from float32 observations."""
     lagrangian = helpers.neural(group, 1)

@@ -12,9 +12,10 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from ._precision import PRECISION
 from ._programs import at_once
 from ._rollout import Trajectory
-from ._types import PRECISION, FloatArray
+from ._types import FloatArray
 from .charges import Energy, MomentumMap
 from .dynamics import momentum
 

@@ -19,6 +19,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ._content import Incomparable, content, is_transparent
+from ._precision import full_precision
 
 MOST = 64
 """Programs kept. Each holds tens to hundreds of memory maps, of which Linux gives a process 65,530."""
@@ -48,7 +49,8 @@ def at_once(function: Callable, *arguments: Any) -> Any:
     operation, a first call would compile a hundred."""
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
     if traced or not is_transparent(arguments):
-        return function(*arguments)
+        with full_precision():
+            return function(*arguments)
     arrays = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arguments)
     return run(function, *arrays)
 
@@ -116,7 +118,9 @@ def _found(key: Hashable, new: _Kept) -> _Kept:
 
 def _jitted(function: Callable, static: tuple, donated: int | None) -> Any:
     def call(*dynamic):
-        arrays, rest = eqx.partition(function(*eqx.combine(dynamic, static)), eqx.is_array)
+        with full_precision():
+            result = function(*eqx.combine(dynamic, static))
+        arrays, rest = eqx.partition(result, eqx.is_array)
         return arrays, _Static(rest)
 
     call.__name__ = getattr(function, "__name__", "call")

@@ -14,8 +14,9 @@ import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from ._precision import PRECISION
 from ._programs import run
-from ._types import PRECISION, Configuration, FloatArray, Velocity, check_state
+from ._types import Configuration, FloatArray, Velocity, check_state
 from .dynamics import (
     NOT_FINITE,
     SINGULAR,

@@ -23,10 +23,6 @@ GeneratorField = Callable[..., Generators]
 Model = TypeVar("Model")
 """What is trained or loaded comes back as the type that was given."""
 
-PRECISION = "highest"
-"""Of matrix products on which an invariance or a charge depends: accelerators round their factors by
-default."""
-
 
 def check_static(module: Any) -> None:
     """Raises a `TypeError` that names a static field whose value has no hash, such as a NumPy array.

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._types import PRECISION, Configuration, GeneratorField, Time, Velocity, check_state
+from ._precision import PRECISION
+from ._types import Configuration, GeneratorField, Time, Velocity, check_state
 from .dynamics import energy, momentum
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from .._precision import full_precision
 from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
@@ -33,6 +34,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
 
 @euler_lagrange_residual.register
+@full_precision()
 def _(lagrangian: NeuralLagrangian, q, v, a):
     check_motion(q, v, a)
     q, v, a = (jnp.asarray(x) for x in (q, v, a))
@@ -54,6 +56,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
             return differentiated_residual((lagrangian, q, v), tangents, a)
 
         # Weights alone change, as in training.
+        @full_precision()
         def residual(network):
             flat = a.reshape(*known.rate.shape[:-1], -1)
             along = known.rate + jnp.einsum("...mi,...i->...m", known.velocity_slope, flat)
@@ -81,6 +84,7 @@ class _Standardised(NamedTuple):
     scale: Array
 
 
+@full_precision()
 def _terms_of(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _Standardised]:
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)

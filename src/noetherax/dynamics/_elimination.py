@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._types import PRECISION
+from .._precision import PRECISION
 
 LARGEST = 8
 """Unknowns up to which elimination is the faster one, and compiles in well under a second."""

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._precision import full_precision
 from .._types import Configuration, Velocity
 from ..lagrangians import LagrangianSum, NeuralLagrangian
 from ._perceptron import gradient_and_hessian
@@ -41,6 +42,7 @@ def _(lagrangian: LagrangianSum, q, v):
 
 
 @lagrangian_gradient.register
+@full_precision()
 def _(lagrangian: NeuralLagrangian, q, v):
     if lagrangian.features.num_features > 2 * q.size:
         return jax.grad(lagrangian, argnums=(0, 1))(q, v)
@@ -56,6 +58,7 @@ def _slope(network, x):
 
 
 @_slope.def_jvp
+@full_precision()
 def _(primals, tangents):
     network, x = primals
     network_tangent, tangent = tangents

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._precision import PRECISION, full_precision
 from .._types import FloatArray, check_motion
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._terms import euler_lagrange_terms, over_batch
@@ -47,7 +48,7 @@ def euler_lagrange_residual(
     if rules(type(lagrangian)) is not rules(object):
         mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
         a = a.reshape(force.shape)
-        return jnp.einsum("...ij,...j->...i", mass_matrix, a) - force
+        return jnp.einsum("...ij,...j->...i", mass_matrix, a, precision=PRECISION) - force
     return over_batch(lambda *motion: _autodiff_residual(lagrangian, *motion), q)(q, v, a)
 
 
@@ -71,6 +72,7 @@ def averaged_residual(lagrangian: AveragedLagrangian, residual, shape):
     return jnp.mean(pulled.reshape(residual.shape), axis=-2)
 
 
+@full_precision()
 def _autodiff_residual(lagrangian, q, v, a):
     slope, momentum = (jax.grad(lagrangian, argnums=index) for index in (0, 1))
     _, rate = jax.jvp(momentum, (q, v), (v, a))

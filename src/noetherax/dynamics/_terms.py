@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._precision import full_precision
 from .._types import FloatArray, check_state
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 
@@ -99,6 +100,7 @@ def over_batch(function: Callable, array) -> Callable:
     return function
 
 
+@full_precision()
 def _autodiff_terms(lagrangian, q, v):
     q, v = jnp.asarray(q), jnp.asarray(v)
     size = v.size

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import PRECISION, Configuration, Velocity
+from .._precision import PRECISION
+from .._types import Configuration, Velocity
 from ._base import InvariantFeatures
 from ._vectors import StateVectors
 

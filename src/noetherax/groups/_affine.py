@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._precision import PRECISION
 from .._types import (
-    PRECISION,
     Configuration,
     FloatArray,
     Generators,

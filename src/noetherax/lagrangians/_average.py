@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._types import PRECISION, Configuration, FloatArray, Velocity, check_state
+from .._precision import PRECISION
+from .._types import Configuration, FloatArray, Velocity, check_state
 from ._base import Lagrangian
 
 CLOSURE = 1e-9

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._precision import full_precision
 from .._types import Configuration, Velocity, check_state
 from ..features import InvariantFeatures, Standardisation
 from ._activation import check_activation
@@ -86,7 +87,8 @@ class NeuralLagrangian(Lagrangian):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
         check_state(q, v)
-        return self.network(self.standardisation(self.features(q, v)))
+        with full_precision():
+            return self.network(self.standardisation(self.features(q, v)))
 
 
 def _identity(x: Array) -> Array:

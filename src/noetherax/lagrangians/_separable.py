@@ -7,6 +7,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._precision import PRECISION
 from .._types import Configuration, Velocity
 from ._base import Lagrangian
 
@@ -88,4 +89,6 @@ def inertia_of(lagrangian: SeparableLagrangian, points: int, space: int):
 def inertia_times(inertia, v: Velocity):
     """M v, for what `inertia_of` returns."""
     inertia, flat = jnp.asarray(inertia, v.dtype), jnp.ravel(v)
-    return (inertia * flat if inertia.ndim == 1 else inertia @ flat).reshape(v.shape)
+    if inertia.ndim == 1:
+        return (inertia * flat).reshape(v.shape)
+    return jnp.matmul(inertia, flat, precision=PRECISION).reshape(v.shape)

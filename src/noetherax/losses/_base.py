@@ -5,6 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .._precision import full_precision
 from .._types import FloatArray
 
 States = tuple[
@@ -84,7 +85,8 @@ class Loss(eqx.Module):
 
     def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:
         """The loss of a model on a batch."""
-        residuals = self.residuals(model, batch)
+        with full_precision():
+            residuals = self.residuals(model, batch)
         of_samples = jnp.sum(jnp.square(residuals), axis=tuple(range(1, residuals.ndim)))
         return jnp.mean(of_samples)
 
