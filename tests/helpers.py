@@ -102,6 +102,7 @@ GROUPS: dict[str, Callable[[], nx.SymmetryGroup]] = {
     "charges 1 and 2 on two planes": lambda: Declared(
         [np.kron(np.diag([1.0, 2]), [[0.0, -1], [1, 0]])]
     ),
+    "a height and an angle": lambda: nx.Translations(2, axes=(0,)) * nx.Periodic(2, axes=(1,)),
     "charged pair beside a vector": lambda: Declared(charged_pair_beside_a_vector()),
 }
 """Groups by name. Points for each law are 1 and 2."""

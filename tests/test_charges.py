@@ -88,5 +88,4 @@ def test_what_conserves_keeps_every_bit_on_accelerators(solver):
     helpers.check_precision(path, q, v)
     helpers.check_precision(group.noether_charge(lagrangian), q, v)
     helpers.check_precision(nx.Energy(lagrangian), q, v)
-    with pytest.raises(AssertionError, match="lower precision"):
-        helpers.check_precision(lambda q, v: nx.momentum(lagrangian, q, v), q, v)
+    helpers.check_precision(lambda q, v: nx.momentum(lagrangian, q, v), q, v)

@@ -553,3 +553,39 @@ def test_features_out_of_range_are_named(size):
     assert np.allclose(fitted.unit / size**2, expected.unit, rtol=1e-12)
     with pytest.raises(ValueError, match=r"Features \[0, 1, 2\] leave the range of float32.*units"):
         nx.Standardisation.fit(features, q.astype(np.float32), v.astype(np.float32))
+
+
+def test_a_period_is_seen_by_sine_and_cosine():
+    group = nx.Translations(2, axes=(1,)) * nx.Periodic(2, axes=(1,), period=0.5)
+    features = group.invariant_features(2)
+    assert nx.feature_names(features) == (
+        *("q1[0]", "q2[0]", "v1[0]", "v2[0]"),
+        *("sin (q1-q2)[1]", "cos (q1-q2)[1]", "v1[1]", "v2[1]"),
+    )
+    assert group.dimension == 1
+    assert np.array_equal(nx.periods(group), [np.inf, 0.5])
+    q, v = np.random.default_rng(0).normal(size=(2, 2, 2))
+    angle = 4 * np.pi * (q[0, 1] - q[1, 1])
+    assert np.allclose(features(q, v)[4:6], [np.sin(angle), np.cos(angle)])
+
+
+@pytest.mark.parametrize(
+    ("declare", "message"),
+    [
+        (lambda: nx.Periodic(1, period=-1.0), "period must be a positive number"),
+        (lambda: nx.Periodic(2, period=(1.0, 2.0, 3.0)), "one for each of the axes"),
+        (lambda: nx.Periodic(1, period=float("nan")), "period must be a positive number"),
+        (lambda: nx.Periodic(1) * nx.Periodic(1, period=1.0), "one period, but the factors"),
+        (
+            lambda: nx.Periodic(2, axes=(0,)) * nx.Rotations(2),
+            r"mixes or reflects the axes \(0, 1\)",
+        ),
+        (
+            lambda: helpers.Declared(np.zeros((1, 2, 2)), [[1.0, 1]]) * nx.Periodic(2, axes=(1,)),
+            "translates along a direction between them",
+        ),
+    ],
+)
+def test_periods_that_make_no_sense_are_named(declare, message):
+    with pytest.raises(ValueError, match=message):
+        declare().invariant_features(1)

@@ -127,6 +127,20 @@ BROKEN_FEATURES = {
 }
 
 
+@pytest.mark.parametrize(
+    "feature",
+    [lambda q: q, lambda q: jnp.sin(q / 2), lambda q: jnp.cos(2 * jnp.pi * q / 6.283185)],
+    ids=["no period", "twice the period", "nearly the period"],
+)
+def test_features_with_another_period_are_caught(feature):
+    def features(q, v):
+        return jnp.concatenate([jnp.sin(q[:, 0]), feature(q[:, 0]), v[:, 0]])
+
+    subject = testing.Features(features, nx.Periodic(1), points=1)
+    with pytest.raises(AssertionError, match="a shift by periods leaves the value unchanged"):
+        next(x for x in testing.laws(subject) if x.__name__ == "period_law")(subject)
+
+
 @pytest.mark.parametrize("name", BROKEN_FEATURES)
 def test_broken_features_are_caught(name):
     broken, law = BROKEN_FEATURES[name]

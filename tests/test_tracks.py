@@ -199,7 +199,7 @@ def test_mistakes_are_named(name):
 def test_angles_go_on():
     for turn in (2 * np.pi, 360.0):
         wrapped = ANGLE[:, None, None] * turn / (2 * np.pi)
-        whole = nx.Tracks(T, wrapped, periods=[[turn]])
+        whole = nx.Tracks(T, wrapped, periods=nx.periods(nx.Periodic(1, period=turn)))
         assert np.allclose(whole[0].q[:, 0, 0], 3 * T * turn / (2 * np.pi))
         with pytest.warns(UserWarning, match="jumps by nearly (2π|360), first .* at sample 10"):
             nx.Tracks(T, wrapped)

@@ -25,6 +25,8 @@ def check_periods(periods: Any, points: int, space: int) -> np.ndarray:
         array = np.array(periods, dtype=np.float64)
     except (TypeError, ValueError):
         array = np.zeros(0)
+    if array.shape == (space,):  # of a group: the same for every point
+        array = np.broadcast_to(array, (points, space)).copy()
     if array.shape != (points, space) or np.any(array <= 0):
         raise ValueError(
             f"periods must be positive numbers of shape (points, space) = ({points}, {space}): the "

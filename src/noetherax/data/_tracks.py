@@ -53,7 +53,8 @@ class Tracks:
     - `velocities`, `accelerations`: of the same shape, or not given.
     - `inputs`: of shape `(times, inputs)`, what acted from outside, or not given.
     - `names`: of the recordings, for errors and figures; their numbers if not given.
-    - `periods`: those of coordinates that are angles, shape `(points, space)`, with `None` for the
+    - `periods`: those of coordinates that are angles, shape `(points, space)`, or `(space,)` as
+        `noetherax.periods(group)` gives them for all points; with `None` for the
         others: `[[None, 2 * np.pi]]`. Where they jumped by a period they then go on. A coordinate of
         which nothing is said, and which jumps by 2π or 360, is warned about; an infinite period says
         that it is no angle.

@@ -34,11 +34,6 @@ class Reference(NamedTuple):
     periods: Periods
 
 
-def no_periods(shape: tuple[int, ...]) -> np.ndarray:
-    """Those of a state of which no coordinate is an angle."""
-    return np.full(shape, np.inf)
-
-
 def apart(a: Motions, b: Motions, periods: Periods) -> np.ndarray:
     """‖q_a − q_b‖ at each time, angles the shorter way round; infinite where one is not finite."""
     angle = np.isfinite(periods)

@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from .._checks import check_count, check_number
 from ..charges import Energy
+from ..groups import periods
 from ..systems import Orbits, System, motion
 from ._distances import (
     EXPLAINED,
@@ -19,7 +20,6 @@ from ._distances import (
     errors_of,
     explained,
     largest,
-    no_periods,
     scales,
     sizes,
 )
@@ -171,7 +171,8 @@ def _true(system, starts, times: np.ndarray) -> Reference:
         q0, v0 = (np.asarray(x, np.float64) for x in starts)
         q, v = (np.asarray(x) for x in motion(system, q0, v0, times))
     ts = np.tile(times, (len(q), 1))
-    return Reference(ts, q, v, np.ones(ts.shape, bool), no_periods(q.shape[2:]))
+    turns = np.broadcast_to(periods(system.group), q.shape[2:])
+    return Reference(ts, q, v, np.ones(ts.shape, bool), turns)
 
 
 def _beside(reference: Reference, twin: float, key, dtype) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ from ._contractions import TensorContractions, contract
 from ._coordinates import Coordinates
 from ._determinants import Determinants
 from ._names import feature_names
+from ._periodic import PeriodicCoordinates
 from ._scalar_products import ScalarProducts
 from ._standardisation import Standardisation
 from ._vectors import StateVectors
@@ -15,6 +16,7 @@ __all__ = [
     "Coordinates",
     "Determinants",
     "InvariantFeatures",
+    "PeriodicCoordinates",
     "ScalarProducts",
     "Standardisation",
     "StateVectors",

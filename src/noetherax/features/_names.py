@@ -7,6 +7,7 @@ from ._concatenation import Concatenation
 from ._contractions import TensorContractions
 from ._coordinates import Coordinates
 from ._determinants import Determinants
+from ._periodic import PeriodicCoordinates
 from ._scalar_products import ScalarProducts
 
 
@@ -85,6 +86,19 @@ def _(features: Coordinates):
         for vector in vectors
         for direction in directions
     )
+
+
+@feature_names.register
+def _(features: PeriodicCoordinates):
+    n = features.points
+    numbers = [str(i + 1) for i in range(n)] if n > 1 else [""]
+    fixed = [axis for axis in features.axes if axis not in features.translated]
+    positions = (
+        [f"q{i}[{axis}]" for i in numbers for axis in fixed],
+        [f"(q{i}-q{n})[{axis}]" for i in numbers[:-1] for axis in features.translated],
+    )
+    turns = [f"{name} {x}" for group in positions for name in ("sin", "cos") for x in group]
+    return (*turns, *(f"v{i}[{axis}]" for i in numbers for axis in features.axes))
 
 
 def _direction(direction, axes: tuple[int, ...]) -> str:

@@ -7,6 +7,8 @@ from ._components import component_representatives
 from ._euclidean import Euclidean
 from ._lorentz import Lorentz
 from ._orthogonal import Orthogonal
+from ._periodic import Periodic
+from ._periods import periods
 from ._poincare import Poincare
 from ._product import AffineProduct
 from ._rotations import Rotations
@@ -23,6 +25,7 @@ __all__ = [
     "Euclidean",
     "Lorentz",
     "Orthogonal",
+    "Periodic",
     "Poincare",
     "Rotations",
     "SpecialLinear",
@@ -33,4 +36,5 @@ __all__ = [
     "Trivial",
     "Unitary",
     "component_representatives",
+    "periods",
 ]

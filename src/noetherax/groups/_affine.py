@@ -28,6 +28,7 @@ from ..features import InvariantFeatures
 from ..invariants import affine_invariants
 from ._base import SymmetryGroup
 from ._components import component_representatives
+from ._periods import periods
 
 
 class AffineGroup(SymmetryGroup):
@@ -123,7 +124,8 @@ class AffineGroup(SymmetryGroup):
         as the state has coordinates beyond the group's orbits. From there on up to
         min(axes, `max_degree`) those are added that are no polynomials in the ones found; they tell
         apart what the others leave ambiguous, as determinants tell SO(D) from O(D). Coordinates of
-        very different size (a speed of light of 3e8) are balanced for the analysis.
+        very different size (a speed of light of 3e8) are balanced for the analysis. Coordinates with
+        a period ([`noetherax.Periodic`][]) enter by sine and cosine.
 
         Order: by axes; positions before velocities, then by points; products
         x_i·x_j for i ≤ j, then determinants. For `Rotations(3)` and one point: q·q, q·v, v·v.
@@ -141,15 +143,21 @@ class AffineGroup(SymmetryGroup):
 
         **Raises:**
 
-        `ValueError` if `points` is no positive integer, or if polynomials up to `max_degree`, or with
-        tensors of up to 4096 entries, are not complete: the message says how many independent
-        invariants were found and are needed. A `UserWarning` if the group forces a singular ∂²L/∂v² on
-        so few points, whatever the Lagrangian of its invariants.
+        `ValueError` if `points` is no positive integer, if a coordinate with a period is mixed with
+        others, or if polynomials up to `max_degree`, or with tensors of up to 4096 entries, are not
+        complete: the message says how many independent invariants were found and are needed. A
+        `UserWarning` if the group forces a singular ∂²L/∂v² on so few points, whatever the Lagrangian
+        of its invariants.
         """
         if not isinstance(points, int | np.integer) or points < 1:
             raise ValueError(f"points must be a positive integer, but it is {points!r}.")
         return affine_invariants(
-            _checked(self), int(points), type(self).__name__, determinants, max_degree
+            _checked(self),
+            int(points),
+            type(self).__name__,
+            determinants,
+            max_degree,
+            periods(self),
         )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 
 from ._affine import AffineGroup, declared_algebra
 from ._base import SymmetryGroup
+from ._periods import periods
 
 
 @final
@@ -58,3 +59,15 @@ def _(group: AffineGroup) -> tuple[AffineGroup, ...]:
 @_factors.register
 def _(group: AffineProduct) -> tuple[AffineGroup, ...]:
     return group.factors
+
+
+@periods.register
+def _(group: AffineProduct) -> np.ndarray:
+    of_factors = np.array([periods(factor) for factor in group.factors])
+    found = np.min(of_factors, axis=0)
+    differ = np.any(np.isfinite(of_factors) & (of_factors != found), axis=0)
+    if np.any(differ):
+        axis = int(np.argmax(differ))
+        given = sorted(set(of_factors[:, axis][np.isfinite(of_factors[:, axis])].tolist()))
+        raise ValueError(f"Axis {axis} has one period, but the factors give it {given}.")
+    return found

@@ -19,6 +19,7 @@ from ..features import (
     Coordinates,
     Determinants,
     InvariantFeatures,
+    PeriodicCoordinates,
     ScalarProducts,
     StateVectors,
 )
@@ -32,7 +33,12 @@ MANY_DETERMINANTS = 1000
 
 
 def affine_invariants(
-    algebra: CheckedAlgebra, points: int, name: str, determinants: bool, max_degree: int
+    algebra: CheckedAlgebra,
+    points: int,
+    name: str,
+    determinants: bool,
+    max_degree: int,
+    periods: np.ndarray,
 ) -> InvariantFeatures:
     """Features of `points` points invariant under the group of `algebra`, block of axes by block.
 
@@ -41,11 +47,12 @@ def affine_invariants(
     - `algebra`: the generators and further components of the group.
     - `points`: number of points.
     - `name`: what messages call the group.
+    - `periods`: of the coordinates, infinite for those without one.
     - `determinants`, `max_degree`: as in [`noetherax.AffineGroup.invariant_features`][].
 
     **Raises:**
 
-    `ValueError` if no complete set is found.
+    `ValueError` if no complete set is found, or if a coordinate with a period is mixed with others.
     """
     balanced, unit = algebra.balanced, algebra.unit
     space = len(unit)
@@ -55,7 +62,9 @@ def affine_invariants(
         frame = Frame(points, space, axes, np.diag(unit[list(axes)]))
         linear = np.any(np.abs(block.linear) > block.tolerance)
         if not linear and not len(block.components):
-            parts.append(_flat(block, frame))
+            parts += _flat(block, frame, periods[list(axes)], name)
+        elif np.any(np.isfinite(periods[list(axes)])):
+            raise ValueError(_mixed(name, axes, periods[list(axes)]))
         elif (metric := _orthogonal_metric(block)) is not None:
             parts += _orthogonal(block, metric, frame, determinants)
         elif _is_special_linear(block):
@@ -65,8 +74,11 @@ def affine_invariants(
     return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
 
 
-def _flat(block: AffineAlgebra, frame: Frame) -> InvariantFeatures:
+def _flat(
+    block: AffineAlgebra, frame: Frame, periods: np.ndarray, name: str
+) -> list[InvariantFeatures]:
     """No linear part: coordinates along untranslated directions, differences along the others."""
+    turning = np.isfinite(periods)
     moved = translations(block)
     # Directions that are coordinate axes are taken as such, so that nothing is rounded.
     projector = moved.T @ moved
@@ -75,11 +87,44 @@ def _flat(block: AffineAlgebra, frame: Frame) -> InvariantFeatures:
     if on_axes:
         picked = np.round(np.diag(projector)).astype(bool)
         moved, fixed = identity[picked], identity[~picked]
+        if np.any(turning):
+            return _with_periods(frame, picked, periods)
+    elif np.any(turning):
+        raise ValueError(_mixed(name, frame.axes, periods))
     else:
         inverse = np.linalg.inv(frame.coordinates)
         fixed, moved = null_space(moved, block.tolerance) @ inverse, moved @ inverse
         fixed, moved = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (fixed, moved))
-    return Coordinates(frame.points, frame.space, frame.axes, nested(moved), nested(fixed))
+    return [Coordinates(frame.points, frame.space, frame.axes, nested(moved), nested(fixed))]
+
+
+def _with_periods(frame: Frame, moved: np.ndarray, periods: np.ndarray) -> list[InvariantFeatures]:
+    """The same for axes of which some have a period, `moved` being those that are translated."""
+    axes, turning = np.array(frame.axes), np.isfinite(periods)
+    turned = PeriodicCoordinates(
+        frame.points,
+        frame.space,
+        tuple(axes[turning].tolist()),
+        tuple(periods[turning].tolist()),
+        tuple(axes[turning & moved].tolist()),
+    )
+    straight = tuple(axes[~turning].tolist())
+    if not straight:
+        return [turned]
+    picked = moved[~turning]
+    identity = np.eye(len(straight))
+    directions = nested(identity[picked]), nested(identity[~picked])
+    return [Coordinates(frame.points, frame.space, straight, *directions), turned]
+
+
+def _mixed(name: str, axes: tuple[int, ...], periods: np.ndarray) -> str:
+    found = [axis for axis, period in zip(axes, periods, strict=True) if np.isfinite(period)]
+    return (
+        f"{name} mixes or reflects the axes {axes}, or translates along a direction between them, and "
+        f"coordinates with a period are among them (the axes {found}). Sine and cosine of a coordinate "
+        "are invariant only if the group leaves that coordinate alone or translates along it. Write "
+        "features of your own, a subclass of noetherax.InvariantFeatures."
+    )
 
 
 def _vectors(block: AffineAlgebra, frame: Frame) -> StateVectors:

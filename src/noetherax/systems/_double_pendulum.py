@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, Velocity
-from ..groups import Trivial
+from ..groups import Periodic
 from ..lagrangians import Lagrangian
 from ._checks import check_pair, check_positive
 from ._system import System
@@ -73,9 +73,9 @@ class DoublePendulum(System):
         return DoublePendulumLagrangian(self.masses, self.lengths, self.gravity)
 
     @property
-    def group(self) -> Trivial:
-        """No symmetry beyond the shift of time, whose charge is the energy."""
-        return Trivial(1)
+    def group(self) -> Periodic:
+        """Both angles come back after 2π. No charge but the energy, of the shift of time."""
+        return Periodic(1)
 
     def initial_state(self) -> tuple[Float[Array, "2 1"], Float[Array, "2 1"]]:
         """Both rods level, at rest."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration
-from ..groups import Translations
+from ..groups import AffineGroup, Periodic, Translations
 from ..lagrangians import SeparableLagrangian
 from ._checks import check_counts, check_positive
 from ._system import System
@@ -63,9 +63,10 @@ class SpinChain(System):
         return SpinChainLagrangian(self.spacing)
 
     @property
-    def group(self) -> Translations:
-        """The shift of all angles alike; the charge is the total angular momentum a Σ_i φ̇_i."""
-        return Translations(1)
+    def group(self) -> AffineGroup:
+        """The shift of all angles alike; the charge is the total angular momentum a Σ_i φ̇_i. Every
+        angle comes back after 2π."""
+        return Translations(1) * Periodic(1)
 
     @property
     def shifts(self) -> tuple[tuple[int, ...], ...]:

@@ -28,7 +28,13 @@ from ._motion_laws import (
 )
 from ._records import ChargeRecord, GroupRecord, LagrangianRecord, record_of_features
 from ._regularity_laws import derivatives_law, precision_law, regularity_law, smoothness_law
-from ._symmetry_laws import completeness_law, component_law, invariance_law, lie_derivative_law
+from ._symmetry_laws import (
+    completeness_law,
+    component_law,
+    invariance_law,
+    lie_derivative_law,
+    period_law,
+)
 
 CASES = 128
 """Cases that are drawn for a subject, and judged by each of its laws."""
@@ -157,6 +163,7 @@ FEATURE_LAWS = (
     invariance_law,
     lie_derivative_law,
     component_law,
+    period_law,
     derivatives_law,
     precision_law,
 )
@@ -167,6 +174,7 @@ LAGRANGIAN_LAWS = (
     of_its_function(invariance_law),
     of_its_function(lie_derivative_law),
     of_its_function(component_law),
+    of_its_function(period_law),
     noether_law,
     energy_law,
     of_its_function(derivatives_law),

@@ -2,14 +2,18 @@
 
 import numpy as np
 
-from ..groups import component_representatives
+from ..groups import component_representatives, periods
 from ._actions import flattened
 from ._evidence import ROUNDING, Seen, require
 from ._records import FunctionRecord
+from ._sizes import largest
 
 DEPENDENT = 1e-5
 """Singular values of the features' unit Jacobian below which they are dependent: a model would have to
 blow up what is left by the inverse."""
+
+MANY_TURNS = 7
+"""Periods by which a point is shifted, beside one."""
 
 USUAL = 3.0
 """Factor by which the size of a state may differ from the median, where features are counted."""
@@ -37,6 +41,30 @@ def component_law(record: FunctionRecord) -> Seen:
             moved = record.values.at(state @ component.T, size)
             _unchanged(record, "a component of the group", moved, size, evidence)
     return Seen("component_law", cases.distinct if len(components) else 0)
+
+
+def period_law(record: FunctionRecord) -> Seen:
+    """f is unchanged if one point is shifted by periods of the group, also after an element."""
+    cases = record.cases
+    turns = periods(record.group)
+    shifts = [
+        (point, int(axis), count)
+        for axis in np.flatnonzero(np.isfinite(turns))
+        for point in range(cases.q.shape[1])
+        for count in (1, -MANY_TURNS)
+    ]
+    for point, axis, count in shifts:
+        change = np.zeros((2, *cases.q.shape[1:]), cases.q.dtype)
+        change[0, point, axis] = count * turns[axis]
+        evidence = np.broadcast_to(change, (record.batch.size, *change.shape))
+        for state, size in (
+            (cases.state, record.sizes.state),
+            (record.moves.here["moved"], record.sizes.moved),
+        ):
+            size = np.maximum(size, largest(np.abs(change)[None]))
+            moved = record.values.at(state + change, size)
+            _unchanged(record, "a shift by periods", moved, size, evidence)
+    return Seen("period_law", cases.distinct if shifts else 0)
 
 
 def _unchanged(record: FunctionRecord, what: str, moved: dict, size, element) -> None:

@@ -1,0 +1,76 @@
+from typing import final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+from ._base import InvariantFeatures
+from ._vectors import on_axes
+
+
+@final
+class PeriodicCoordinates(InvariantFeatures):
+    """Coordinates of period P, by sine and cosine of 2π q/P: what is unchanged if any one point is
+    shifted by a whole period.
+
+    1. for each point sine and cosine of the coordinates along the axes that are *not* translated,
+    2. for each point but the last those of q_i − q_n along the axes that *are*,
+    3. every component of every velocity.
+
+    In 1. and 2. all sines come first. Sines and cosines of any sum or difference that occurs are
+    polynomials in these.
+
+    **Arguments:**
+
+    - `points`, `space`: shape of the configuration.
+    - `axes`: the axes considered.
+    - `periods`: one for each of them.
+    - `translated`: those of the `axes` along which the group translates all points together.
+    """
+
+    points: int = eqx.field(static=True)
+    space: int = eqx.field(static=True)
+    axes: tuple[int, ...] = eqx.field(static=True)
+    periods: tuple[float, ...] = eqx.field(static=True)
+    translated: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        points: int,
+        space: int,
+        axes: tuple[int, ...],
+        periods: tuple[float, ...],
+        translated: tuple[int, ...] = (),
+    ):
+        if len(periods) != len(axes):
+            raise ValueError(
+                f"{len(axes)} axes need as many periods, but {len(periods)} are given."
+            )
+        if not set(translated) <= set(axes):
+            raise ValueError(f"translated axes {translated} must be among the axes {axes}.")
+        self.points = points
+        self.space = space
+        self.axes = axes
+        self.periods = periods
+        self.translated = translated
+
+    @property
+    def num_features(self) -> int:
+        n, moved = self.points, len(self.translated)
+        return 2 * n * (len(self.axes) - moved) + 2 * (n - 1) * moved + n * len(self.axes)
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
+        q, v = on_axes(q, v, self.points, self.space, self.axes)
+        moved = np.array([axis in self.translated for axis in self.axes])
+        periods = np.asarray(self.periods)
+        fixed = _circle(q[:, ~moved], periods[~moved])
+        relative = _circle((q[:-1] - q[-1:])[:, moved], periods[moved])
+        return jnp.concatenate([*fixed, *relative, v.ravel()])
+
+
+def _circle(q, periods):
+    """Sines and cosines, each in one row."""
+    angle = (q * jnp.asarray(2 * np.pi / periods, q.dtype)).ravel()
+    return jnp.sin(angle), jnp.cos(angle)
