@@ -8,8 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._programs import at_once
 from .._types import Configuration, FloatArray, Velocity, check_state
-from ._motion import solve_motion
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms
+from ._contracts import EulerLagrangeTerms, euler_lagrange_terms, solve_motion
 
 SINGULAR = (
     "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "

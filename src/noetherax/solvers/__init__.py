@@ -11,6 +11,7 @@ from ._endings import (
     warn_of_rounding,
     where_lost,
 )
+from ._formulation import Formulation, check_formulated, formulate, keeps_charges
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from ._options import check_options, diffrax_options, in_precision
 from ._rk4 import RK4
@@ -23,6 +24,7 @@ __all__ = [
     "LEAVES",
     "RK4",
     "Equations",
+    "Formulation",
     "LagrangianTerm",
     "RelativeController",
     "VariationalGauss4",
@@ -30,10 +32,13 @@ __all__ = [
     "VariationalMidpoint",
     "VariationalSolver",
     "cause",
+    "check_formulated",
     "check_options",
     "diffrax_options",
     "equations_at",
+    "formulate",
     "in_precision",
+    "keeps_charges",
     "plan_times",
     "velocity",
     "warn_of_length",
