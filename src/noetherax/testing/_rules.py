@@ -97,9 +97,11 @@ def check_rules(
     mass_matrix, compared = compare(lagrangian, q, v, tangents, _directions(v))
     condition = float(np.max(np.linalg.cond(np.asarray(mass_matrix, np.float64))))
     seen = []
-    for name, (found, expected) in compared.items():
+    for function in ruled:
+        name = function.__name__
+        found, expected = compared[name]
         law = f"{name} of {kind.__name__} equals automatic differentiation"
-        margin = condition if name == solve_motion.__name__ else 1.0
+        margin = condition if function is solve_motion else 1.0
         for part, pairs in expected.items():
             size = max(np.max(np.abs(x), initial=0.0) for x in pairs)
             for words, ours, theirs in zip(("", "change of "), found[part], pairs, strict=True):
@@ -114,7 +116,7 @@ def _seen(function, form: Callable, system, a, tangents) -> dict[str, tuple]:
     law = form(lagrangian)
     if function is terms_and_change and law is lagrangian:
         terms, change = function(*system)
-        residual = euler_lagrange_residual(*system, a), change(a, tangents)
+        residual = _pair(euler_lagrange_residual(*system, a), change(a, tangents))
         return {name: (x, x) for name, x in terms._asdict().items()} | {"residual": residual}
     if function is terms_and_change:  # of a plain function it is what follows from these
         terms = _seen(euler_lagrange_terms, form, system, a, tangents)
@@ -125,7 +127,11 @@ def _seen(function, form: Callable, system, a, tangents) -> dict[str, tuple]:
         return LOOKS[function](form(lagrangian), q, v, a)
 
     found, changes = eqx.filter_jvp(values, system, tangents)
-    return {name: (x, changes[name]) for name, x in found.items()}
+    return {name: _pair(x, changes[name]) for name, x in found.items()}
+
+
+def _pair(x, change):
+    return x, jnp.zeros_like(x) if change is None else change
 
 
 def _slopes(law, q, v, a):
