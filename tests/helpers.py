@@ -357,7 +357,6 @@ def _(solver: StormerVerlet, lagrangian, q, v, accelerate):
 SOLVERS: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "RK4": nx.RK4,
     "Tsit5": diffrax.Tsit5,
-    "Kvaerno5": diffrax.Kvaerno5,
     "LeapfrogMidpoint": diffrax.LeapfrogMidpoint,
     "StormerVerlet": StormerVerlet,
     "VariationalMidpoint": nx.VariationalMidpoint,

@@ -23,7 +23,7 @@ from ..data import (
     derivatives,
 )
 from ..dynamics import solve_motion
-from ..solvers import RK4, check_formulated, formulate
+from ..solvers import RK4, check_formulated, for_single_steps, formulate
 from ._acceleration import solve_plainly
 from ._base import Loss, States
 from ._window_states import window_states
@@ -209,6 +209,7 @@ def _flow(lagrangian, state, interval, *, solver, steps: int):
     q, v = state
     step = jnp.asarray(interval / steps, q.dtype)
     times = [jnp.zeros_like(step), step, *(index * step for index in range(2, steps + 1))]
+    solver = for_single_steps(solver)
     term, y, args, read = formulate(solver, lagrangian, q, v, _accelerate)
     memory = solver.init(term, times[0], times[1], y, args)
     for t0, t1 in itertools.pairwise(times):

@@ -5,6 +5,7 @@ from functools import singledispatch
 from typing import Any, NamedTuple
 
 import diffrax
+import equinox as eqx
 from jaxtyping import PyTree
 
 from ..dynamics import momentum
@@ -88,6 +89,21 @@ def keeps_charges(solver: diffrax.AbstractSolver) -> bool:
 @keeps_charges.register
 def _(solver: VariationalSolver):
     return True
+
+
+@singledispatch
+def for_single_steps(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
+    """The solver for steps that are taken one by one, without `diffrax.diffeqsolve`, and differentiated
+    forward and in reverse."""
+    return solver
+
+
+@for_single_steps.register
+def _(solver: diffrax.AbstractRungeKutta):
+    # Which loop over the stages has the derivatives needed, otherwise Diffrax' adjoints choose.
+    if solver.scan_kind is not None:
+        return solver
+    return eqx.tree_at(lambda x: x.scan_kind, solver, "bounded", is_leaf=lambda x: x is None)
 
 
 def is_formulated(solver: diffrax.AbstractSolver) -> bool:
