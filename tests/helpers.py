@@ -300,7 +300,11 @@ RULED: dict[str, Callable[[], tuple]] = {
         1,
         None,
     ),
-    "Known": lambda: (known(Doubled(on_the_line()), POINT, POINT, lambda *x: x[0](*x[1:])), 1, None),
+    "Known": lambda: (
+        known(Doubled(on_the_line()), POINT, POINT, lambda *x: x[0](*x[1:])),
+        1,
+        None,
+    ),
     "AccelerationLaw": lambda: (Attracted(), 1, HarmonicOscillator()),
 }
 """Of every type with rules for the equations of motion, by its name: `(lagrangian, points, referee)` on

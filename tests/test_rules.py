@@ -1,5 +1,8 @@
 """Every rule that a type registers for the equations of motion, against automatic differentiation."""
 
+import sys
+from pathlib import Path
+
 import helpers
 import jax
 import jax.numpy as jnp
@@ -40,9 +43,7 @@ def test_rules_equal_automatic_differentiation(name):
     assert name in {kind.__name__ for kind in type(lagrangian).__mro__}
     functions = [x for x in RULES if referee is None or x is not lagrangian_gradient]
     ruled = [x.__name__ for x in functions if has_rule(x, type(lagrangian))]
-    seen = nx.testing.check_rules(
-        lagrangian, *states(points), referee=referee, functions=functions
-    )
+    seen = nx.testing.check_rules(lagrangian, *states(points), referee=referee, functions=functions)
     assert [x.law.split()[0] for x in seen] == ruled
 
 
@@ -90,6 +91,12 @@ def test_without_a_rule_there_is_nothing_to_check():
         nx.testing.check_rules(helpers.HarmonicOscillator(), *states(1))
 
 
+def test_states_without_an_acceleration_are_no_evidence():
+    lagrangian = helpers.Quartic(jnp.array([1.0, 0.0]))
+    with pytest.raises(ValueError, match="singular at one of these states"):
+        nx.testing.check_rules(lagrangian, *states(2))
+
+
 def test_any_rule_is_kept_in_a_compiled_program():
     """Also where the terms have none: it was lost there, and the type differentiated in its place."""
 
@@ -125,3 +132,26 @@ def test_parts_that_close_over_traced_values_leave_the_others_their_rules():
     mirrored = nx.euler_lagrange_terms(network, -state, 0 * state).mass_matrix
     slope = jax.grad(converted)(2.0)
     assert np.isclose(slope, -4 / (mass_matrix + mirrored)[0, 0], rtol=1e-10)
+
+
+def test_the_page_shows_what_the_registries_hold(monkeypatch):
+    docs = Path(__file__).parent.parent / "docs"
+    monkeypatch.setattr(sys, "path", [str(docs), *sys.path])
+    from _hooks import on_page_markdown
+
+    page = on_page_markdown((docs / "lagrangians.md").read_text())
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines()]
+    (head,) = (row for row in rows if row[:1] == ["type"])
+    assert head[1:] == [f"`{function.__name__}`" for function in RULES]
+    shown = {
+        name: dict(zip(RULES, row[1:], strict=True))
+        for name in nx.__all__
+        for row in rows
+        if row[:1] == [f"[`{name}`][noetherax.{name}]"] and len(row) == len(head)
+    }
+    public = {kind for kind in types_with_rules() if kind.__name__ in nx.__all__}
+    assert set(shown) == {kind.__name__ for kind in public}
+    assert len(public) >= 5
+    for kind in public:
+        for function, mark in shown[kind.__name__].items():
+            assert mark == ("✓" if kind in function.registry else "")

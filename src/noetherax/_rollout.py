@@ -122,13 +122,15 @@ def rollout(
     - `q0`, `v0`: the state at `ts[0]`, shape `(points, space)`.
     - `ts`: times to save at, at least two, strictly increasing or, to go back in time, decreasing.
     - `dt`: largest step, positive; steps are fixed if it is given.
-    - `solver`: any Diffrax solver of ordinary differential equations.
+    - `solver`: any Diffrax solver of ordinary differential equations with a single term; one that steps
+        something else than (q, v) registers [`noetherax.solvers.formulate`][].
     - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][];
         variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
     - further options go to `diffrax.diffeqsolve`: `stepsize_controller`, `adjoint`, `event`, `saveat`
         (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is
-        (q, v), or (q, p, v) with variational solvers, where that v is an estimate.
+        (q, v), or (q, p, v) with variational solvers, where that v is an estimate, or what the solver
+        has registered.
 
     **Returns:**
 
@@ -220,7 +222,7 @@ def _motion_of(solver, accelerate, lagrangian, q, v):
 
 
 class _Motion(NamedTuple):
-    """(q, v, p) at the saved times, and the `last` accepted time and state of the solver, where they are
+    """(q, v, p) at the saved times, and the `last` accepted (t, state) of the solver, where that is
     kept."""
 
     ts: Float[Array, " times"]
@@ -247,9 +249,7 @@ def _equations_of(solver, lagrangian, state, accelerate, t, last) -> Equations:
 
 def _solve(solver, lagrangian, state, accelerate, t0, t1, options) -> _Motion:
     made = formulate(solver, lagrangian, *state, accelerate)
-    solution = _integrate(
-        made.term, solver, t0=t0, t1=t1, y0=made.state, args=made.args, **options
-    )
+    solution = _integrate(made.term, solver, t0=t0, t1=t1, y0=made.state, args=made.args, **options)
     assert solution.ts is not None  # SaveAt saves something
     assert solution.ys is not None
     if isinstance(solution.ts, tuple):

@@ -89,7 +89,7 @@ class TrajectoryLoss(Loss):
         unit of the loss, which matters to an optimiser that clips, and how q and v are weighed. If it
         is not given, q and v count alike, and [`noetherax.fit`][] divides the loss by that without
         any force.
-    - `solver`: a Diffrax solver of ordinary differential equations, or a variational one such as
+    - `solver`: a solver as in [`noetherax.rollout`][], for instance a variational one such as
         [`noetherax.VariationalMidpoint`][]; it takes fixed steps. Its error should be below the noise.
     - `substeps`: steps of the solver per interval.
     - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge.

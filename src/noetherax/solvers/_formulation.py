@@ -39,8 +39,8 @@ def formulate(
 
     Solvers of one term step (q, v), whose rate is (v, a); variational ones step (q, p, v) with a
     [`noetherax.LagrangianTerm`][]. Any other type of solver registers what it makes,
-    `noetherax.solvers.formulate.register`, and enters both: [A faster Lagrangian](../lagrangians.md) has
-    an example.
+    `noetherax.solvers.formulate.register`, and enters both. The page
+    [A faster Lagrangian](../lagrangians.md#a-solver-of-your-own) has an example.
 
     **Arguments:**
 
@@ -79,9 +79,9 @@ def _(solver: VariationalSolver, lagrangian, q, v, accelerate):
 def keeps_charges(solver: diffrax.AbstractSolver) -> bool:
     """Whether a solver keeps charges to rounding at its steps, and between them only to its order.
 
-    Then [`noetherax.rollout`][] steps on every time that is saved, chooses no steps by itself, and warns
-    in float32, where rounding hides what was gained. True of variational solvers; others register it,
-    `noetherax.solvers.keeps_charges.register`.
+    Then [`noetherax.rollout`][] steps on every time that is saved, chooses no steps by itself, and
+    warns in float32, where rounding hides what was gained. True of variational solvers; others register
+    it, `noetherax.solvers.keeps_charges.register`.
     """
     return False
 

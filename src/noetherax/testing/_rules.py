@@ -13,6 +13,7 @@ from .._types import FloatArray, check_state
 from ..dynamics import (
     RULES,
     autodiff_terms,
+    equilibrate,
     euler_lagrange_residual,
     euler_lagrange_terms,
     has_rule,
@@ -54,7 +55,7 @@ def check_rules(
 
     - `lagrangian`: one of the type, with whatever weights; ∂²L/∂v² should be regular.
     - `q`, `v`: states to compare at.
-    - `referee`: a function `(q, v) -> scalar` with the same motion; the Lagrangian itself, if not given.
+    - `referee`: a function `(q, v) -> scalar` with the same motion; if not given, the Lagrangian.
     - `functions`: those whose rules are held, of `noetherax.dynamics.RULES`.
 
     **Returns:**
@@ -64,7 +65,7 @@ def check_rules(
     **Raises:**
 
     `AssertionError` that names the function, the state, what was found and what was expected;
-    `ValueError` if the type has registered no rule.
+    `ValueError` if the type has registered no rule, or there is no acceleration to compare with.
     """
     check_state(q, v, batched=True)
     kind = type(lagrangian)
@@ -95,7 +96,12 @@ def check_rules(
         }
 
     mass_matrix, compared = compare(lagrangian, q, v, tangents, _directions(v))
-    condition = float(np.max(np.linalg.cond(np.asarray(mass_matrix, np.float64))))
+    condition = np.max(np.linalg.cond(np.asarray(equilibrate(mass_matrix)[0], np.float64)))
+    if solve_motion in ruled and not condition * np.finfo(mass_matrix.dtype).eps < 1:
+        raise ValueError(
+            "∂²L/∂v² is singular at one of these states, so that there is no acceleration to compare. "
+            "Give states at which it is regular."
+        )
     seen = []
     for function in ruled:
         name = function.__name__
@@ -112,9 +118,8 @@ def check_rules(
 
 def _seen(function, form: Callable, system, a, tangents) -> dict[str, tuple]:
     """What a function gives of a Lagrangian in some form, and how that changes along the tangents."""
-    lagrangian, *state = system
-    law = form(lagrangian)
-    if function is terms_and_change and law is lagrangian:
+    law = form(system[0])
+    if function is terms_and_change and law is system[0]:
         terms, change = function(*system)
         residual = _pair(euler_lagrange_residual(*system, a), change(a, tangents))
         return {name: (x, x) for name, x in terms._asdict().items()} | {"residual": residual}
