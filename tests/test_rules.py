@@ -49,8 +49,15 @@ def test_rules_equal_automatic_differentiation(name):
 
 def test_a_law_without_a_lagrangian_has_no_gradient():
     state = np.ones((1, 1))
-    with pytest.raises(TypeError, match="has no Lagrangian, so that a variational solver has no"):
-        lagrangian_gradient(helpers.Attracted(), state, state)
+    law = helpers.Attracted()
+    for call in (
+        lagrangian_gradient,
+        nx.momentum,
+        nx.energy,
+        lambda *x: nx.solvers.formulate(nx.VariationalMidpoint(), *x, nx.acceleration),
+    ):
+        with pytest.raises(TypeError, match="Attracted gives accelerations and has no Lagrangian"):
+            call(law, state, state)
 
 
 def wrong(function, spoil):

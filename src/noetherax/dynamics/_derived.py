@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import singledispatch
 
 import equinox as eqx
 import jax
@@ -28,6 +29,7 @@ ROUNDS = 10
 """Of equilibration. Each takes the square root of what the entries differ by: 1e300 becomes 2."""
 
 
+@singledispatch
 def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
 
@@ -48,6 +50,7 @@ def _momentum(lagrangian, q, v):
     return jax.grad(lagrangian, argnums=1)(q, v)
 
 
+@singledispatch
 def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
     """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time.
 

@@ -22,6 +22,7 @@ from ._contracts import (
     solve_motion,
     terms_and_change,
 )
+from ._derived import momentum
 
 
 @final
@@ -90,6 +91,11 @@ def _(lagrangian: Known, q, v):
 @solve_motion.register
 def _(lagrangian: Known, q, v, solve):
     return solve_motion(opened(lagrangian), q, v, solve)
+
+
+@momentum.register
+def _(lagrangian: Known, q, v):
+    return momentum(opened(lagrangian), q, v)
 
 
 @terms_and_change.register
