@@ -84,8 +84,8 @@ def _(law: AccelerationLaw, q, v, solve):
 def _(law: AccelerationLaw, q, v):
     raise TypeError(
         f"{type(law).__name__} gives accelerations and has no Lagrangian, so that it has neither "
-        "energy nor charges, and a variational solver has no momentum to move. Take a solver of (q, v), "
-        "such as nx.RK4() or diffrax.Tsit5()."
+        "energy nor charges, and a variational solver has no momentum to move. Take a solver of "
+        "(q, v), such as nx.RK4() or diffrax.Tsit5()."
     )
 
 
