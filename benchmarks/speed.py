@@ -1,5 +1,6 @@
 """Cost of a training step and of a rollout step, as ratios to a peer and to a bound in the same run,
-on all cores and on one; how it scales; memory, compilation, and what `import noetherax` takes.
+on all cores and on one; how it scales; memory, compilation, and what `import noetherax` takes; and what
+every special route of the library is worth.
 
 Peer: the same loss with the Euler–Lagrange terms by automatic differentiation, and any program that
 `--peer` names. Bound: the matrix products that the gradient of the loss cannot avoid, alone. Compiled
@@ -22,15 +23,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _routes import measure_routes
+from _timing import LOOPS, REPEATS, gradient_loop, milliseconds
 
 import noetherax as nx
 from noetherax.dynamics import autodiff_terms
 
-BATCH, WIDTH, REPEATS, LOOPS, FIT_STEPS = 128, 128, 7, 50, 1000
+BATCH, WIDTH, FIT_STEPS = 128, 128, 1000
 KEY = jax.random.key(4)
 SLOWER = 1.5
 """A ratio that has grown by more than this factor since `--check`'s file fails the check."""
@@ -52,44 +54,12 @@ MODELS = {
 }
 
 
-def milliseconds(calls: dict) -> dict[str, np.ndarray]:
-    """Times of every call, after compilation, with the result ready: `{name: (function, arguments)}`
-    to one time for each repeat. They take turns, so that a machine that slows down does so for all."""
-    times = {name: np.empty(REPEATS) for name in calls}
-    for function, arguments in calls.values():
-        jax.block_until_ready(function(*arguments))
-    for repeat in range(REPEATS):
-        for name, (function, arguments) in calls.items():
-            start = time.perf_counter()
-            jax.block_until_ready(function(*arguments))
-            times[name][repeat] = 1e3 * (time.perf_counter() - start) / LOOPS
-    return times
-
-
 def autodiff_loss(lagrangian, batch):
     """The acceleration loss as automatic differentiation has it, through the mass matrix and all."""
     q, v, a = batch
     mass, force = autodiff_terms(lagrangian, q, v)
     predicted = jnp.linalg.solve(mass, force[..., None])[..., 0]
     return jnp.mean(jnp.square(predicted.reshape(a.shape) - a))
-
-
-def gradient_loop(loss):
-    """Many loss gradients in one compiled loop, each with weights and states of its own, so
-    that none of its work can be done ahead of the loop."""
-
-    @eqx.filter_jit
-    def loop(lagrangian, batch):
-        parameters, constants = eqx.partition(lagrangian, nx.trainable(lagrangian))
-
-        def step(parameters, shift):
-            moved = jax.tree.map(lambda x: x + shift, batch)
-            gradient = jax.grad(lambda p: loss(eqx.combine(p, constants), moved))(parameters)
-            return jax.tree.map(lambda p, g: p - 1e-12 * g, parameters, gradient), None
-
-        return jax.lax.scan(step, parameters, 1e-6 * jnp.arange(LOOPS))[0]
-
-    return loop
 
 
 def rows_needed(columns: int) -> tuple[int, int]:
@@ -226,6 +196,7 @@ PARTS = {
     "one core": on_one_core,
     "scaling": scaling,
     "import": import_times,
+    "routes": measure_routes,
 }
 
 
@@ -260,6 +231,8 @@ def report(results: dict) -> str:
     }
     for title, rows in named.items():
         lines += [*table(title, rows), ""] if rows else []
+    for name, row in results.get("routes", {}).items():
+        lines.append(f"{name}: {row['without / with']:.2f} times the time with the route")
     lines += [f"{name}: {x:.3g}" for name, x in results.get("import", {}).items()]
     for program, numbers in results.get("peers", {}).items():
         for name, x in numbers.items():

@@ -1,7 +1,8 @@
 """MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site;
-`{{ derived table }}` the table of what is derived for every group; `{{ exact where table }}` and its
-like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
-benchmarks measured.
+`{{ derived table }}` the table of what is derived for every group, `{{ rules table }}` that of the
+types with rules of their own; `{{ exact where table }}` and its like, and
+`{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the benchmarks
+measured.
 
 The README's links start at the repository's root. On the site those into `docs/` lose that
 prefix; those to any other file of the repository have no page and become plain text.
@@ -34,6 +35,10 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         from _derived import derived_table
 
         markdown = markdown.replace("{{ derived table }}", derived_table())
+    if "{{ rules table }}" in markdown:
+        from _rules import rules_table
+
+        markdown = markdown.replace("{{ rules table }}", rules_table())
     import _measured
 
     tables = {

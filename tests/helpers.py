@@ -1,10 +1,12 @@
-"""Registries: every group, feature map and Lagrangian listed here goes through every law.
+"""Registries: every group, feature map, Lagrangian and solver listed here goes through every law.
 
 To add one, write its file and add its line.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
+import diffrax
 import equinox as eqx
 import hypothesis.strategies as st
 import jax
@@ -14,6 +16,7 @@ import numpy as np
 import optax
 
 import noetherax as nx
+from noetherax.dynamics import known, lagrangian_gradient, solve_motion
 
 
 class Cylindrical(nx.AffineGroup):
@@ -242,6 +245,130 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
 }
 """Lagrangians by name: `(lagrangian, group, points, state strategy or None)`. A random-weight neural
 Lagrangian of every group in `GROUPS` is tested beside these."""
+
+
+class Attracted(nx.AccelerationLaw):
+    """The harmonic oscillator above, by its acceleration."""
+
+    def __call__(self, q, v):
+        return -2.0 * q
+
+
+def on_the_line(**options) -> nx.NeuralLagrangian:
+    """A small network of one coordinate: derivatives of it compile quickly."""
+    return neural(nx.Trivial(1), 1, width=4, depth=1, activation=jnp.tanh, **options)
+
+
+class Doubled(nx.Lagrangian):
+    """A Lagrangian of a type that is not of a library, and made of another."""
+
+    inner: nx.Lagrangian
+
+    def __call__(self, q, v):
+        return 2.0 * self.inner(q, v)
+
+
+@solve_motion.register
+def _(lagrangian: Doubled, q, v, solve):
+    return solve_motion(lagrangian.inner, q, v, solve)
+
+
+@lagrangian_gradient.register
+def _(lagrangian: Doubled, q, v):
+    return tuple(2.0 * x for x in lagrangian_gradient(lagrangian.inner, q, v))
+
+
+class Quartic(nx.SeparableLagrangian):
+    """Two masses on the line that train."""
+
+    masses: jax.Array
+
+    def inertia(self):
+        return self.masses
+
+    def potential(self, q):
+        return jnp.sum(q**4) + jnp.sum(q[:1] * q[1:])
+
+
+POINT = np.ones((1, 1))
+
+RULED: dict[str, Callable[[], tuple]] = {
+    "NeuralLagrangian": lambda: (on_the_line(), 1, None),
+    "SeparableLagrangian": lambda: (Quartic(jnp.array([1.0, 3.0])), 2, None),
+    "LagrangianSum": lambda: (nx.LagrangianSum(on_the_line(), HarmonicOscillator()), 1, None),
+    "AveragedLagrangian": lambda: (
+        nx.AveragedLagrangian(on_the_line(), matrices=np.array([[[1.0]], [[-1.0]]])),
+        1,
+        None,
+    ),
+    "Known": lambda: (
+        known(Doubled(on_the_line()), POINT, POINT, lambda *x: x[0](*x[1:])),
+        1,
+        None,
+    ),
+    "AccelerationLaw": lambda: (Attracted(), 1, HarmonicOscillator()),
+}
+"""Of every type with rules for the equations of motion, by its name: `(lagrangian, points, referee)` on
+the line. The referee has the same motion; `None` for the Lagrangian itself."""
+
+
+class StormerVerlet(diffrax.AbstractSolver):
+    """A user's solver: half a kick, a drift and half a kick, for L = vᵀ M v/2 − V(q)."""
+
+    term_structure: ClassVar = (diffrax.AbstractTerm, diffrax.AbstractTerm)
+    interpolation_cls: ClassVar = diffrax.LocalLinearInterpolation
+
+    def order(self, terms):
+        return 2
+
+    def init(self, terms, t0, t1, y0, args):
+        return None
+
+    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+        (drift, kick), (q, p) = terms, y0
+        middle = t0 + (t1 - t0) / 2
+        p = p + kick.vf_prod(t0, q, args, kick.contr(t0, middle))
+        q = q + drift.vf_prod(middle, p, args, drift.contr(t0, t1))
+        p = p + kick.vf_prod(t1, q, args, kick.contr(middle, t1))
+        return (q, p), None, dict(y0=y0, y1=(q, p)), None, diffrax.RESULTS.successful
+
+    def func(self, terms, t0, y0, args):
+        (drift, kick), (q, p) = terms, y0
+        return drift.vf(t0, p, args), kick.vf(t0, q, args)
+
+
+@nx.solvers.formulate.register
+def _(solver: StormerVerlet, lagrangian, q, v, accelerate):
+    mass = nx.euler_lagrange_terms(lagrangian, q, v).mass_matrix
+
+    def velocity(mass, p):
+        return jnp.linalg.solve(mass, jnp.ravel(p)).reshape(p.shape)
+
+    def drift(t, p, args):
+        return velocity(args[1], p)
+
+    def kick(t, q, args):
+        return lagrangian_gradient(args[0], q, jnp.zeros_like(q))[0]
+
+    def read(t, state):
+        q, p = state
+        return q, velocity(mass, p), p
+
+    terms = diffrax.ODETerm(drift), diffrax.ODETerm(kick)
+    state = q, nx.momentum(lagrangian, q, v)
+    return nx.solvers.Formulation(terms, state, (lagrangian, mass), read)
+
+
+SOLVERS: dict[str, Callable[[], diffrax.AbstractSolver]] = {
+    "RK4": nx.RK4,
+    "Tsit5": diffrax.Tsit5,
+    "LeapfrogMidpoint": diffrax.LeapfrogMidpoint,
+    "StormerVerlet": StormerVerlet,
+    "VariationalMidpoint": nx.VariationalMidpoint,
+    "VariationalGauss4": nx.VariationalGauss4,
+    "VariationalGauss6": nx.VariationalGauss6,
+}
+"""Solvers by name: of (q, v), of (q, p) by a user, and variational."""
 
 
 def stacked(models: list):

@@ -15,10 +15,11 @@ from noetherax import _rollout
 from noetherax._types import check_motion
 from noetherax.dynamics import (
     _activations,
-    _motion,
+    _contracts,
     autodiff_terms,
     lagrangian_gradient,
     solve_symmetric,
+    terms_and_change,
 )
 
 
@@ -372,8 +373,8 @@ def test_a_training_step_sweeps_the_network_and_solves_once(name):
         return text.count(" log-plus-one("), len(re.findall(r"= \(f64.*, s64.*\) reduce\(", text))
 
     assert times() == (2, math.prod(shape[1:]))
-    apart = _motion.terms_and_change.dispatch(object)
-    with mock.patch.object(_motion, "terms_and_change", apart):
+    apart = terms_and_change.dispatch(object)
+    with mock.patch.object(_contracts, "terms_and_change", apart):
         assert times()[0] > 2
 
 
@@ -382,7 +383,7 @@ def test_gradients_name_a_wrong_shape(name):
     """As values do: the rule for derivatives is another."""
     lagrangian, _ = SHARING[name]()
     with pytest.raises(ValueError, match=r"shape \(points, space\), but it has shape \(3,\)"):
-        _motion.terms_and_change(lagrangian, jnp.ones(3), jnp.ones(3))
+        terms_and_change(lagrangian, jnp.ones(3), jnp.ones(3))
 
 
 def test_leading_axes_are_batches():
@@ -707,7 +708,9 @@ def test_a_constant_mass_is_inverted_once():
         return ACCELERATION(lagrangian, (q, v, v))
 
     def field(lagrangian):
-        return _rollout._vector_field(0.0, (q[0], v[0]), (lagrangian, lx.LU(), jnp.array(1)))[1]
+        accelerate = _rollout._accelerate(lx.LU(), jnp.array(1))
+        made = nx.solvers.formulate(nx.RK4(), lagrangian, q[0], v[0], accelerate)
+        return made.term.vf(0.0, made.state, made.args)[1]
 
     for function in (loss, field):
         constant, learned = (

@@ -10,10 +10,14 @@ import optimistix as optx
 import pytest
 
 import noetherax as nx
-from noetherax.solvers import velocity
+from noetherax.solvers import formulate, keeps_charges, velocity
 from noetherax.solvers._collocation import CollocationInterpolation, gauss
 
-SOLVERS = {2: nx.VariationalMidpoint(), 4: nx.VariationalGauss4(), 6: nx.VariationalGauss6()}
+SOLVERS = {
+    solver.order(None): solver
+    for solver in (make() for make in helpers.SOLVERS.values())
+    if keeps_charges(solver)
+}
 KEPLER = nx.systems.Kepler(eccentricity=0.3)
 
 STEP_ROUNDING = 3e-14
@@ -96,6 +100,67 @@ def test_the_order_is_the_nominal_one(order):
         assert okay
         errors.append(np.abs(q - exact[0]).max())
     assert order - 0.2 < np.log2(errors[0] / errors[1]) < order + 1.5
+
+
+IN_MOMENTUM = {"StormerVerlet", "VariationalMidpoint", "VariationalGauss4", "VariationalGauss6"}
+
+
+class Spring(nx.Lagrangian):
+    """½ m v² − ½ k q² in the plane."""
+
+    mass: float
+    stiffness: float | jax.Array
+
+    def __call__(self, q, v):
+        return 0.5 * self.mass * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+@pytest.mark.parametrize("name", helpers.SOLVERS)
+def test_every_solver_enters_rollouts_and_the_loss(name):
+    solver, law = helpers.SOLVERS[name](), Spring(2.0, 2.0)  # of frequency one
+    q, v, ts = np.array([[1.0, 0.0]]), np.array([[0.0, 0.5]]), np.linspace(0, 1, 6)
+    circle = np.stack([np.cos(ts), 0.5 * np.sin(ts)], axis=-1)[:, None]
+    orbit = nx.rollout(law, q, v, ts=ts, dt=0.02, solver=solver)
+    # A second-order method is off by the square of the step at most.
+    assert np.abs(orbit.q - circle).max() < 0.02**2
+    assert (orbit.p is not None) == (name in IN_MOMENTUM)
+    if orbit.p is not None:
+        assert np.allclose(orbit.p, 2 * orbit.v, rtol=1e-13, atol=1e-15)
+        spin = orbit.q[..., 0] * orbit.p[..., 1] - orbit.q[..., 1] * orbit.p[..., 0]
+        assert np.abs(spin - spin[0]).max() < STEP_ROUNDING
+
+    # The noise is above the error of every solver, and below what another law does in a window.
+    loss = eqx.filter_jit(nx.TrajectoryLoss(0.2, noise=1e-2, solver=solver, substeps=2))
+    right, other = (loss(Spring(2.0, jnp.array(x)), nx.Windows(circle[None])) for x in (2.0, 4.0))
+    assert right < 0.1 < 1 < other
+
+
+def test_gradients_pass_through_a_solver_of_a_users():
+    q, v = np.array([[1.0, 0.0]]), np.array([[0.0, 0.5]])
+
+    def end(stiffness):
+        ts, solver = np.linspace(0, 1, 3), helpers.StormerVerlet()
+        return nx.rollout(Spring(2.0, stiffness), q, v, ts=ts, dt=0.1, solver=solver).q[-1, 0, 0]
+
+    value_and_slope = jax.jit(jax.value_and_grad(end))
+    _, slope = value_and_slope(2.0)
+    (above, _), (below, _) = value_and_slope(2.0 + 1e-5), value_and_slope(2.0 - 1e-5)
+    assert np.isclose(slope, (above - below) / 2e-5, rtol=1e-7)
+
+
+class Unready(diffrax.SemiImplicitEuler):
+    """A solver of several terms that nobody has said how to fill."""
+
+
+def test_a_solver_without_a_formulation_is_refused_before_any_work():
+    law, q = Spring(1.0, 1.0), np.ones((1, 2))
+    for call in (
+        lambda: nx.rollout(law, q, q, ts=np.linspace(0, 1, 3), solver=Unready()),
+        lambda: nx.TrajectoryLoss(0.1, solver=Unready()),
+        lambda: formulate(Unready(), law, q, q, nx.acceleration),
+    ):
+        with pytest.raises(ValueError, match=r"Unready integrates several .*formulate\.register"):
+            call()
 
 
 REGULAR_STEPS, STARTS = 100, 32

@@ -1,5 +1,6 @@
 """Solutions of the Euler–Lagrange equations."""
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from ._content import Incomparable
 from ._precision import PRECISION
 from ._programs import run
 from ._types import Configuration, FloatArray, Velocity, check_state
@@ -22,9 +24,6 @@ from .dynamics import (
     SINGULAR,
     euler_lagrange_terms,
     known,
-    lagrangian_gradient,
-    momentum,
-    opened,
     solve_motion,
     solve_terms,
 )
@@ -32,15 +31,14 @@ from .solvers import (
     ENDS,
     LEAVES,
     Equations,
-    LagrangianTerm,
-    VariationalSolver,
     cause,
     check_options,
     diffrax_options,
     equations_at,
+    formulate,
     in_precision,
+    keeps_charges,
     plan_times,
-    velocity,
     warn_of_length,
     warn_of_rounding,
     where_lost,
@@ -125,13 +123,15 @@ def rollout(
     - `q0`, `v0`: the state at `ts[0]`, shape `(points, space)`.
     - `ts`: times to save at, at least two, strictly increasing or, to go back in time, decreasing.
     - `dt`: largest step, positive; steps are fixed if it is given.
-    - `solver`: any Diffrax solver of ordinary differential equations.
+    - `solver`: any Diffrax solver of ordinary differential equations with a single term; one that steps
+        something else than (q, v) registers [`noetherax.solvers.formulate`][].
     - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][];
         variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
     - further options go to `diffrax.diffeqsolve`: `stepsize_controller`, `adjoint`, `event`, `saveat`
         (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is
-        (q, v), or (q, p, v) with variational solvers, where that v is an estimate.
+        (q, v), or (q, p, v) with variational solvers, where that v is an estimate, or what the solver
+        has registered.
 
     **Returns:**
 
@@ -153,15 +153,17 @@ def rollout(
     absolute = not given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
     times = plan_times(ts, dt, q0.dtype, absolute)
 
-    variational = isinstance(solver, VariationalSolver)
-    if variational and q0.dtype != jnp.float64:
+    exact = keeps_charges(solver)
+    if exact and q0.dtype != jnp.float64:
         warnings.warn(SINGLE, stacklevel=2)
 
     with jax.default_matmul_precision(PRECISION):
-        lagrangian = known(lagrangian, q0, v0, _slopes if variational else _motion_of)
+        # Whether a motion starts regularly is not known yet, and has no say in what is computed.
+        uses = functools.partial(_motion_of, solver, _accelerate(linear_solver, jnp.array(1)))
+        lagrangian = known(lagrangian, q0, v0, uses)
         law, *fixed = _constant((lagrangian, q0, v0))
         start = run(_equations_at, law, *fixed)
-        regular = start.regular | (not variational and not linear_solver.assume_full_rank())
+        regular = start.regular | (not exact and not linear_solver.assume_full_rank())
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
             q0 = eqx.error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
@@ -170,12 +172,9 @@ def rollout(
         endless = options["max_steps"] is None
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed, t1)):
             warn_of_length(start, fixed[0], fixed[1], times.save)
-        if variational:
-            motion = run(_solve_variational, lagrangian, solver, t0, t1, (q0, v0), options)
-        else:
-            field = linear_solver, start.definite
-            motion = run(_solve, lagrangian, field, solver, t0, t1, (q0, v0), options)
-    q, v, *p = motion.state
+        formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
+        motion = run(_solve, *formulated, t0, t1, options)
+    q, v, p = motion.state
     finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
     unused = jnp.isinf(motion.ts)  # Diffrax pads what SaveAt(steps=True) does not need
     failed = (motion.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
@@ -185,7 +184,7 @@ def rollout(
     result = diffrax.RESULTS.where(regular, result, singular)
     result = diffrax.RESULTS.where(start.finite, result, nonfinite)
     shown = motion.ts if absolute else jnp.where(unused, motion.ts, times.shown)
-    trajectory = Trajectory(shown, q, v, p[0] if p else None, motion.stats, result)
+    trajectory = Trajectory(shown, q, v, p, motion.stats, result)
 
     concrete = not isinstance(trajectory.q, Tracer)
     if concrete:
@@ -195,10 +194,10 @@ def rollout(
         message = ENDS
         if concrete and ends and motion.last is not None:
             when = float(motion.last[0]) + (0.0 if absolute else float(times.shown[0]))
-            now = run(_equations_at, lagrangian, *motion.last[1])
+            now = run(_equations_of, *formulated, *motion.last)
             message = cause(start, now, when, abs(float(t1 - t0)))
         trajectory = eqx.error_if(trajectory, ends, message)
-        if variational:
+        if exact:
             diverged = result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
             trajectory = eqx.error_if(trajectory, diverged, TOO_LARGE)
         leaves = result == nonfinite
@@ -210,20 +209,22 @@ def rollout(
     return trajectory
 
 
-def _motion_of(lagrangian, q, v):
+def _motion_of(solver, accelerate, lagrangian, q, v):
     """All that a rollout computes of a Lagrangian. A type with rules of its own need have no more: it
     may be no function of the state, but a network straight to the acceleration."""
+    made = formulate(solver, lagrangian, q, v, accelerate)
+    start = jnp.zeros((), q.dtype)
+    try:
+        rates = solver.func(made.term, start, made.state, made.args)
+    except NotImplementedError:  # Diffrax needs it for a first step alone
+        raise Incomparable from None
     terms = euler_lagrange_terms(lagrangian, q, v)
-    return terms, solve_motion(lagrangian, q, v, solve_terms)[0]
-
-
-def _slopes(lagrangian, q, v):
-    """The same with a variational solver."""
-    return euler_lagrange_terms(lagrangian, q, v), lagrangian_gradient(lagrangian, q, v)
+    return terms, made.state, rates, made.read(start, made.state)
 
 
 class _Motion(NamedTuple):
-    """A solution at the saved times, and its `last` accepted (t, (q, v)), where that is kept."""
+    """(q, v, p) at the saved times, and the `last` accepted (t, state) of the solver, where that is
+    kept."""
 
     ts: Float[Array, " times"]
     state: tuple
@@ -238,54 +239,41 @@ def _constant(tree):
 
 
 def _equations_at(lagrangian, q, v) -> Equations:
-    return equations_at(opened(lagrangian), q, v)
+    return equations_at(lagrangian, q, v)
 
 
-def _solve(lagrangian, field, solver, t0, t1, state, options) -> _Motion:
-    solution = _integrate(
-        diffrax.ODETerm(_vector_field),
-        solver,
-        t0=t0,
-        t1=t1,
-        y0=state,
-        args=(lagrangian, *field),
-        **options,
-    )
-    return _motion(solution)
+def _equations_of(solver, lagrangian, state, accelerate, t, last) -> Equations:
+    """Those at a state of the solver."""
+    q, v, _ = formulate(solver, lagrangian, *state, accelerate).read(t, last)
+    return equations_at(lagrangian, q, v)
 
 
-def _solve_variational(lagrangian, solver, t0, t1, state, options) -> _Motion:
-    """As `_solve`, with (q, v, p) at the saved times."""
-    q, v = state
-    term = LagrangianTerm(lagrangian)
-    start = (q, momentum(opened(lagrangian), q, v), v)
-    solution = _integrate(term, solver, t0=t0, t1=t1, y0=start, **options)
-    motion = _motion(solution)
-    q, p, guess = motion.state
-    v = jax.vmap(lambda q, p, guess: velocity(term, t0, q, p, guess))(q, p, guess)
-    return motion._replace(state=(q, v, p))
-
-
-def _motion(solution: diffrax.Solution) -> _Motion:
+def _solve(solver, lagrangian, state, accelerate, t0, t1, options) -> _Motion:
+    made = formulate(solver, lagrangian, *state, accelerate)
+    solution = _integrate(made.term, solver, t0=t0, t1=t1, y0=made.state, args=made.args, **options)
     assert solution.ts is not None  # SaveAt saves something
     assert solution.ys is not None
     if isinstance(solution.ts, tuple):
-        (ts, last), (state, (q, *_, v)) = solution.ts, solution.ys
-        end = (last[0], (q[0], v[0]))
+        (ts, last), (states, end) = solution.ts, solution.ys
+        end = last[0], jax.tree.map(lambda x: x[0], end)
     else:
-        ts, state, end = solution.ts, solution.ys, None
-    return _Motion(ts, state, end, solution.stats, solution.result)
+        ts, states, end = solution.ts, solution.ys, None
+    return _Motion(ts, jax.vmap(made.read)(ts, states), end, solution.stats, solution.result)
 
 
-def _vector_field(t, state, args):
-    q, v = state
+def _accelerate(linear_solver, definite) -> Callable:
+    """The acceleration at a step, `(lagrangian, q, v) -> a`."""
+    return eqx.Partial(_found, linear_solver, definite)
+
+
+def _found(linear_solver, definite, lagrangian, q, v):
     # Diffrax traces a step several times, and `run` this but once.
-    return v, run(_acceleration, *args, q, v)
+    return run(_acceleration, lagrangian, linear_solver, definite, q, v)
 
 
 def _acceleration(lagrangian, linear_solver, definite, q, v):
     solve = eqx.Partial(_solve_step, linear_solver, definite)
-    a, resolved = solve_motion(opened(lagrangian), q, v, solve)
+    a, resolved = solve_motion(lagrangian, q, v, solve)
     return jnp.where(resolved, a, jnp.nan).reshape(v.shape).astype(v.dtype)
 
 

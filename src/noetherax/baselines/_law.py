@@ -8,9 +8,11 @@ from jaxtyping import Array, Float
 from .._types import Configuration, Velocity, check_motion, check_state
 from ..dynamics import (
     EulerLagrangeTerms,
+    energy,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
+    momentum,
     solve_motion,
 )
 
@@ -77,10 +79,13 @@ def _(law: AccelerationLaw, q, v, solve):
 
 
 @lagrangian_gradient.register
+@momentum.register
+@energy.register
 def _(law: AccelerationLaw, q, v):
     raise TypeError(
-        f"{type(law).__name__} gives accelerations and has no Lagrangian, so that a variational solver "
-        "has no momentum to move. Take a solver of (q, v), such as nx.RK4() or diffrax.Tsit5()."
+        f"{type(law).__name__} gives accelerations and has no Lagrangian, so that it has neither "
+        "energy nor charges, and a variational solver has no momentum to move. Take a solver of "
+        "(q, v), such as nx.RK4() or diffrax.Tsit5()."
     )
 
 

@@ -1,8 +1,22 @@
-"""What a Lagrangian implies: momentum, energy, and the Euler–Lagrange equations."""
+"""What a Lagrangian implies: momentum, energy, and the Euler–Lagrange equations.
 
-from . import _closed_form as _closed_form  # registers the rule of neural Lagrangians
-from . import _separable as _separable  # and of constant mass matrices
-from ._closed import closure_converted, known, opened
+`_contracts` states the functions for which types register rules, and the rule that holds for all; then
+there is one file for each type with all rules of its own.
+"""
+
+from . import _average, _neural, _separable, _sum  # noqa: F401 (they register)
+from ._closed import closure_converted
+from ._contracts import (
+    RULES,
+    EulerLagrangeTerms,
+    autodiff_terms,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    has_rule,
+    lagrangian_gradient,
+    solve_motion,
+    terms_and_change,
+)
 from ._derived import (
     NOT_FINITE,
     SINGULAR,
@@ -15,13 +29,11 @@ from ._derived import (
     solve_terms,
 )
 from ._elimination import solve_symmetric
-from ._gradient import lagrangian_gradient
-from ._motion import solve_motion
-from ._residual import euler_lagrange_residual
-from ._terms import EulerLagrangeTerms, autodiff_terms, euler_lagrange_terms
+from ._known import known, opened
 
 __all__ = [
     "NOT_FINITE",
+    "RULES",
     "SINGULAR",
     "EulerLagrangeTerms",
     "acceleration",
@@ -31,6 +43,7 @@ __all__ = [
     "equilibrate",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
+    "has_rule",
     "is_finite",
     "is_regular",
     "known",
@@ -40,4 +53,5 @@ __all__ = [
     "solve_motion",
     "solve_symmetric",
     "solve_terms",
+    "terms_and_change",
 ]

@@ -5,6 +5,7 @@ since a program was compiled. Leaves of a PyTree it sees.
 """
 
 from collections.abc import Callable, Hashable
+from functools import singledispatch
 from typing import Any, final
 
 import equinox as eqx
@@ -17,7 +18,6 @@ from jaxtyping import Array, Float
 from .._content import Incomparable, content, is_transparent, structure, user_rules
 from .._types import Configuration, Velocity
 from ..lagrangians import Lagrangian
-from ._terms import autodiff_terms, euler_lagrange_terms
 
 
 @final
@@ -53,28 +53,13 @@ class ClosedLagrangian(Lagrangian):
         return value
 
 
-@final
-@jax.tree_util.register_pytree_node_class
-class Known:
-    """An object whose static parts are compared by what they compute, and not by what they are."""
-
-    def __init__(self, arrays: Any, rest: Recorded):
-        self.arrays = arrays
-        self.rest = rest
-
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
-        return opened(self)(q, v)
-
-    def tree_flatten(self):
-        return (self.arrays,), self.rest
-
-    @classmethod
-    def tree_unflatten(cls, rest, children):
-        return cls(children[0], rest)
-
-
+@singledispatch
 def closure_converted(lagrangian: Callable, q, v) -> Callable:
     """The Lagrangian itself, unless it closes over traced values: then one that has them as leaves.
+
+    The rule of all types makes it a plain function of the state, and so has no rules but those of
+    automatic differentiation. A type that is made of others registers one that converts each of them,
+    and keeps its own.
 
     **Arguments:**
 
@@ -83,39 +68,24 @@ def closure_converted(lagrangian: Callable, q, v) -> Callable:
     """
     if is_transparent(lagrangian):
         return lagrangian
-    values, closed = _record(lagrangian, q, v)
-    if not any(isinstance(x, Tracer) for x in closed.consts):
+    values, jaxpr = _record(lagrangian, q, v)
+    if not any(isinstance(x, Tracer) for x in jaxpr.consts):
         return lagrangian
-    return _closed(lagrangian, q, v, values, closed)
+    return _closed(lagrangian, q, v, values, jaxpr)
 
 
-def known(lagrangian: Callable, q, v, uses: Callable) -> Any:
-    """The Lagrangian in a form in which a compiled program can be found by what it computes; `opened`
-    gives it back.
-
-    **Arguments:**
-
-    - `lagrangian`, `q`, `v`: as for `closure_converted`.
-    - `uses`: `(lagrangian, q, v) -> arrays`, what the program computes of a Lagrangian. Types that
-        register rules of their own are told apart by it.
-    """
-    if is_transparent(lagrangian):
-        return lagrangian
-    values, closed = _record(lagrangian, q, v)
-    ruled = euler_lagrange_terms.dispatch(type(lagrangian)) is not euler_lagrange_terms.dispatch(
-        object
-    )
-    if any(isinstance(x, Tracer) for x in closed.consts) or not ruled:
-        return _closed(lagrangian, q, v, values, closed)
-    arrays, rest = eqx.partition(lagrangian, eqx.is_array)
-    return Known(arrays, Recorded(rest, _content_of(uses, lagrangian, q, v)))
+def recorded(lagrangian: Callable, q, v) -> ClosedLagrangian:
+    """The Lagrangian as JAX records it, whatever it closes over. Arguments as there."""
+    return _closed(lagrangian, q, v, *_record(lagrangian, q, v))
 
 
-def opened(lagrangian: Any) -> Callable:
-    """What `known` was given, with its present leaves."""
-    if isinstance(lagrangian, Known):
-        return eqx.combine(lagrangian.arrays, lagrangian.rest.value)
-    return lagrangian
+def content_of(function: Callable, lagrangian: Callable, q, v) -> Hashable:
+    """The content of a function of a Lagrangian, but for the arrays that are its leaves."""
+    values, evaluate = _explicit(function, lagrangian)
+    try:
+        return content(jax.make_jaxpr(evaluate)(values, *_state(q, v)))
+    except Incomparable:
+        return object()
 
 
 def _record(lagrangian: Callable, q, v) -> tuple[list, ClosedJaxpr]:
@@ -130,19 +100,16 @@ def _closed(lagrangian: Callable, q, v, values: list, closed: ClosedJaxpr) -> Cl
         key = structure(jaxpr)
         if user_rules(jaxpr):
             # Their derivatives are not in the jaxpr of a value; compare those of second order, too.
-            key = key, _content_of(autodiff_terms, lagrangian, q, v)
+            key = key, content_of(_second_derivatives, lagrangian, q, v)
     except Incomparable:
         key = object()
     return ClosedLagrangian(values, closed.consts, jnp.result_type(q), Recorded(jaxpr, key))
 
 
-def _content_of(function: Callable, lagrangian: Callable, q, v) -> Hashable:
-    """The content of a function of a Lagrangian, but for the arrays that are its leaves."""
-    values, evaluate = _explicit(function, lagrangian)
-    try:
-        return content(jax.make_jaxpr(evaluate)(values, *_state(q, v)))
-    except Incomparable:
-        return object()
+def _second_derivatives(lagrangian, q, v):
+    """All that the equations of motion are made of."""
+    both = (0, 1)
+    return jax.grad(lagrangian, both)(q, v), jax.jacfwd(jax.grad(lagrangian, both), both)(q, v)
 
 
 def _explicit(function: Callable, lagrangian: Callable) -> tuple[list, Callable]:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import singledispatch
 
 import equinox as eqx
 import jax
@@ -8,8 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._programs import at_once
 from .._types import Configuration, FloatArray, Velocity, check_state
-from ._motion import solve_motion
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms
+from ._contracts import EulerLagrangeTerms, euler_lagrange_terms, solve_motion
 
 SINGULAR = (
     "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "
@@ -29,6 +29,7 @@ ROUNDS = 10
 """Of equilibration. Each takes the square root of what the entries differ by: 1e300 becomes 2."""
 
 
+@singledispatch
 def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
 
@@ -49,6 +50,7 @@ def _momentum(lagrangian, q, v):
     return jax.grad(lagrangian, argnums=1)(q, v)
 
 
+@singledispatch
 def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
     """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time.
 

@@ -1,4 +1,4 @@
-"""The equations of motion of L = vᵀ M v/2 − V(q), whose matrix M is the same at every state."""
+"""All rules of L = vᵀ M v/2 − V(q), whose matrix M is the same at every state."""
 
 import jax
 import jax.numpy as jnp
@@ -6,10 +6,14 @@ import numpy as np
 
 from .._types import check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
+from ._contracts import (
+    EulerLagrangeTerms,
+    euler_lagrange_terms,
+    lagrangian_gradient,
+    over_batch,
+    solve_motion,
+)
 from ._derived import ROUNDS
-from ._gradient import lagrangian_gradient
-from ._motion import solve_motion
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 
 @euler_lagrange_terms.register

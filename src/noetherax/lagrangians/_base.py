@@ -11,7 +11,8 @@ class Lagrangian(eqx.Module):
 
     To write your own, define `__call__`; fields that are arrays are its parameters and train, Python
     numbers do not. Everything else derives: [`noetherax.momentum`][], [`noetherax.energy`][],
-    [`noetherax.acceleration`][], and the charges of any group.
+    [`noetherax.acceleration`][], and the charges of any group. Where you know their derivatives in a
+    faster form, [register it](../lagrangians.md).
 
     !!! example
 

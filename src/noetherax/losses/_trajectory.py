@@ -1,4 +1,5 @@
 import functools
+import itertools
 import math
 from typing import Any, final
 
@@ -21,8 +22,8 @@ from ..data import (
     check_windows,
     derivatives,
 )
-from ..dynamics import momentum, solve_motion
-from ..solvers import RK4, LagrangianTerm, VariationalSolver, velocity
+from ..dynamics import solve_motion
+from ..solvers import RK4, check_formulated, for_single_steps, formulate
 from ._acceleration import solve_plainly
 from ._base import Loss, States
 from ._window_states import window_states
@@ -88,7 +89,7 @@ class TrajectoryLoss(Loss):
         unit of the loss, which matters to an optimiser that clips, and how q and v are weighed. If it
         is not given, q and v count alike, and [`noetherax.fit`][] divides the loss by that without
         any force.
-    - `solver`: a Diffrax solver of ordinary differential equations, or a variational one such as
+    - `solver`: a solver as in [`noetherax.rollout`][], for instance a variational one such as
         [`noetherax.VariationalMidpoint`][]; it takes fixed steps. Its error should be below the noise.
     - `substeps`: steps of the solver per interval.
     - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge.
@@ -118,6 +119,7 @@ class TrajectoryLoss(Loss):
             raise TypeError(
                 f"solver must be a Diffrax solver, such as noetherax.RK4(), but it is {solver!r}."
             )
+        check_formulated(solver)
         self.interval = None if interval is None else check_number("interval", interval)
         self.noise = None if noise is None else _hashable(noise)
         self.solver = solver
@@ -205,26 +207,20 @@ def _chain(transitions, gaps):
 def _flow(lagrangian, state, interval, *, solver, steps: int):
     """The state (q, v), stacked, an interval later, by so many steps of the solver."""
     q, v = state
-    end = jnp.asarray(interval / steps, q.dtype)
-    zero = jnp.zeros_like(end)
-    variational = isinstance(solver, VariationalSolver)
-    if variational:
-        terms, y = LagrangianTerm(lagrangian), (q, momentum(lagrangian, q, v), v)
-    else:
-        terms, y = diffrax.ODETerm(_vector_field), (q, v)
-    memory = solver.init(terms, zero, end, y, lagrangian)
-    for _ in range(steps):
-        y, _, _, memory, _ = solver.step(terms, zero, end, y, lagrangian, memory, False)
-    if variational:
-        q, p, *guess = y
-        return jnp.stack([q, velocity(terms, zero, q, p, guess[0], lagrangian)])
-    return jnp.stack(y)
+    step = jnp.asarray(interval / steps, q.dtype)
+    times = [jnp.zeros_like(step), step, *(index * step for index in range(2, steps + 1))]
+    solver = for_single_steps(solver)
+    term, y, args, read = formulate(solver, lagrangian, q, v, _accelerate)
+    memory = solver.init(term, times[0], times[1], y, args)
+    for t0, t1 in itertools.pairwise(times):
+        y, _, _, memory, _ = solver.step(term, t0, t1, y, args, memory, False)
+    q, v, _ = read(times[-1], y)
+    return jnp.stack([q, v])
 
 
-def _vector_field(t, state, lagrangian):
-    q, v = state
+def _accelerate(lagrangian, q, v):
     a, _ = solve_motion(lagrangian, q, v, solve_plainly)
-    return v, a.reshape(v.shape)
+    return a.reshape(v.shape)
 
 
 def _polynomial(q, at):

@@ -13,8 +13,8 @@ import numpy as np
 from jax.core import Tracer
 
 from ._control import ROUNDINGS, EndingController, RelativeController, StateRounding
+from ._formulation import check_formulated, is_formulated, keeps_charges
 from ._times import Times
-from ._variational import VariationalSolver
 
 TOLERANCE = 1e-8
 """Tolerance of error-estimating solvers relative to the motion, where the precision allows it."""
@@ -66,13 +66,7 @@ def check_options(solver, linear_solver, dt, options: dict[str, Any]) -> None:
                 + (f"Pass {advice}. " if advice else "")
                 + f"What goes on to Diffrax: {known}."
             )
-    term = solver.term_structure
-    if not (inspect.isclass(term) and issubclass(diffrax.ODETerm, term)):
-        raise ValueError(
-            f"{type(solver).__name__} integrates several terms, but a Lagrangian gives one, for all of "
-            "the state. Pass a solver of a single term, such as "
-            "nx.VariationalMidpoint() or diffrax.Tsit5()."
-        )
+    check_formulated(solver)
     _check_steps(solver, dt, options)
     if "saveat" in options:
         _check_saveat(options["saveat"], chosen_steps(solver, dt, options), options)
@@ -84,7 +78,7 @@ def chosen_steps(solver, dt, options: dict[str, Any]) -> bool:
     if "stepsize_controller" in options:
         return not isinstance(options["stepsize_controller"], diffrax.StepTo)
     estimates = isinstance(solver, diffrax.AbstractAdaptiveSolver)
-    return dt is None and estimates and not isinstance(solver, VariationalSolver)
+    return dt is None and estimates and not keeps_charges(solver)
 
 
 def _check_kind(name: str, option) -> None:
@@ -158,10 +152,11 @@ def _check_adjoint(solver, dt, options: dict[str, Any]) -> None:
         "The default adjoint differentiates the very steps that were taken: leave adjoint out "
         "(with max_steps, where a stepsize_controller chooses)."
     )
-    if isinstance(solver, VariationalSolver):
+    if is_formulated(solver):
         raise ValueError(
             "BacksolveAdjoint integrates an equation for the sensitivities with the same solver, which "
-            f"a variational solver cannot: it moves (q, p) of a Lagrangian alone. {advice}"
+            "a variational solver cannot, nor any other with a formulation of its own: it moves the "
+            f"state of a Lagrangian alone. {advice}"
         )
     if not chosen_steps(solver, dt, options):
         raise ValueError(
@@ -213,13 +208,14 @@ def diffrax_options(
         rtol = max(TOLERANCE, ROUNDINGS * epsilon)
         relative = functools.partial(RelativeController, rtol, jnp.abs(last - first), floor)
         units = jax.lax.stop_gradient(units).astype(q.dtype).reshape(q.shape)
-        controller = relative(StateRounding(units))
+        # Of another state than (q, v) nothing is known but its entries.
+        controller = relative(None if is_formulated(solver) else StateRounding(units))
         if isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):
             # On the way back the state has parts that are no positions or velocities.
             back = {"stepsize_controller": EndingController(relative(), smallest)}
             options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
     if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
-        if isinstance(solver, VariationalSolver):
+        if keeps_charges(solver):
             controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
         controller = EndingController(controller, smallest)
     if given.get("event") is not None:

@@ -5,7 +5,7 @@ import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..dynamics import lagrangian_gradient, opened
+from ..dynamics import lagrangian_gradient
 
 
 class LagrangianSlopes(NamedTuple):
@@ -50,7 +50,7 @@ class LagrangianTerm(diffrax.AbstractTerm):
 
     def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
         q, v, *_ = y  # Diffrax also shows it whole states
-        return LagrangianSlopes(*lagrangian_gradient(opened(self.lagrangian), q, v))
+        return LagrangianSlopes(*lagrangian_gradient(self.lagrangian, q, v))
 
     def contr(self, t0, t1, **kwargs):
         return t1 - t0

@@ -12,6 +12,7 @@ from ._checks import (
 )
 from ._elements import group_elements
 from ._evidence import Seen
+from ._rules import check_rules
 from ._states import states
 from ._subjects import Charge, Features, Group, Lagrangian, laws
 from ._weights import weights
@@ -26,6 +27,7 @@ __all__ = [
     "check_features",
     "check_group",
     "check_lagrangian",
+    "check_rules",
     "group_elements",
     "laws",
     "parametrize_with_laws",

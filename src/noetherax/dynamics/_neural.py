@@ -1,4 +1,4 @@
-"""Closed-form Euler–Lagrange terms of L = f ∘ S, with f a multilayer perceptron of few features S.
+"""All rules of L = f ∘ S, with f a multilayer perceptron of few features S, in closed form.
 
 Only the gradient g and the Hessian H of f in its features are needed,
 
@@ -8,6 +8,10 @@ Only the gradient g and the Hessian H of f in its features are needed,
 and both follow from one sweep through the network. The derivatives of S do not depend on the
 weights, so that training differentiates the network sweep alone; and of that only what changes along
 the motion.
+
+An implicit integrator needs (∂L/∂q, ∂L/∂v) and their Jacobian. Automatic differentiation sends one
+tangent per coordinate through the network, forth and back. One per feature, and forth alone, is enough:
+the Jacobian of ∂f/∂S is H.
 """
 
 from typing import NamedTuple
@@ -21,10 +25,16 @@ from .._precision import full_precision
 from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
-from ._motion import differentiated_residual, terms_and_change
+from ._contracts import (
+    EulerLagrangeTerms,
+    differentiated_residual,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    lagrangian_gradient,
+    over_batch,
+    terms_and_change,
+)
 from ._perceptron import gradient_along, gradient_and_hessian
-from ._residual import euler_lagrange_residual
-from ._terms import EulerLagrangeTerms, euler_lagrange_terms, over_batch
 
 
 @euler_lagrange_terms.register
@@ -69,6 +79,17 @@ def _(lagrangian: NeuralLagrangian, q, v):
         return eqx.filter_jvp(residual, (lagrangian.network,), (moved.network,))[1]
 
     return terms, change_of_residual
+
+
+@lagrangian_gradient.register
+@full_precision()
+def _(lagrangian: NeuralLagrangian, q, v):
+    if lagrangian.features.num_features > 2 * q.size:
+        return jax.grad(lagrangian, argnums=(0, 1))(q, v)
+    values, pull_back = jax.vjp(lagrangian.features, q, v)
+    standardisation = lagrangian.standardisation
+    slope = _slope(lagrangian.network, standardisation(values))
+    return pull_back(slope * standardisation.slope(values))
 
 
 class _Standardised(NamedTuple):
@@ -154,3 +175,28 @@ def _weighted_slope(features: InvariantFeatures, q, v, weights):
     """Derivatives of Σ_m weights_m S_m by q and v."""
     _, pull_back = jax.vjp(lambda q, v: features(q, v).astype(weights.dtype), q, v)
     return pull_back(weights)
+
+
+@eqx.filter_custom_jvp
+def _slope(network, x):
+    return jax.grad(network)(x)
+
+
+@_slope.def_jvp
+@full_precision()
+def _(primals, tangents):
+    network, x = primals
+    network_tangent, tangent = tangents
+    slope, hessian = gradient_and_hessian(network, x, None)
+    change = jnp.zeros_like(x) if tangent is None else hessian @ tangent
+    if jax.tree.leaves(network_tangent):
+        weights, rest = eqx.partition(network, _perturbed(network, network_tangent))
+        tangents = eqx.filter(network_tangent, eqx.is_array)
+        _, moved = jax.jvp(lambda w: jax.grad(eqx.combine(w, rest))(x), (weights,), (tangents,))
+        change = change + moved
+    return slope, change
+
+
+def _perturbed(network, tangents):
+    """Which leaves of the network have a tangent."""
+    return jax.tree.map(lambda t, _: t is not None, tangents, network, is_leaf=lambda t: t is None)

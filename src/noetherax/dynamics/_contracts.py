@@ -1,0 +1,260 @@
+"""What every Lagrangian gives to the rest of the library: five functions, each with a rule that holds
+for any function of (q, v), by automatic differentiation.
+
+Those rules are the referee. A type with a faster one registers it, `function.register`, and then no
+part of the library asks what type it is. All rules of a type stand in one file of this folder, and
+`noetherax.testing.check_rules` holds them against the referee, which differentiates the same
+Lagrangian as a plain function.
+
+A type that is more than its value (a Lagrangian with a force beside it) registers all but
+`terms_and_change`, and how it is converted, `closure_converted`: else it would be taken for its value.
+"""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from .._precision import PRECISION, full_precision
+from .._types import Configuration, FloatArray, Velocity, check_motion, check_state
+from ._closed import closure_converted
+
+
+class EulerLagrangeTerms(NamedTuple):
+    """The equations of motion as a linear system for the acceleration, `mass_matrix @ a = force`.
+
+    With the n = points × space components of the state flattened:
+
+    - `mass_matrix`: ∂²L/∂v∂v, shape `(..., n, n)`, symmetric.
+    - `force`: ∂L/∂q − (∂²L/∂v∂q) v, shape `(..., n)`.
+    """
+
+    mass_matrix: Float[Array, "*batch n n"]
+    force: Float[Array, "*batch n"]
+
+
+@singledispatch
+def euler_lagrange_terms(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+) -> EulerLagrangeTerms:
+    """Terms of the Euler–Lagrange equations d/dt ∂L/∂v = ∂L/∂q,
+
+        (∂²L/∂v²) a = ∂L/∂q − (∂²L/∂v∂q) v.
+
+    (Müller 2023, Eq. 9, prints ∂L/∂v for the first term on the right, a misprint.)
+
+    Any callable of (q, v) is differentiated automatically. Types with a faster rule register it,
+    `euler_lagrange_terms.register(MyLagrangian)`; [`noetherax.NeuralLagrangian`][] has a closed one.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q`, `v`: configuration and velocity, shape `(..., points, space)`. This function, unlike the
+        others, takes leading batch axes, since that is where the time of training goes.
+
+    **Returns:**
+
+    A named tuple `(mass_matrix, force)`.
+    """
+    check_state(q, v, batched=True)
+    return over_batch(lambda q, v: _terms(lagrangian, q, v), q)(q, v)
+
+
+@singledispatch
+def euler_lagrange_residual(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+    a: Float[FloatArray, "*batch points space"],
+) -> Float[Array, "*batch n"]:
+    """The Euler–Lagrange expression of a motion that is at q with velocity v and acceleration a,
+
+        d/dt ∂L/∂v − ∂L/∂q = (∂²L/∂v²) a + (∂²L/∂v∂q) v − ∂L/∂q,
+
+    zero where the motion is one of L. It takes one derivative of ∂L/∂v, along (v, a), where
+    [`noetherax.euler_lagrange_terms`][] takes one for every coordinate.
+
+    A type with rules for these terms and none for this function goes by the terms.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q`, `v`, `a`: configuration, velocity and acceleration, shape `(..., points, space)`.
+
+    **Returns:**
+
+    An array of shape `(..., points·space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q`, `v` and `a` are not arrays of one such shape.
+    """
+    check_motion(q, v, a)
+    q, v, a = (jnp.asarray(x) for x in (q, v, a))
+    if has_rule(euler_lagrange_terms, type(lagrangian)):
+        mass_matrix, force = euler_lagrange_terms(lagrangian, q, v)
+        a = a.reshape(force.shape)
+        return jnp.einsum("...ij,...j->...i", mass_matrix, a, precision=PRECISION) - force
+    return over_batch(lambda *motion: _residual(lagrangian, *motion), q)(q, v, a)
+
+
+@singledispatch
+def lagrangian_gradient(
+    lagrangian: Callable, q: Configuration, v: Velocity
+) -> tuple[Float[Array, "points space"], Float[Array, "points space"]]:
+    """The generalised force and the momentum, (∂L/∂q, ∂L/∂v).
+
+    What solvers that move (q, p) evaluate at every step. An implicit one also takes their Jacobian, by
+    forward mode: a rule is worth having if its own derivatives are cheap.
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `q`, `v`: configuration and velocity, shape `(points, space)`.
+
+    **Returns:**
+
+    Two arrays of that shape.
+    """
+    with full_precision():
+        return jax.grad(lagrangian, argnums=(0, 1))(q, v)
+
+
+@singledispatch
+def solve_motion(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+    solve: Callable[[EulerLagrangeTerms], tuple],
+) -> tuple[Float[Array, "*batch n"], Bool[Array, "*batch"]]:
+    """The acceleration at a state, and whether the equations of motion determine it.
+
+    The root a of R(w, a) = (∂²L/∂v²) a + (∂²L/∂v∂q) v − ∂L/∂q, w the weights and the state, has the
+    derivative that the implicit function theorem gives,
+
+        da = −(∂²L/∂v²)⁻¹ (∂R/∂w) dw.
+
+    A gradient then passes through R alone, [`noetherax.euler_lagrange_residual`][], and not
+    through every entry of the matrix: it costs as much whatever the number of coordinates.
+
+    Types that need no linear solve at every state register a rule, and leave `solve` aside:
+    [`noetherax.SeparableLagrangian`][] has one.
+
+    **Arguments:**
+
+    - `lagrangian`, `q`, `v`: as for [`noetherax.euler_lagrange_terms`][].
+    - `solve`: a function of these terms, `terms -> (a, determined)`.
+
+    **Returns:**
+
+    What `solve` returns, of shapes `(..., points·space)` and `(...)`.
+    """
+    # A custom derivative does not see what a function closes over.
+    return _solution(closure_converted(lagrangian, q, v), q, v, solve)
+
+
+@singledispatch
+def terms_and_change(lagrangian: Callable, q, v) -> tuple[EulerLagrangeTerms, Callable]:
+    """The terms at a state, and how the residual there changes with L and with the state,
+    `change_of_residual(a, tangents) -> (∂R/∂w) dw`: what the derivative of
+    [`noetherax.dynamics.solve_motion`][] is made of.
+
+    Types whose residual shares work with the terms register a rule.
+
+    **Arguments:**
+
+    - `lagrangian`, `q`, `v`: as for [`noetherax.euler_lagrange_terms`][].
+
+    **Returns:**
+
+    The terms, and a function of an acceleration, shaped as `v`, and of the tangents of
+    `(lagrangian, q, v)`, each a tree with `None` for all that does not change. It returns an array of
+    shape `(..., points·space)`, or `None` for no change.
+    """
+
+    def change_of_residual(a, tangents):
+        return differentiated_residual((lagrangian, q, v), tangents, a)
+
+    return euler_lagrange_terms(lagrangian, q, v), change_of_residual
+
+
+RULES: tuple[Any, ...] = (
+    euler_lagrange_terms,
+    euler_lagrange_residual,
+    terms_and_change,
+    solve_motion,
+    lagrangian_gradient,
+)
+"""The functions above, for which types register rules."""
+
+
+def has_rule(function: Any, kind: type) -> bool:
+    """Whether a type or one that it inherits from has registered a rule of its own."""
+    return function.dispatch(kind) is not function.dispatch(object)
+
+
+def autodiff_terms(
+    lagrangian: Callable,
+    q: Float[FloatArray, "*batch points space"],
+    v: Float[FloatArray, "*batch points space"],
+) -> EulerLagrangeTerms:
+    """[`noetherax.euler_lagrange_terms`][] by automatic differentiation, whatever the type."""
+    return euler_lagrange_terms.dispatch(object)(lagrangian, q, v)
+
+
+def differentiated_residual(system, tangents, a):
+    """∂R/∂w dw by differentiating [`noetherax.euler_lagrange_residual`][]."""
+
+    def residual(lagrangian, q, v):
+        # In the wider precision, if those of the weights and of the state differ.
+        return euler_lagrange_residual(lagrangian, q.astype(a.dtype), v.astype(a.dtype), a)
+
+    return eqx.filter_jvp(residual, system, tangents)[1]
+
+
+def over_batch(function: Callable, array) -> Callable:
+    """`function` of unbatched states, mapped over all leading axes of `array`."""
+    for _ in range(array.ndim - 2):
+        function = jax.vmap(function)
+    return function
+
+
+@full_precision()
+def _terms(lagrangian, q, v):
+    q, v = jnp.asarray(q), jnp.asarray(v)
+    size = v.size
+    momentum = jax.grad(lagrangian, argnums=1)
+    mass_matrix = jax.jacfwd(momentum, argnums=1)(q, v).reshape(size, size)
+    _, transport = jax.jvp(lambda q: momentum(q, v), (q,), (v,))
+    force = jax.grad(lagrangian, argnums=0)(q, v) - transport
+    return EulerLagrangeTerms(mass_matrix, force.reshape(size))
+
+
+@full_precision()
+def _residual(lagrangian, q, v, a):
+    slope, momentum = (jax.grad(lagrangian, argnums=index) for index in (0, 1))
+    _, rate = jax.jvp(momentum, (q, v), (v, a))
+    return (rate - slope(q, v)).reshape(-1)
+
+
+@eqx.filter_custom_jvp
+def _solution(lagrangian, q, v, solve):
+    return solve(euler_lagrange_terms(lagrangian, q, v))
+
+
+@_solution.def_jvp
+def _(primals, tangents):
+    *system, solve = primals
+    terms, change_of_residual = terms_and_change(*system)
+    solution, solve_again = jax.linearize(
+        lambda force: solve(EulerLagrangeTerms(terms.mass_matrix, force)), terms.force
+    )
+    rate = change_of_residual(solution[0].reshape(system[2].shape), tuple(tangents[:-1]))
+    rate = jnp.zeros_like(terms.force) if rate is None else rate  # of a constant L
+    return solution, (solve_again(-rate)[0], None)

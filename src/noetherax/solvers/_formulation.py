@@ -1,0 +1,135 @@
+"""What a solver makes of a Lagrangian, said once for all who integrate one."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, NamedTuple
+
+import diffrax
+import equinox as eqx
+from jaxtyping import PyTree
+
+from ..dynamics import momentum
+from ._term import LagrangianTerm
+from ._variational import VariationalSolver, velocity
+
+
+class Formulation(NamedTuple):
+    """The equations of motion as a solver integrates them.
+
+    - `term`: a Diffrax term, or whatever tree of them the solver takes.
+    - `state`: the state that it steps, at the start.
+    - `args`: of the term; where a solver is differentiated by `diffrax.BacksolveAdjoint`, all that may
+        have a derivative.
+    - `read`: `(t, state) -> (q, v, p)`, the motion at one time, with p = ∂L/∂v or `None` where the
+        solver carries no momentum.
+    """
+
+    term: PyTree
+    state: PyTree
+    args: PyTree
+    read: Callable[[Any, Any], tuple]
+
+
+@singledispatch
+def formulate(
+    solver: diffrax.AbstractSolver, lagrangian: Callable, q, v, accelerate: Callable
+) -> Formulation:
+    """What a solver makes of a Lagrangian: [`noetherax.rollout`][] and [`noetherax.TrajectoryLoss`][]
+    integrate that.
+
+    Solvers of one term step (q, v), whose rate is (v, a); variational ones step (q, p, v) with a
+    [`noetherax.LagrangianTerm`][]. Any other type of solver registers what it makes,
+    `noetherax.solvers.formulate.register`, and enters both. The page
+    [A faster Lagrangian](../lagrangians.md#a-solver-of-your-own) has an example.
+
+    **Arguments:**
+
+    - `solver`: the solver, by whose type this is dispatched.
+    - `lagrangian`: what is integrated, to be handed to the functions of this library or called with a
+        state. Its type may be another than that of the user's Lagrangian, which JAX has to record.
+    - `q`, `v`: the state at the start, shape `(points, space)`.
+    - `accelerate`: `(lagrangian, q, v) -> a`, the acceleration as the caller wants it solved for; a
+        solver that needs none leaves it aside.
+
+    **Returns:**
+
+    A [`noetherax.solvers.Formulation`][].
+
+    **Raises:**
+
+    `ValueError` if the solver takes no single term and has registered nothing else.
+    """
+    check_formulated(solver)
+    term = diffrax.ODETerm(_rates)
+    return Formulation(term, (q, v), (lagrangian, accelerate), _of_velocity)
+
+
+@formulate.register
+def _(solver: VariationalSolver, lagrangian, q, v, accelerate):
+    term = LagrangianTerm(lagrangian)
+
+    def read(t, state):
+        q, p, guess = state
+        return q, velocity(term, t, q, p, guess), p
+
+    return Formulation(term, (q, momentum(lagrangian, q, v), v), None, read)
+
+
+@singledispatch
+def keeps_charges(solver: diffrax.AbstractSolver) -> bool:
+    """Whether a solver keeps charges to rounding at its steps, and between them only to its order.
+
+    Then [`noetherax.rollout`][] steps on every time that is saved, chooses no steps by itself, and
+    warns in float32, where rounding hides what was gained. True of variational solvers; others register
+    it, `noetherax.solvers.keeps_charges.register`.
+    """
+    return False
+
+
+@keeps_charges.register
+def _(solver: VariationalSolver):
+    return True
+
+
+@singledispatch
+def for_single_steps(solver: diffrax.AbstractSolver) -> diffrax.AbstractSolver:
+    """The solver for steps that are taken one by one, without `diffrax.diffeqsolve`, and differentiated
+    forward and in reverse."""
+    return solver
+
+
+@for_single_steps.register
+def _(solver: diffrax.AbstractRungeKutta):
+    # Which loop over the stages has the derivatives needed, otherwise Diffrax' adjoints choose.
+    if solver.scan_kind is not None:
+        return solver
+    return eqx.tree_at(lambda x: x.scan_kind, solver, "bounded", is_leaf=lambda x: x is None)
+
+
+def is_formulated(solver: diffrax.AbstractSolver) -> bool:
+    """Whether a solver has a formulation of its own, other than (q, v) and its rate."""
+    return formulate.dispatch(type(solver)) is not formulate.dispatch(object)
+
+
+def check_formulated(solver: diffrax.AbstractSolver) -> None:
+    """Raises a `ValueError` for a solver of several terms that nobody has said how to fill."""
+    term = solver.term_structure
+    single = isinstance(term, type) and issubclass(diffrax.ODETerm, term)
+    if not (single or is_formulated(solver)):
+        raise ValueError(
+            f"{type(solver).__name__} integrates several terms, but a Lagrangian gives one, for all of "
+            "the state. Pass a solver of a single term, such as nx.VariationalMidpoint() or "
+            "diffrax.Tsit5(), or say what the terms are: register it with "
+            "noetherax.solvers.formulate.register."
+        )
+
+
+def _rates(t, state, args):
+    q, v = state
+    lagrangian, accelerate = args
+    return v, accelerate(lagrangian, q, v)
+
+
+def _of_velocity(t, state):
+    q, v = state
+    return q, v, None
