@@ -362,6 +362,7 @@ def _(solver: StormerVerlet, lagrangian, q, v, accelerate):
 SOLVERS: dict[str, Callable[[], diffrax.AbstractSolver]] = {
     "RK4": nx.RK4,
     "Tsit5": diffrax.Tsit5,
+    "Compensated": lambda: nx.Compensated(diffrax.Tsit5()),
     "LeapfrogMidpoint": diffrax.LeapfrogMidpoint,
     "StormerVerlet": StormerVerlet,
     "VariationalMidpoint": nx.VariationalMidpoint,

@@ -501,3 +501,12 @@ def test_a_member_that_fails_leaves_the_derivatives_of_the_others():
     assert np.allclose(forward, differences, rtol=1e-6)
     assert forward[1] == 0
     assert forward[0] != 0
+
+
+def test_the_default_keeps_a_charge_near_the_rounding_of_float32():
+    kepler = nx.systems.Kepler(eccentricity=0.3)
+    q0, v0 = (x.astype(jnp.float32) for x in kepler.initial_state())
+    ts = np.linspace(0, 100, 101, dtype=np.float32)
+    path = nx.rollout(kepler.lagrangian, q0, v0, ts=ts)
+    charges = np.cross(*(np.asarray(x[:, 0], float) for x in (path.q, path.v)))
+    assert np.max(np.linalg.norm(charges - charges[0], axis=1)) < 40 * np.finfo(np.float32).eps

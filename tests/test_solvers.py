@@ -518,3 +518,38 @@ def test_between_steps_rk4_has_order_three():
     assert np.allclose(orbit.v[:, 0, 0], -np.sin(places), atol=1e-4)
     steps = nx.rollout(oscillator, *start, **options)
     assert orbit.q[-1] == steps.q[-1]
+
+
+def test_compensated_steps_do_not_add_up_their_rounding():
+    """A particle that moves freely, in steps that float32 cannot add without loss."""
+    q0, v0 = np.float32([[1.0]]), np.float32([[0.1]])
+    ts = np.float32([0.0, 100.0])
+
+    def end(solver):
+        return nx.rollout(Spring(1.0, 0.0), q0, v0, ts=ts, dt=0.01, solver=solver).q[-1, 0, 0]
+
+    error = {
+        x: abs(float(end(x)) - 11.0) for x in (diffrax.Tsit5(), nx.Compensated(diffrax.Tsit5()))
+    }
+    plain, compensated = error.values()
+    assert compensated <= 1e-6
+    assert plain > 10 * compensated
+
+
+def test_compensated_steps_can_be_read_anywhere():
+    law = Spring(1.0, 1.0)
+    q0, v0 = np.ones((2, 1, 1))
+    ts = np.linspace(0.0, 3.0, 32)
+    ours, plain = (
+        nx.rollout(law, q0, v0, ts=ts, solver=solver)
+        for solver in (nx.Compensated(diffrax.Tsit5()), diffrax.Tsit5())
+    )
+    assert np.allclose(ours.q, plain.q, rtol=0, atol=1e-13)
+    assert np.allclose(ours.v, plain.v, rtol=0, atol=1e-13)
+    assert ours.stats["num_steps"] == plain.stats["num_steps"]
+
+
+@pytest.mark.parametrize("solver", [diffrax.Kvaerno5(), nx.RK4()], ids=["implicit", "no estimate"])
+def test_only_explicit_steps_with_an_estimate_are_compensated(solver):
+    with pytest.raises(TypeError, match=f"but not those of {type(solver).__name__}|Type-check"):
+        nx.Compensated(solver)

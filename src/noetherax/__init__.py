@@ -67,7 +67,14 @@ from .losses import (
     RelativeAccelerationLoss,
     TrajectoryLoss,
 )
-from .solvers import RK4, LagrangianTerm, VariationalGauss4, VariationalGauss6, VariationalMidpoint
+from .solvers import (
+    RK4,
+    Compensated,
+    LagrangianTerm,
+    VariationalGauss4,
+    VariationalGauss6,
+    VariationalMidpoint,
+)
 from .training import (
     Checkpoints,
     History,
@@ -101,6 +108,7 @@ __all__ = [
     "AveragedLagrangian",
     "AxialRotations",
     "Checkpoints",
+    "Compensated",
     "Concatenation",
     "Coordinates",
     "Determinants",

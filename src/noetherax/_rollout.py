@@ -30,11 +30,13 @@ from .dynamics import (
 from .solvers import (
     ENDS,
     LEAVES,
+    Compensated,
     Equations,
     cause,
     check_options,
     diffrax_options,
     equations_at,
+    for_adjoint,
     formulate,
     in_precision,
     keeps_charges,
@@ -89,7 +91,7 @@ def rollout(
     *,
     ts: Float[FloatArray, " times"],
     dt: float | None = None,
-    solver: diffrax.AbstractSolver = diffrax.Tsit5(),
+    solver: diffrax.AbstractSolver = Compensated(diffrax.Tsit5()),
     linear_solver: lx.AbstractLinearSolver = lx.LU(),
     throw: bool = True,
     **diffeqsolve_options: Any,
@@ -97,7 +99,7 @@ def rollout(
     """Solves the equations of motion of a Lagrangian from `(q0, v0)` at `ts[0]`.
 
     A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps at a
-    tolerance of 1e-8 (ten rounding errors in float32) relative to the motion: the error of a component
+    tolerance of 1e-8 relative to the motion, in float32 a tenth of a rounding: the error of a component
     of q or v in one step is at most that part of its largest change since the start. So the unit of no
     coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate,
     such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next;
@@ -112,6 +114,11 @@ def rollout(
     A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
     once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
     own it also steps on every time in `ts`, since between its steps charges are only interpolated.
+
+    What drift of a charge to expect: on a Kepler orbit of eccentricity 0.3, to t = 100, the default
+    keeps the angular momentum to 3e-7 in float64 and 1e-6 in float32, `RK4` with `dt=0.01` to 3e-10 and
+    1e-7 with seven times the evaluations, and variational solvers in float64 to some 1e-14 at any step.
+    The page [Exact where?](../exact.md) has learned Lagrangians and longer times.
 
     Times count from `ts[0]` inside, so that their steps are exact also where times themselves are
     rounded, as Julian dates are in float32. With `event`, `saveat` or `stepsize_controller`, which see
@@ -172,6 +179,7 @@ def rollout(
         endless = options["max_steps"] is None
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed, t1)):
             warn_of_length(start, fixed[0], fixed[1], times.save)
+        solver = for_adjoint(solver, options.get("adjoint"))
         formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
         motion = run(_solve, *formulated, t0, t1, options)
     q, v, p = motion.state

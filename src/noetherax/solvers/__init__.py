@@ -1,5 +1,6 @@
 """Diffrax solvers that Diffrax lacks."""
 
+from ._compensated import Compensated
 from ._control import RelativeController
 from ._endings import (
     ENDS,
@@ -14,6 +15,7 @@ from ._endings import (
 from ._formulation import (
     Formulation,
     check_formulated,
+    for_adjoint,
     for_single_steps,
     formulate,
     keeps_charges,
@@ -29,6 +31,7 @@ __all__ = [
     "ENDS",
     "LEAVES",
     "RK4",
+    "Compensated",
     "Equations",
     "Formulation",
     "LagrangianTerm",
@@ -42,6 +45,7 @@ __all__ = [
     "check_options",
     "diffrax_options",
     "equations_at",
+    "for_adjoint",
     "for_single_steps",
     "formulate",
     "in_precision",

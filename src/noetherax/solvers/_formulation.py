@@ -9,6 +9,7 @@ import equinox as eqx
 from jaxtyping import PyTree
 
 from ..dynamics import momentum
+from ._compensated import Compensated
 from ._term import LagrangianTerm
 from ._variational import VariationalSolver, velocity
 
@@ -104,6 +105,18 @@ def _(solver: diffrax.AbstractRungeKutta):
     if solver.scan_kind is not None:
         return solver
     return eqx.tree_at(lambda x: x.scan_kind, solver, "bounded", is_leaf=lambda x: x is None)
+
+
+@for_single_steps.register
+def _(solver: Compensated):
+    return Compensated(for_single_steps(solver.solver))
+
+
+def for_adjoint(solver: diffrax.AbstractSolver, adjoint: Any) -> diffrax.AbstractSolver:
+    """The solver for a way of differentiating. Diffrax sees to those that differentiate forward for its
+    own solvers, but not for one inside another."""
+    forward = isinstance(adjoint, diffrax.ForwardMode | diffrax.DirectAdjoint)
+    return for_single_steps(solver) if forward else solver
 
 
 def is_formulated(solver: diffrax.AbstractSolver) -> bool:

@@ -12,7 +12,7 @@ import lineax as lx
 import numpy as np
 from jax.core import Tracer
 
-from ._control import ROUNDINGS, EndingController, RelativeController, StateRounding
+from ._control import RESOLVED, ROUNDINGS, EndingController, RelativeController, StateRounding
 from ._formulation import check_formulated, is_formulated, keeps_charges
 from ._times import Times
 
@@ -205,7 +205,7 @@ def diffrax_options(
     else:
         size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
         floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
-        rtol = max(TOLERANCE, ROUNDINGS * epsilon)
+        rtol = max(TOLERANCE, RESOLVED * epsilon)
         relative = functools.partial(RelativeController, rtol, jnp.abs(last - first), floor)
         units = jax.lax.stop_gradient(units).astype(q.dtype).reshape(q.shape)
         # Of another state than (q, v) nothing is known but its entries.

@@ -1,5 +1,6 @@
 """Programs that are compiled once for a subject and evaluated for whole batches of cases."""
 
+import math
 from collections.abc import Callable
 from typing import Any, final
 
@@ -23,8 +24,12 @@ COMPARISONS = ({"eq", "ne"}, {"lt", "le", "gt", "ge", "clamp", "max", "min", "ji
 `jax.numpy.clip` and `where` are traced as calls of it."""
 
 
-OPTIONS: dict[str, str | bool] = {"xla_allow_excess_precision": False}
+OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
 """A cast to single precision and back rounds: XLA would leave it out."""
+
+HEAVY = 1e7
+"""Numbers that a program computes from which on it is optimised a little, even where JAX is told to
+compile quickly: several laws run it, and then it runs longer than it compiles."""
 
 
 @final
@@ -53,12 +58,26 @@ class Program:
                 f"jax.custom_jvp. JAX says: {error}"
             ) from error
         self.special = special_values(traced.jaxpr)
-        self._run = traced.lower().compile(compiler_options=OPTIONS)
+        options = dict(OPTIONS)
+        if jax.config.read("jax_disable_most_optimizations") and _work(traced.jaxpr) > HEAVY:
+            options["xla_backend_optimization_level"] = 1
+        self._run = traced.lower().compile(compiler_options=options)
         self._dtypes = jax.tree.map(lambda x: x.dtype, shapes)
 
     def __call__(self, *cases: Any) -> Any:
         arrays = jax.tree.map(lambda x, dtype: jnp.asarray(x, dtype), cases, self._dtypes)
         return jax.tree.map(np.asarray, self._run(*arrays))
+
+
+def _work(jaxpr: Any) -> int:
+    """How many numbers a program computes, loops counted once."""
+    work = 0
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        parts = list(jax.extend.core.jaxprs_in_params(equation.params))
+        work += sum(_work(part) for part in parts)
+        if not parts:
+            work += sum(math.prod(x.aval.shape) for x in equation.outvars)
+    return work
 
 
 def special_values(jaxpr: Any) -> tuple[float, ...]:

@@ -10,6 +10,9 @@ from ._actions import Moves
 from ._elements import TURNING
 from ._evidence import Drawn
 
+FILL_SEED = 2
+"""Of the numbers that take the place of special ones."""
+
 DIRECTION_SEED = 1
 """Of the directions along which derivatives are compared with differences."""
 
@@ -33,9 +36,22 @@ class Units:
 
     @cached_property
     def filled(self) -> np.ndarray:
-        """The states, with numbers of their size in place of zeros."""
+        """The states, with random numbers of their size in place of zeros and of numbers that occur
+        again: vectors of such are parallel, or vanish, and with them much that rounding is relative
+        to."""
         state = self.cases.state
-        return np.where(state == 0, self.state / 2, state).astype(state.dtype)
+        random = np.random.default_rng(FILL_SEED).uniform(0.25, 1.0, size=state.shape)
+        return np.where(self.special, self.state * random, state).astype(state.dtype)
+
+    @cached_property
+    def special(self) -> np.ndarray:
+        """Where a state has zeros, or numbers that occur again up to their sign."""
+        rows = np.abs(self.cases.state).reshape(*self.cases.state.shape[:2], -1)
+        order = np.argsort(rows, axis=-1)
+        again = np.diff(np.take_along_axis(rows, order, axis=-1), axis=-1, prepend=np.nan) == 0
+        found = np.zeros(rows.shape, bool)
+        np.put_along_axis(found, order, again, axis=-1)
+        return (found | (rows == 0)).reshape(self.cases.state.shape)
 
     @cached_property
     def directions(self) -> np.ndarray:

@@ -60,9 +60,10 @@ class Values:
 
     @cached_property
     def filled(self) -> dict:
-        """At the drawn states with zeros replaced by numbers of the state's size. Where entries vanish,
-        so may terms that rounding is relative to."""
-        index = np.flatnonzero(np.any(self.cases.state == 0, axis=(1, 2, 3)))
+        """At the drawn states with numbers of the state's size in place of zeros and of those that
+        occur again. Where entries vanish or vectors are parallel, so may the terms that rounding is
+        relative to."""
+        index = np.flatnonzero(np.any(self.units.special, axis=(1, 2, 3)))
         if not len(index):
             return self.here
         known = {name: x.copy() for name, x in self.here.items()}
