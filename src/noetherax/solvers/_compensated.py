@@ -86,6 +86,7 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
         return self.solver.func(terms, t0, y0, args)
 
 
+@final
 class _From(diffrax.AbstractTerm):
     """A term as a function of the change of the state since `start`."""
 
@@ -111,6 +112,7 @@ class _From(diffrax.AbstractTerm):
         return self.term.is_vf_expensive(t0, t1, self._state(y), args)
 
 
+@final
 class _Interpolation(diffrax.AbstractLocalInterpolation):
     """From the change of the state within the step; both ends are exact."""
 
