@@ -14,6 +14,7 @@ from .._types import Model
 from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
+from ._checks import about
 from ._diagnosis import diagnosis
 from ._held_out import member_of
 from ._history import History
@@ -103,16 +104,17 @@ def fit_ensemble(
     observations = as_samples(observations, loss)
     looks = _first_looks(observations, loss, seeds[:, 0])
     members = [
-        _of_member(index, ready, member_of(lagrangians, index), look, options)
+        about(f"Member {index}", ready, member_of(lagrangians, index), look, options)
         for index, look in enumerate(looks)
     ]
     _check_shapes([member.batch for member in members])
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: as_samples(data, loss))
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
         fresh = jax.vmap(jax.random.fold_in, (0, None))(seeds[:, 0], 1)
-        drawn = [batches for _, batches in _first_looks(held_out.observations, loss, fresh)]
+        looks = about("validation", _first_looks, held_out.observations, loss, fresh)
+        drawn = [batches for _, batches in looks]
     starts = [member.start for member in members]
     watching = watching_of(
         held_out, drawn, callback, optimizer_state, starts, options, ensemble=True
@@ -206,18 +208,9 @@ def _first_looks(observations: Any, loss: Callable, keys: Array) -> list[tuple[A
             f"There are {len(keys)} keys, but {len(observations)} sets of observations."
         )
     return [
-        _of_member(index, first_look, x, loss, key)
+        about(f"Member {index}", first_look, x, loss, key)
         for index, (x, key) in enumerate(zip(observations, keys, strict=True))
     ]
-
-
-def _of_member(index: int, function: Callable, *arguments):
-    """The result of a function, whose complaints say which member they are about."""
-    try:
-        return function(*arguments)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Member {index}: {error}") from error
 
 
 def _check_shapes(batches: list[PyTree]) -> None:

@@ -11,6 +11,7 @@ from .._types import Model
 from ..losses import AccelerationLoss
 from ._batches import rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
+from ._checks import about
 from ._diagnosis import diagnosis
 from ._history import History
 from ._loop import PATIENCE, take_steps
@@ -125,8 +126,9 @@ def fit(
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: as_samples(data, loss))
-        drawn.append(first_look(held_out.observations, loss, jax.random.fold_in(setup_key, 1))[1])
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
+        fresh = jax.random.fold_in(setup_key, 1)
+        drawn.append(about("validation", first_look, held_out.observations, loss, fresh)[1])
     watching = watching_of(
         held_out, drawn, callback, optimizer_state, [member.start], options, ensemble=False
     )

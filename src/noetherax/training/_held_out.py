@@ -66,7 +66,7 @@ class Watching(NamedTuple):
     def taken_over(self, fresh: PyTree) -> PyTree:
         """The state of an optimiser from another run, in the place of a fresh one."""
         given, fresh_shapes = (
-            jax.tree.map(lambda x: _Shape(np.shape(x), np.result_type(x).name), tree)
+            jax.tree.map(lambda x: _Shape(np.shape(x), str(x.dtype)), tree)
             for tree in (self.optimizer_state, fresh)
         )
         if given != fresh_shapes:

@@ -39,12 +39,12 @@ class History(NamedTuple):
     compile_seconds: float
     interrupted: bool
     preparation: str | tuple[str, ...] = ""
-    without_force: float | None | tuple[float | None, ...] = None
-    explained: float | None | tuple[float | None, ...] = None
+    without_force: float | tuple[float | None, ...] | None = None
+    explained: float | tuple[float | None, ...] | None = None
     validation: np.ndarray = np.empty(0)
     validation_steps: np.ndarray = np.empty(0, int)
-    explained_validation: float | None | tuple[float | None, ...] = None
-    best_step: int | None | np.ndarray = None
+    explained_validation: float | tuple[float | None, ...] | None = None
+    best_step: int | np.ndarray | None = None
     stopped: str = ""
     optimizer_state: Any = None
 

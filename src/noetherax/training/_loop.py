@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax

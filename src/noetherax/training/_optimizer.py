@@ -25,8 +25,8 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     the weights of that least are taken up again, without momentum, and the steps are halved; they
     double every 500 steps, up to the rate of the schedule. Where that never happens, it has no effect.
 
-    An optimiser of your own is used as it is, and does not go back. One without a normalisation needs a clip of the gradient,
-    in units of the loss without any force (see [`noetherax.fit`][]):
+    An optimiser of your own is used as it is, and does not go back. One without a normalisation needs a
+    clip of the gradient, in units of the loss without any force (see [`noetherax.fit`][]):
 
     ```python
     import optax

@@ -14,6 +14,7 @@ from jaxtyping import Array, PyTree
 from ._batches import at_most
 from ._checkpoints import NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
+    about,
     check_count,
     check_flag,
     check_fraction,
@@ -115,8 +116,8 @@ def watching_of(
     for start, batches in zip(starts, drawn, strict=True):
         batch = jax.tree.map(lambda x: x[0], batches)
         parameters = eqx.filter(start, chosen_leaves(start, options.mask))
-        check_precision(parameters, batch)
-        check_model(start, parameters, options.loss, batch)
+        about("validation", check_precision, parameters, batch)
+        about("validation", check_model, start, parameters, options.loss, batch)
     judge = Judge(options.loss, drawn, ensemble)
     held_out = HeldOut(judge, judge.without_force(), validation.patience, validation.best)
     return Watching(held_out, callback, validation.every, optimizer_state)

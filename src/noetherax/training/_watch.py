@@ -8,15 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ._history import median
 from ._held_out import Watching
+from ._history import median
 from ._plan import Placement, Problem
 from ._sharding import agreed, gathered, in_any_process
 from ._steps import State
 from ._validation import Report
 
 LOOKS = 25
-"""At the validation data in a run, where their number was not chosen: each costs as much as some steps."""
+"""At the validation data in a run, where their number was not chosen: each costs some steps."""
 
 REPORTS = 100
 """Calls of a callback in a run without validation data."""
@@ -102,16 +102,9 @@ class Watch:
         value = np.where(np.isfinite(value), value, np.inf)
         least = np.min(values[..., :index], axis=-1, initial=np.inf)
         values[..., index] = value
-        better = jnp.asarray(value < least)
+        self.found = Found(values, _either(value < least, weights, best))
 
-        def chosen(new, old):
-            return jnp.where(
-                better.reshape(better.shape + (1,) * (new.ndim - better.ndim)), new, old
-            )
-
-        self.found = Found(values, jax.tree.map(chosen, weights, best))
-
-    def _best(self) -> np.ndarray:
+    def _best(self) -> Any:
         """The look of the least loss, for each member."""
         values = self.found.values
         return np.argmin(np.where(np.isnan(values), np.inf, values), axis=-1)
@@ -145,17 +138,10 @@ class Watch:
         found = self.found
         if found is None or not self.held_out.best or not np.any(self._finite):
             return last
-        finite = jnp.asarray(self._finite)
-
-        def either(best, last):
-            return jnp.where(
-                finite.reshape(finite.shape + (1,) * (last.ndim - finite.ndim)), best, last
-            )
-
-        return jax.tree.map(either, found.best, last)
+        return _either(self._finite, found.best, last)
 
     @property
-    def _finite(self) -> np.ndarray:
+    def _finite(self) -> Any:
         """Whether a member had a finite validation loss at all."""
         return np.any(np.isfinite(self.found.values), axis=-1)
 
@@ -179,3 +165,13 @@ class Watch:
         ]
         told["explained_validation"] = tuple(shares) if self.members else shares[0]
         return told
+
+
+def _either(members: Any, yes: PyTree, no: PyTree) -> PyTree:
+    """One tree for some members, and another for the rest."""
+    of = jnp.asarray(members)
+    return jax.tree.map(
+        lambda yes, no: jnp.where(of.reshape(of.shape + (1,) * (yes.ndim - of.ndim)), yes, no),
+        yes,
+        no,
+    )
