@@ -114,7 +114,9 @@ def test_a_further_fit_goes_on_with_the_state_of_the_optimiser():
     half, history = on(Spring(jnp.array(1.0)), 15)
     assert eqx.tree_equal(on(half, 15, optimizer_state=history.optimizer_state)[0], whole)
     assert not eqx.tree_equal(on(half, 15)[0], whole)  # the control
-    with pytest.raises(ValueError, match="not of this optimiser.*Given are 0 arrays.*expected .* 3"):
+    with pytest.raises(
+        ValueError, match="not of this optimiser.*Given are 0 arrays.*expected .* 3"
+    ):
         on(half, 15, optimizer_state=optax.sgd(1.0).init(half))
 
 
@@ -148,7 +150,12 @@ def test_a_history_prints_what_matters():
     _, history = fit(validation=held_out())
     text = repr(history)
     assert len(text.splitlines()) == 4
-    for part in ("100 steps in", "without any force", f"at step {history.best_step}", "% of the data"):
+    for part in (
+        "100 steps in",
+        "without any force",
+        f"at step {history.best_step}",
+        "% of the data",
+    ):
         assert part in text
     assert np.isclose(history.without_force, 4.0, rtol=0.2)
     assert history.recent_loss == np.median(history.loss[-10:])
@@ -171,7 +178,9 @@ def descent(optimizer, steps=60):
     def step(carry, _):
         x, state = carry
         value, slope = jax.value_and_grad(lambda x: x * x)(x)
-        update, state = optax.with_extra_args_support(optimizer).update(slope, state, x, value=value)
+        update, state = optax.with_extra_args_support(optimizer).update(
+            slope, state, x, value=value
+        )
         return (x + update, state), value
 
     with jax.numpy_dtype_promotion("standard"):
