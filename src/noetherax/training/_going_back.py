@@ -44,16 +44,19 @@ def going_back(
     nothing goes wrong, it is `inner` at that rate."""
     inner = optax.with_extra_args_support(inner)
 
-    def init(parameters):
-        value = jnp.zeros((), jnp.result_type(*jax.tree.leaves(parameters)))
-        start = jax.tree.map(jnp.copy, parameters)  # chunks give buffers away, each but once
+    def init(params):
+        value = jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
+        start = jax.tree.map(jnp.copy, params)  # chunks give buffers away, each but once
         none = value + jnp.inf
-        return GoingBack(
-            inner.init(parameters), jnp.zeros((), jnp.int32), start, none, none, value + 1
-        )
+        return GoingBack(inner.init(params), jnp.zeros((), jnp.int32), start, none, none, value + 1)
 
-    def update(updates, state, params=None, *, value, **told):
-        updates, after = inner.update(updates, state.inner, params, value=value, **told)
+    def update(updates, state, params=None, **told):
+        if params is None:
+            raise ValueError(
+                "This optimiser moves between weights: give update(...) the present ones."
+            )
+        updates, after = inner.update(updates, state.inner, params, **told)
+        value = jnp.asarray(told.get("value", 1.0))  # where it is not told, no loss is worse
         size = jnp.log(jnp.maximum(value, jnp.finfo(value.dtype).tiny)).astype(state.least.dtype)
         rise = jnp.minimum(size - state.average, LARGEST_JUMP)
         average = jnp.where(jnp.isinf(state.average), size, state.average + rise / MEMORY)

@@ -94,8 +94,9 @@ def take_steps(plan: Plan) -> Outcome:
                     done += length
                     seconds = time.perf_counter() - began
                     bar.update(length)
-                    shown = f"{np.nanmedian(median(recent)):.3g}" if hidden is False else ""
-                    bar.set_postfix(loss=shown, **watched.shown, refresh=False)
+                    if not hidden:
+                        shown = {"loss": f"{np.median(median(recent)):.3g}"} | watched.shown
+                        bar.set_postfix(shown, refresh=False)
                     watched.look(placement, state, losses)
                     if checkpoints is not None and done % checkpoints.every == 0:
                         write(checkpoints)

@@ -1,7 +1,7 @@
 """The size of a loss, which no optimiser then has to guess: units of length and of time drop out."""
 
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ class Scale(NamedTuple):
     unit: float
     without_force: float | None
 
-    def explained(self, loss: float) -> float | None:
+    def explained(self, loss: Any) -> float | None:
         """The share of the loss without force that is taken away where this loss is left."""
         return None if self.without_force is None else float(1 - loss / self.without_force)
 

@@ -38,9 +38,9 @@ class Watch:
         self.problem, self.averaging = problem, averaging
         self.held_out: Any = watching.held_out
         held_out, callback = watching.held_out, watching.callback
-        self.every = steps if held_out is None and callback is None else watching.every
-        if not self.every:
-            self.every = max(1, steps // (REPORTS if held_out is None else LOOKS))
+        unwatched = held_out is None and callback is None
+        usual = max(1, steps // (REPORTS if held_out is None else LOOKS))
+        self.every: int = steps if unwatched else watching.every or usual
         self.found: Any = None
         self.stopped, self.reported = "", 0
         if held_out is not None:
