@@ -89,7 +89,9 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
             key = tuple((type(x), x, repr(x)) for x in leaves), structure
         else:
             traced = jitted.trace(*dynamic).jaxpr
-            key, size = content(traced), sum(np.size(x) * 8 for x in traced.consts)
+            # The same computation of another container, a tuple or a named one, packs otherwise.
+            kinds = tuple(type(x) for x in arguments)
+            key, size = (content(traced), kinds), sum(np.size(x) * 8 for x in traced.consts)
         jitted = _found((function, key, donated), _Kept(jitted, size)).jitted
     except (Incomparable, TypeError):
         pass  # what cannot be compared, or hashed, is not kept

@@ -20,7 +20,6 @@ from ..data import (
     check_noise,
     check_timed_windows,
     check_windows,
-    derivatives,
 )
 from ..dynamics import solve_motion
 from ..solvers import RK4, check_formulated, for_single_steps, formulate
@@ -29,7 +28,14 @@ from ._base import Loss, States
 from ._window_states import window_states
 
 DEGREE = 6
-"""Degree of the polynomial through positions that gives the first guess of the states."""
+"""Highest degree of the polynomial through positions that gives the first guess of the states."""
+
+LEAST_TERMS = 3
+"""A motion with a force is a parabola at least."""
+
+CAUTION = 2.0
+"""Factor by which every further term must lower the score: by cross-validation alone a third of windows
+of nine samples would follow their noise."""
 
 
 @final
@@ -46,8 +52,9 @@ class TrajectoryLoss(Loss):
     trajectory to first order: a Gauss–Newton step, in which the state at the start of the window is
     projected out (variable projection: Golub & Pereyra 1973; Kaufman 1975). It is no parameter of the
     training. The states that the pieces start from are those observed; for positions alone, values and
-    slopes of the polynomial of degree 6 that fits the window best (Savitzky & Golay 1964). One step is
-    enough as long as that polynomial follows the window: on Kepler orbits with noise the loss of the
+    slopes of a polynomial through the window (Savitzky & Golay 1964), of the degree up to 6 that
+    follows the motion and not its noise (Craven & Wahba 1978). One step is enough as long as that
+    polynomial follows the window: on Kepler orbits with noise the loss of the
     true law changes by 1e-4 or less with more.
 
     Use it where no accelerations are known. Since states are fitted, their noise does not enter the
@@ -226,17 +233,32 @@ def _accelerate(lagrangian, q, v):
 def _polynomial(q, at):
     """Values and slopes of the polynomial that fits the positions of a window best, whose times or the
     interval between them are given."""
-    degree = min(len(q) - 1, DEGREE)
-    if np.ndim(at) == 0:
-        places, half = np.linspace(-1, 1, len(q)), (len(q) - 1) / 2 * at
-        values, slopes, _ = derivatives(degree, places, half)
-        fit = np.linalg.pinv(values)
-        return [jnp.tensordot(jnp.asarray(x @ fit, q.dtype), q, 1) for x in (values, slopes)]
-    half = (at[-1] - at[0]) / 2
-    places = (at - at[0] - half) / half
-    powers = [places**power for power in range(degree + 1)]
-    slopes = [jnp.zeros_like(at), *(k * x / half for k, x in enumerate(powers[:-1], 1))]
-    values, slopes = jnp.stack(powers, axis=1), jnp.stack(slopes, axis=1)
-    basis, triangle = jnp.linalg.qr(values)
-    fit = solve_triangular(triangle, basis.T)
-    return [jnp.tensordot(x @ fit, q, 1) for x in (values, slopes)]
+    times, regular = len(q), np.ndim(at) == 0
+    span = (times - 1) * at if regular else at[-1] - at[0]
+    places = np.linspace(-1, 1, times) if regular else 2 * (at - at[0]) / span - 1
+    numbers, decompose = (np, np.linalg.qr) if regular else (jnp, jnp.linalg.qr)
+    powers = [places**power for power in range(min(times, DEGREE + 1))]
+    rates = [0 * places, *(k * x for k, x in enumerate(powers[:-1], 1))]
+    basis, triangle = decompose(numbers.stack(powers, axis=1))
+    rates = jnp.asarray(numbers.linalg.inv(triangle.T) @ numbers.stack(rates), q.dtype).T
+    basis = jnp.asarray(basis, q.dtype)
+    size = jnp.mean(q, axis=0)  # far from zero, digits would be lost
+    terms = jnp.tensordot(basis, q - size, (0, 0))
+    terms = terms * _followed(terms, q - size, basis)[(..., *[None] * (q.ndim - 1))]
+    values, slopes = (jnp.tensordot(x, terms, 1) for x in (basis, rates))
+    return [size + values, slopes / (span / 2)]
+
+
+def _followed(terms, q, basis):
+    """Which terms of a polynomial tell motion from noise: those up to the degree of least generalised
+    cross-validation, RSS/(n − p)² (Craven & Wahba 1978), with caution. Higher ones would put the noise
+    of positions into slopes, and so into states that the model need not know."""
+    times, most = basis.shape
+    remaining = jnp.sum(jnp.square(q - jnp.tensordot(basis, terms, 1)))
+    of_terms = jnp.sum(jnp.square(terms), axis=tuple(range(1, terms.ndim)))
+    remaining = remaining + jnp.cumsum(of_terms[::-1])[::-1] - of_terms  # after each term
+    numbers = np.arange(1, most + 1)
+    candidates = (numbers >= min(LEAST_TERMS, most)) & (numbers < max(times, LEAST_TERMS + 1))
+    price = jnp.asarray(CAUTION**numbers / np.maximum(times - numbers, 1) ** 2, q.dtype)
+    score = jnp.where(candidates, remaining * price, jnp.inf)
+    return (jnp.arange(most) <= jnp.argmin(score)).astype(q.dtype)

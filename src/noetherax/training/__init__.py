@@ -5,16 +5,19 @@ from ._checkpoints import Checkpoints
 from ._ensemble import fit_ensemble
 from ._files import load, load_metadata, save
 from ._fit import fit
-from ._loop import History
+from ._history import History
 from ._optimizer import default_optimizer
 from ._polish import polish
 from ._preparation import prepare
 from ._regular_start import regular_start
 from ._trainable import standardise, trainable
+from ._validation import Report, Validation
 
 __all__ = [
     "Checkpoints",
     "History",
+    "Report",
+    "Validation",
     "default_optimizer",
     "fit",
     "fit_ensemble",

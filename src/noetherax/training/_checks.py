@@ -15,6 +15,15 @@ PRECISIONS = ("float32", "float64")
 """In narrower ones the acceleration, a quotient of second derivatives, has no digit left."""
 
 
+def about(subject: str, function: Callable, *arguments: Any) -> Any:
+    """The result of a function, whose complaints say what they are about."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{subject}: {error}") from error
+
+
 def check_fraction(name: str, value: Any) -> float:
     try:
         fraction = float("nan") if isinstance(value, str) else float(value)

@@ -14,11 +14,15 @@ from .._types import Model
 from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
+from ._checks import about
 from ._diagnosis import diagnosis
-from ._loop import PATIENCE, History, take_steps
+from ._held_out import member_of
+from ._history import History
+from ._loop import PATIENCE, take_steps
 from ._observed import as_samples, first_look
-from ._plan import Placement, checked_options, plan, ready
+from ._plan import Placement, checked_options, known_by, plan, ready, watching_of
 from ._sharding import split_sharding
+from ._validation import Report, as_validation
 from ._verdict import verdicts
 
 
@@ -34,6 +38,9 @@ def fit_ensemble(
     averaging: float = 0.1,
     preparation: bool = True,
     mask: PyTree | None = None,
+    validation: Any = None,
+    callback: Callable[[Report], bool | None] | None = None,
+    optimizer_state: Any = None,
     checkpoints: Checkpoints | str | os.PathLike | None = None,
     sharding: jax.sharding.Mesh | jax.sharding.NamedSharding | None = None,
     progress: bool = True,
@@ -68,6 +75,9 @@ def fit_ensemble(
     - `keys`: random keys for batches, shape `(members,)`. A member with the key of a
         [`noetherax.fit`][] and the same data sees the same batches, and learns the same up to
         rounding.
+    - `validation`, `callback`, `optimizer_state`: as in [`noetherax.fit`][]. Of every member the
+        weights of its own best step are returned, and patience ends when that of all has. A list as
+        validation data has one entry for each member.
     - `checkpoints`: of the whole ensemble.
     - `sharding`: devices to share the members: a `jax.sharding.Mesh`, over all of whose axes they are
         split, or a `NamedSharding` that says how a leading axis of members is.
@@ -94,24 +104,42 @@ def fit_ensemble(
     observations = as_samples(observations, loss)
     looks = _first_looks(observations, loss, seeds[:, 0])
     members = [
-        _of_member(index, ready, _member(lagrangians, index), look, options)
+        about(f"Member {index}", ready, member_of(lagrangians, index), look, options)
         for index, look in enumerate(looks)
     ]
     _check_shapes([member.batch for member in members])
+    held_out = as_validation(validation)
+    drawn = []
+    if held_out is not None:
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
+        fresh = jax.vmap(jax.random.fold_in, (0, None))(seeds[:, 0], 1)
+        looks = about("validation", _first_looks, held_out.observations, loss, fresh)
+        drawn = [batches for _, batches in looks]
+    starts = [member.start for member in members]
+    watching = watching_of(
+        held_out, drawn, callback, optimizer_state, starts, options, ensemble=True
+    )
     split = split_sharding(sharding, keys, "The members")
     sampled = [member.sampled for member in members]
     learned, history, hopeless = take_steps(
         plan(
-            _stacked([member.start for member in members]),
+            _stacked(starts),
             _rule(observations, batch_size, [member.data for member in members]),
             seeds[:, 1],
             [member.scale.unit for member in members],
             Placement(batch=split, weights=split),
             options,
-            dict(model=lagrangians, key=keys, data=observations, **{FIRST_BATCH: sampled}),
+            watching,
+            dict(model=lagrangians, key=keys, data=observations, **{FIRST_BATCH: sampled})
+            | known_by(held_out, optimizer_state),
         )
     )
-    history = history._replace(preparation=tuple(member.preparation for member in members))
+    recent = np.atleast_1d(history.recent_loss)
+    history = history._replace(
+        preparation=tuple(member.preparation for member in members),
+        without_force=tuple(member.scale.without_force for member in members),
+        explained=tuple(x.scale.explained(y) for x, y in zip(members, recent, strict=True)),
+    )
     done = history.loss.shape[1]
     untrained = np.flatnonzero(history.skipped >= done)
     if done and len(untrained):
@@ -125,13 +153,13 @@ def fit_ensemble(
     if hopeless >= PATIENCE:
         start = f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of "
         start += "every member were not finite. These are the weights before them."
-        message = diagnosis(start, _member(learned, 0), loss, members[0].batch)
+        message = diagnosis(start, member_of(learned, 0), loss, members[0].batch)
         warnings.warn(message, stacklevel=2)
     elif not history.interrupted:
         findings: dict[str, list[str]] = {}
         for index in sorted(set(range(len(members))) - set(untrained.tolist())):
             skipped = int(np.asarray(history.skipped)[index])
-            record = history.loss[index], skipped, _member(learned, index), members[index]
+            record = history.loss[index], skipped, member_of(learned, index), members[index]
             for finding, advice in verdicts(*record, loss):
                 findings.setdefault(advice, []).append(f"Member {index}: {finding}")
         for advice, found in findings.items():
@@ -158,10 +186,6 @@ def _checked_keys(lagrangians: PyTree, keys: Array) -> Array:
     return keys
 
 
-def _member(ensemble: PyTree, index: int) -> PyTree:
-    return jax.tree.map(lambda x: x[index] if eqx.is_array(x) else x, ensemble)
-
-
 def _stacked(models: list[PyTree]) -> PyTree:
     return jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *models)
 
@@ -184,18 +208,9 @@ def _first_looks(observations: Any, loss: Callable, keys: Array) -> list[tuple[A
             f"There are {len(keys)} keys, but {len(observations)} sets of observations."
         )
     return [
-        _of_member(index, first_look, x, loss, key)
+        about(f"Member {index}", first_look, x, loss, key)
         for index, (x, key) in enumerate(zip(observations, keys, strict=True))
     ]
-
-
-def _of_member(index: int, function: Callable, *arguments):
-    """The result of a function, whose complaints say which member they are about."""
-    try:
-        return function(*arguments)
-    except (TypeError, ValueError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"Member {index}: {error}") from error
 
 
 def _check_shapes(batches: list[PyTree]) -> None:

@@ -11,11 +11,14 @@ from .._types import Model
 from ..losses import AccelerationLoss
 from ._batches import rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
+from ._checks import about
 from ._diagnosis import diagnosis
-from ._loop import PATIENCE, History, take_steps
+from ._history import History
+from ._loop import PATIENCE, take_steps
 from ._observed import as_samples, first_look
-from ._plan import Placement, checked_options, plan, ready
+from ._plan import Placement, checked_options, known_by, plan, ready, watching_of
 from ._sharding import split_sharding, whole
+from ._validation import Report, as_validation
 from ._verdict import verdicts
 
 
@@ -31,6 +34,9 @@ def fit(
     averaging: float = 0.1,
     preparation: bool = True,
     mask: PyTree | None = None,
+    validation: Any = None,
+    callback: Callable[[Report], bool | None] | None = None,
+    optimizer_state: Any = None,
     checkpoints: Checkpoints | str | os.PathLike | None = None,
     sharding: jax.sharding.Mesh | jax.sharding.NamedSharding | None = None,
     progress: bool = True,
@@ -58,7 +64,8 @@ def fit(
         `key -> batch`, called afresh at every step.
     - `steps`: number of optimiser steps.
     - `batch_size`: samples per step, when observations are arrays.
-    - `optimizer`: any Optax optimiser, used as it is; [`noetherax.default_optimizer`][]`(steps)` if not
+    - `optimizer`: any Optax optimiser, used as it is, also one that looks at the loss, such as
+        `optax.contrib.reduce_on_plateau`; [`noetherax.default_optimizer`][]`(steps)` if not
         given. Gradients explode where ∂²L/∂v² is near singular, so that most others should clip:
         `optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))`.
     - `loss`: a [`noetherax.Loss`][], which also knows the states that a new model is prepared by; or
@@ -74,6 +81,14 @@ def fit(
     - `mask`: a PyTree of booleans, or a prefix of one, which floating-point arrays to train;
         [`noetherax.trainable`][]`(lagrangian)` if not given. With a choice of your own, no layer is
         given another start.
+    - `validation`: data held out, of the same kinds as `observations`, by which the weights to return
+        are chosen: those of the least loss on them. [`noetherax.Validation`][] of such data sets how
+        often they are looked at, and may stop the run early.
+    - `callback`: a function of a [`noetherax.Report`][] (step, loss, validation, model) that is called
+        after every look at the validation data, or else every hundredth of the run, and returns `True`
+        to stop it.
+    - `optimizer_state`: `history.optimizer_state` of another fit with the same optimiser, to go on from
+        instead of from a fresh one.
     - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
         and then, and to go on from what is saved there.
     - `sharding`: devices to train on in parallel: a `jax.sharding.Mesh`, over all of whose axes every
@@ -108,6 +123,15 @@ def fit(
     observations = as_samples(observations, loss)
     setup_key, run_key = jax.random.split(key)
     member = ready(lagrangian, first_look(observations, loss, setup_key), options)
+    held_out = as_validation(validation)
+    drawn = []
+    if held_out is not None:
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
+        fresh = jax.random.fold_in(setup_key, 1)
+        drawn.append(about("validation", first_look, held_out.observations, loss, fresh)[1])
+    watching = watching_of(
+        held_out, drawn, callback, optimizer_state, [member.start], options, ensemble=False
+    )
     split = split_sharding(sharding, member.batch)
     learned, history, hopeless = take_steps(
         plan(
@@ -117,10 +141,16 @@ def fit(
             member.scale.unit,
             Placement(batch=split, weights=whole(split)),
             options,
-            dict(model=lagrangian, key=key, data=observations, **{FIRST_BATCH: member.sampled}),
+            watching,
+            dict(model=lagrangian, key=key, data=observations, **{FIRST_BATCH: member.sampled})
+            | known_by(held_out, optimizer_state),
         )
     )
-    history = history._replace(preparation=member.preparation)
+    history = history._replace(
+        preparation=member.preparation,
+        without_force=member.scale.without_force,
+        explained=member.scale.explained(history.recent_loss),
+    )
     done = len(history.loss)
     if done and history.skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."

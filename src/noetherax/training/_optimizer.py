@@ -1,5 +1,7 @@
 import optax
 
+from ._going_back import going_back
+
 LEAST_NORM = 1e-30
 """Added to the norm of a gradient, so that zero stays zero. Optax's own 1e-6 would stop the training of
 a law that is nearly learned, or of one in small units."""
@@ -18,8 +20,13 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     Unit norm gives every batch the same say. Gradients of the acceleration explode where ∂²L/∂v² is
     near singular, and one such batch would otherwise rule Muon's momentum for hundreds of steps.
 
-    An optimiser of your own is used as it is. One without a normalisation needs a clip of the gradient,
-    in units of the loss without any force (see [`noetherax.fit`][]):
+    A rate that is good for one problem is too large for another, such as trajectories measured by small
+    noise. Where the loss has risen to ten times its least, on a logarithmic average over ten batches,
+    the weights of that least are taken up again, without momentum, and the steps are halved; they
+    double every 500 steps, up to the rate of the schedule. Where that never happens, it has no effect.
+
+    An optimiser of your own is used as it is, and does not go back. One without a normalisation needs a
+    clip of the gradient, in units of the loss without any force (see [`noetherax.fit`][]):
 
     ```python
     import optax
@@ -38,4 +45,4 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     rate = optax.cosine_decay_schedule(1e-2, steps, alpha=0.1)
     unit_norm = optax.normalize_by_update_norm(eps=LEAST_NORM)
     clip = optax.clip_by_global_norm(LARGEST_NORM)
-    return optax.chain(clip, unit_norm, optax.contrib.muon(rate))
+    return going_back(optax.chain(clip, unit_norm, optax.contrib.muon(1.0)), rate)

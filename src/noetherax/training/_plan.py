@@ -14,6 +14,7 @@ from jaxtyping import Array, PyTree
 from ._batches import at_most
 from ._checkpoints import NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
+    about,
     check_count,
     check_flag,
     check_fraction,
@@ -23,10 +24,12 @@ from ._checks import (
     check_precision,
 )
 from ._description import Description
+from ._held_out import HeldOut, Judge, Watching
 from ._optimizer import default_optimizer
 from ._preparation import prepared
 from ._scale import Scale, scale_of
 from ._trainable import chosen_leaves
+from ._validation import Validation
 
 
 class Options(NamedTuple):
@@ -95,6 +98,37 @@ def ready(model: PyTree, look: tuple[Any, PyTree], options: Options) -> Member:
     return Member(start, description, data, drawn, batch, scale)
 
 
+def watching_of(
+    validation: Validation | None,
+    drawn: list[PyTree],
+    callback: Callable | None,
+    optimizer_state: Any,
+    starts: list[PyTree],
+    options: Options,
+    ensemble: bool,
+) -> Watching:
+    """What a run is watched by: stacked batches of the data held out, for each member, have been drawn,
+    and must fit the members' models."""
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of a report, but it is {callback!r}.")
+    if validation is None:
+        return Watching(None, callback, None, optimizer_state)
+    for start, batches in zip(starts, drawn, strict=True):
+        batch = jax.tree.map(lambda x: x[0], batches)
+        parameters = eqx.filter(start, chosen_leaves(start, options.mask))
+        about("validation", check_precision, parameters, batch)
+        about("validation", check_model, start, parameters, options.loss, batch)
+    judge = Judge(options.loss, drawn, ensemble)
+    held_out = HeldOut(judge, judge.without_force(), validation.patience, validation.best)
+    return Watching(held_out, callback, validation.every, optimizer_state)
+
+
+def known_by(validation: Validation | None, optimizer_state: Any) -> dict[str, Any]:
+    """What checkpoints know a run by beside the rest, if it is there."""
+    told = {} if validation is None else {"validation": vars(validation)}
+    return told if optimizer_state is None else told | {"optimizer_state": optimizer_state}
+
+
 class Problem(NamedTuple):
     """What a run trains, on what. Of an ensemble, parameters, constants and keys have a leading axis of
     members."""
@@ -124,6 +158,7 @@ class Plan(NamedTuple):
     optimizer: optax.GradientTransformation
     options: Options
     description: Description  # by which checkpoints know the run
+    watching: Watching
 
 
 def plan(
@@ -133,6 +168,7 @@ def plan(
     unit: Any,
     placement: Placement,
     options: Options,
+    watching: Watching,
     given: dict[str, Any],
 ) -> Plan:
     """The plan of a run.
@@ -157,4 +193,4 @@ def plan(
     optimizer = options.optimizer
     if optimizer is None:
         optimizer = default_optimizer(options.steps)
-    return Plan(problem, placement, optimizer, options, description)
+    return Plan(problem, placement, optimizer, options, description, watching)

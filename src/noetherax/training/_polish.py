@@ -16,7 +16,7 @@ from .._types import Model
 from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
 from ._diagnosis import diagnosis
-from ._loop import History
+from ._history import History
 from ._observed import as_samples, checked_arrays, states_in
 from ._trainable import chosen_leaves, needs_standardisation
 

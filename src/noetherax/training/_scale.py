@@ -1,7 +1,7 @@
 """The size of a loss, which no optimiser then has to guess: units of length and of time drop out."""
 
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,10 @@ class Scale(NamedTuple):
     unit: float
     without_force: float | None
 
+    def explained(self, loss: Any) -> float | None:
+        """The share of the loss without force that is taken away where this loss is left."""
+        return None if self.without_force is None else float(1 - loss / self.without_force)
+
 
 def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     """The scale of a loss on first batches, stacked: the loss without any force, which is in the units
@@ -49,12 +53,7 @@ def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     states = states_of(loss, drawn)
     if states is not None and states[2] is not None:
         _check_range(states[2])
-    try:
-        without_force = mean_loss(loss, FreeParticle(), drawn)
-    except Exception:  # of any kind: a loss may ask for anything that the model has
-        without_force = None
-    else:
-        without_force = without_force if 0 < without_force < np.inf else None
+    without_force = loss_without_force(loss, drawn)
     if getattr(loss, "has_unit", False):
         return Scale(1.0, without_force)
     unit = without_force or mean_loss(loss, model, drawn)
@@ -64,14 +63,24 @@ def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     return Scale(float(np.exp2(np.round(np.log2(unit)))), without_force)
 
 
+def loss_without_force(loss: Callable, drawn: PyTree) -> float | None:
+    """The mean loss of a free particle; `None` where the loss cannot tell."""
+    try:
+        value = mean_loss(loss, FreeParticle(), drawn)
+    except Exception:  # of any kind: a loss may ask for anything that the model has
+        return None
+    return value if 0 < value < np.inf else None
+
+
 def mean_loss(loss: Callable, model: PyTree, drawn: PyTree) -> float:
     """The mean of a loss over the batches on which it is finite; NaN if there is none."""
-    losses = np.asarray(run(_losses, loss, model, drawn), float)
+    losses = np.asarray(run(losses_of, loss, model, drawn), float)
     losses = losses[np.isfinite(losses)]
     return float(np.mean(losses)) if len(losses) else float("nan")
 
 
-def _losses(loss, model, drawn):
+def losses_of(loss, model, drawn):
+    """The loss on each of some stacked batches."""
     return jax.lax.map(lambda batch: loss(model, batch), drawn)
 
 

@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from .._programs import run
 from ..dynamics import euler_lagrange_terms
+from ..losses import Loss
 from ._batches import at_most
 from ._observed import states_of
 from ._plan import Member
-from ._scale import mean_loss
+from ._scale import FreeParticle, mean_loss
 
 LEFT_OUT = 0.05
 """Fraction of updates left out up to which a run is as good as whole."""
@@ -33,6 +37,11 @@ REGULAR = (
     "Try another key, more steps, a smaller learning rate, or features that are not bent, "
     "noetherax.standardise(lagrangian, q, v, bend=False) and noetherax.regular_start before the fit."
 )
+
+
+RULED = 30
+"""Ratio of mean and median of the samples' losses without force from which on a few of them rule. That
+of normal numbers is 2."""
 
 
 class Verdict(NamedTuple):
@@ -74,16 +83,22 @@ def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
     numbers = (
         f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
     )
+    few = _ruled(loss, member.drawn) or ""
+    if not np.isfinite(value):
+        finding = (
+            f"After {done} steps the loss of the model is finite on none of the first batches."
+        )
+        return [*found, Verdict(finding, (_walls(trained, loss, member.drawn) or "") + REGULAR)]
     if value <= without_force:
         part = 1 - value / without_force
         finding = (
             f"Next to nothing was learned in {done} steps: {numbers}; {part:.1%} is explained."
         )
-        found.append(Verdict(finding, ASK))
+        found.append(Verdict(finding, few + ASK))
     else:
         finding = f"After {done} steps the model is worse than none: {numbers}."
         walls = _walls(trained, loss, member.drawn)
-        found.append(Verdict(finding, walls + REGULAR if walls else ASK))
+        found.append(Verdict(finding, few + (walls + REGULAR if walls else ASK)))
     return found
 
 
@@ -105,3 +120,28 @@ def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
         f"∂²L/∂v² has another signature in {other:.1%} of the states than in the rest, and is singular "
         "in between, where the acceleration is infinite. "
     )
+
+
+def _ruled(loss: Callable, drawn: PyTree) -> str | None:
+    """Whether a few samples, those of the largest accelerations, are nearly all that a loss sees."""
+    if not isinstance(loss, Loss):
+        return None
+    try:
+        batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), at_most(drawn))
+        residuals = np.asarray(run(_of_samples, loss, FreeParticle(), batch), float)
+    except Exception:  # of any kind: a loss may ask for anything that the model has
+        return None
+    ratio = np.mean(residuals) / np.median(residuals)
+    if not ratio > RULED:
+        return None
+    return (
+        f"A few samples rule this loss: without any force its mean over samples is {ratio:.3g} times "
+        "its median. Where accelerations span decades, "
+        "noetherax.RelativeAccelerationLoss(floor), floor a typical acceleration, lets all samples "
+        "count alike. "
+    )
+
+
+def _of_samples(loss, model, batch):
+    residuals = loss.residuals(model, batch)
+    return jnp.sum(jnp.square(residuals).reshape(len(residuals), -1), axis=1)

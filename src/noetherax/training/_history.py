@@ -1,0 +1,108 @@
+"""What happened during a training."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+RECENT = 10
+"""The end of a run is the last of so many parts of it."""
+
+
+class History(NamedTuple):
+    """What happened during a [`noetherax.fit`][], a [`noetherax.polish`][], or, with a leading axis of
+    members, a [`noetherax.fit_ensemble`][]. Printed, it is a short summary.
+
+    - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
+        not of the average that is returned.
+    - `skipped`: number of updates left out because they were not finite.
+    - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
+        earlier parts of the run included.
+    - `interrupted`: whether the run was stopped by Ctrl-C.
+    - `preparation`: what was done with a model that was new to [`noetherax.fit`][], in words: which
+        features were bent and why, and where the last layer comes from; one for each member.
+    - `without_force`: the true scale beside the loss, that of a free particle on the first batches;
+        `None` where the loss cannot tell.
+    - `explained`: share of `without_force` that the model takes away, by the median loss of the last
+        tenth of the steps; `None` where that scale is not known.
+    - `validation`: loss of the weights that would be returned, on the data held out, at
+        `validation_steps`; empty without [`noetherax.Validation`][].
+    - `explained_validation`: share of the loss without force on the data held out that the model that
+        is returned takes away.
+    - `best_step`: the step whose weights are returned, if those of least validation loss are.
+    - `stopped`: why the run ended before its last step, if not by Ctrl-C, in words.
+    - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.
+    """
+
+    loss: np.ndarray
+    skipped: int | np.ndarray
+    seconds: float
+    compile_seconds: float
+    interrupted: bool
+    preparation: str | tuple[str, ...] = ""
+    without_force: float | tuple[float | None, ...] | None = None
+    explained: float | tuple[float | None, ...] | None = None
+    validation: np.ndarray = np.empty(0)
+    validation_steps: np.ndarray = np.empty(0, int)
+    explained_validation: float | tuple[float | None, ...] | None = None
+    best_step: int | np.ndarray | None = None
+    stopped: str = ""
+    optimizer_state: Any = None
+
+    @property
+    def recent_loss(self) -> np.floating | np.ndarray:
+        """Median loss of the last tenth of the steps, which no single batch rules."""
+        return recent(self.loss)
+
+    def __repr__(self) -> str:
+        *members, steps = self.loss.shape
+        ending = "interrupted" if self.interrupted else self.stopped
+        head = (
+            f"{steps} steps in {self.seconds:.3g} s, {self.compile_seconds:.3g} s of it before the"
+        )
+        head += " first" + (f"; stopped: {ending}" if ending else "")
+        rows = [("History of", head)]
+        if members:
+            rows.append(("members", str(members[0])))
+        scale = f"{_numbers(self.recent_loss)}, the median of the last tenth"
+        if _known(self.without_force):
+            scale += f"; without any force {_numbers(self.without_force)}"
+        rows.append(("loss", scale))
+        if len(self.validation_steps):
+            value = f"{_numbers(self.validation[..., -1])} at the end"
+            if self.best_step is not None:
+                value += f"; least {_numbers(np.nanmin(self.validation, axis=-1))}"
+                value += f" at step {_numbers(self.best_step)}, whose weights these are"
+            rows.append(("validation", value))
+        shares = {"data": self.explained, "validation": self.explained_validation}
+        told = [f"{_numbers(x, '.2%')} of the {name}" for name, x in shares.items() if _known(x)]
+        if told:
+            rows.append(("explained", ", ".join(told)))
+        if np.any(self.skipped):
+            rows.append(("left out", f"{_numbers(self.skipped)} updates that were not finite"))
+        if any(self.preparation):
+            one = self.preparation if isinstance(self.preparation, str) else self.preparation[0]
+            rows.append(("preparation", one + (", …" if members else "")))
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+
+
+def recent(losses: np.ndarray) -> Any:
+    """Median of what is finite of the last tenth of losses, along the steps."""
+    steps = losses.shape[-1]
+    return median(losses[..., steps - -(-steps // RECENT) :])
+
+
+def median(losses: np.ndarray) -> Any:
+    """Median of what is finite along the last axis; NaN where nothing is."""
+    rows = [x[np.isfinite(x)] for x in losses.reshape(-1, losses.shape[-1])]
+    found = [np.median(x) if len(x) else np.nan for x in rows]
+    return np.array(found).reshape(losses.shape[:-1])[()]
+
+
+def _known(values: Any) -> bool:
+    return values is not None and (not isinstance(values, tuple) or None not in values)
+
+
+def _numbers(values: Any, form: str = ".3g") -> str:
+    """A number, or those of all members."""
+    return ", ".join(f"{float(x):{form}}" for x in np.atleast_1d(values))
