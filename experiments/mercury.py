@@ -25,8 +25,8 @@ What they do on average, a law of (q, v) can know: the perihelion advances by ab
 century. It is the slope of the longitude of perihelion, by the Laplace–Runge–Lenz vector: of models
 over all predicted decades, of the ephemeris over 1900–2050.
 
-    python examples/mercury.py            # some ten minutes on two cores
-    python examples/mercury.py --quick    # every line of it in two minutes, learning next to nothing
+    python experiments/mercury.py            # some ten minutes on two cores
+    python experiments/mercury.py --quick    # every line of it in two minutes, learning next to nothing
 
 Needs `pip install 'noetherax[plot,data]'`; nothing is downloaded when it runs.
 """
@@ -296,7 +296,7 @@ def report(rows: dict, years: int) -> None:
 
 def main() -> None:
     if not all(map(importlib.util.find_spec, ("jplephem", "matplotlib", "skyfield_data"))):
-        sys.exit("This example needs more packages: pip install 'noetherax[plot,data]'")
+        sys.exit("This experiment needs more packages: pip install 'noetherax[plot,data]'")
     about = "Learn Mercury's law from DE421, with and without its symmetry."
     arguments = parse_arguments(about, steps=80_000, quick_steps=200, out="results/mercury")
     began = time.perf_counter()
