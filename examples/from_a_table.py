@@ -11,8 +11,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
-import noetherax as nx
 import numpy as np
+
+import noetherax as nx
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=2000, help="of training")
@@ -33,8 +34,8 @@ with open(table, "w", newline="") as file:
     writer.writerow(["run", "seconds", "x", "y"])
     for run in range(10):
         times = np.sort(random.choice(np.arange(300), 240, replace=False)) / 30
-        start = jnp.asarray(random.uniform(0.4, 1.0, (2, 1, 2)) * random.choice([-1, 1], (2, 1, 2)))
-        path = nx.rollout(bowl, *start, ts=jnp.asarray(times)).q[:, 0]
+        start = random.uniform(0.4, 1.0, (2, 1, 2)) * random.choice([-1, 1], (2, 1, 2))
+        path = nx.rollout(bowl, *start, ts=times).q[:, 0]
         for t, (x, y) in zip(times, path + 1e-3 * random.normal(size=path.shape), strict=True):
             writer.writerow([run, f"{t:.4f}", f"{x:.4f}", f"{y:.4f}"])
 
@@ -48,7 +49,7 @@ charges = {"angular momentum": group.noether_charge, "energy": nx.Energy}
 print(tracks, nx.evaluate(model, held_out, charges=charges), sep="\n\n")
 
 seen = held_out[0]
-orbit = nx.rollout(model, jnp.asarray(seen.q[0]), jnp.asarray(seen.v[0]), ts=jnp.asarray(seen.t))
+orbit = nx.rollout(model, seen.q[0], seen.v[0], ts=seen.t)
 drifts = {name: nx.drift(of(model), orbit) for name, of in charges.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 nx.plot.plot_orbits({"model": orbit}, reference=seen.q, unit="m", ax=left)
