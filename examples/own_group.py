@@ -1,4 +1,4 @@
-"""A symmetry of your own, by its generator: a bead is tied to a helical wire. Neither its momentum along
+"""A symmetry of your own, by its generator: a bead tied to a helical wire. Neither its momentum along
 the axis nor its angular momentum about it is conserved, but their sum is."""
 
 import argparse
