@@ -1,5 +1,7 @@
-"""The code in README and docs runs, the API pages name everything public, and examples run."""
+"""The code in README and docs runs, the API pages name everything public, examples are short doors, and
+they and the experiments run."""
 
+import ast
 import json
 import os
 import re
@@ -14,6 +16,9 @@ import noetherax as nx
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
+
+PROMISED = {"README.md": "within 1 % of the truth: True"}
+"""What a page must print."""
 
 
 def code_of(text: str) -> str:
@@ -40,7 +45,8 @@ def run(*command: str, cwd: Path) -> str:
 def test_code_on_pages_runs(page, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(code_of(page.read_text()))
-    run(sys.executable, str(script), cwd=tmp_path)
+    output = run(sys.executable, str(script), cwd=tmp_path)
+    assert PROMISED.get(page.name, "") in output
 
 
 def test_the_readme_opens_with_a_short_example():
@@ -57,7 +63,65 @@ def test_api_pages_name_everything_public():
     assert public - documented == set()
 
 
-EXAMPLES = {
+MOST_LINES = 60
+"""Of an example, which is to be read in one go."""
+
+DOORS = {"jax", "matplotlib", "noetherax", "numpy"}
+"""What an example may import, beside the standard library."""
+
+EXTRA = {"mercury.py": {"jplephem"}}
+"""What else one needs for its data."""
+
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """All modules that a script imports, by their full names."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    members = (node for node in nodes if isinstance(node, ast.ImportFrom))
+    return names | {f"{'.' * x.level}{x.module or ''}.{y.name}" for x in members for y in x.names}
+
+
+def private_names(path: Path) -> set[str]:
+    """Attributes and imported names that begin with an underscore, but for the special ones."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {part for module in imports_of(path) for part in module.split(".")}
+    return {name for name in names if re.match(r"_(?!_)", name)}
+
+
+def test_there_are_six_to_eight_examples():
+    assert 6 <= len(EXAMPLES) <= 8
+    assert {"kepler.py", "from_a_table.py"} <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_short_and_imports_what_a_user_has(name):
+    path = ROOT / "examples" / name
+    lines = path.read_text().splitlines()
+    assert len(lines) <= MOST_LINES
+    roots = {module.split(".")[0] for module in imports_of(path)}
+    assert roots <= DOORS | EXTRA.get(name, set()) | sys.stdlib_module_names
+    assert not private_names(path)
+
+
+def test_what_is_no_door_is_seen(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import optax\nfrom noetherax._drift import drift\nfrom . import _common\n")
+    assert {"optax", "noetherax._drift.drift", ".._common"} == imports_of(script)
+    assert private_names(script) == {"_drift", "_common"}
+
+
+@pytest.mark.slow  # the gate runs them all the same
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_runs_and_draws(name, tmp_path):
+    script = ROOT / "examples" / name
+    run(sys.executable, str(script), "--steps", "200", "--out", str(tmp_path), cwd=tmp_path)
+    assert (tmp_path / name).with_suffix(".png").stat().st_size > 10_000
+
+
+EXPERIMENTS = {
     "kepler.py": ["figure03_trajectories.png", "figure12_loss.png", "family_unseen.png"],
     "mercury.py": ["mercury.png"],
     "schwarzschild.py": ["figure06_trajectories.png", "figure08_twins.png", "figure13_loss.png"],
@@ -69,24 +133,24 @@ EXAMPLES = {
 RUNNERS = {"reproduce_paper.py"}  # they only start others, and have a test of their own
 
 
-def test_every_example_is_tested():
-    scripts = {path.name for path in (ROOT / "examples").glob("[!_]*.py")}
-    assert scripts == set(EXAMPLES) | RUNNERS
+def test_every_experiment_is_tested():
+    scripts = {path.name for path in (ROOT / "experiments").glob("[!_]*.py")}
+    assert scripts == set(EXPERIMENTS) | RUNNERS
 
 
 @pytest.mark.slow  # the gate runs them all the same
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_run_and_write_results(name, tmp_path):
-    script = ROOT / "examples" / name
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_experiments_run_and_write_results(name, tmp_path):
+    script = ROOT / "experiments" / name
     output = run(sys.executable, str(script), "--quick", "--out", str(tmp_path), cwd=tmp_path)
     assert "symmetry" in output
     assert json.loads((tmp_path / "results.json").read_text())
-    for figure in EXAMPLES[name]:
+    for figure in EXPERIMENTS[name]:
         assert (tmp_path / figure).stat().st_size > 10_000
 
 
 def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
-    script = str(ROOT / "examples" / "reproduce_paper.py")
+    script = str(ROOT / "experiments" / "reproduce_paper.py")
     numbers = {"distance": 0.25, "twin_ratio": 1.5}
     for seed, distance in enumerate([0.25, None, 0.125]):  # null: not finite
         folder = tmp_path / "kepler" / f"seed{seed}"
@@ -105,7 +169,7 @@ def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
 
 
 def test_the_paper_reports_parts_that_fail(tmp_path):
-    script = str(ROOT / "examples" / "reproduce_paper.py")
+    script = str(ROOT / "experiments" / "reproduce_paper.py")
     command = [sys.executable, script, "--only", "two_particles", "--seeds", "0", "--steps", "0"]
     done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode != 0

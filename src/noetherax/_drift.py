@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import singledispatch
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -13,7 +14,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ._precision import PRECISION
-from ._programs import at_once
+from ._programs import run
 from ._rollout import Trajectory
 from ._types import FloatArray
 from .charges import Energy, MomentumMap
@@ -78,8 +79,8 @@ def drift(
     `RuntimeError` (through `equinox.error_if`) if the charge vanishes at the start and there is no
     `scale`; `ValueError` if there are no charges, or `scale` has another shape.
     """
-    trajectory = at_once(_without_padding, trajectory)
-    values = at_once(charge_along, charge, trajectory)
+    trajectory = _compiled(_without_padding, trajectory)
+    values = _compiled(charge_along, charge, trajectory)
     values = values.reshape(len(values), -1)
     count = values.shape[1]
     if not count:
@@ -102,7 +103,7 @@ def drift(
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
         return change / start
     if per_charge:
-        parts = at_once(parts_along, charge, trajectory)
+        parts = _compiled(parts_along, charge, trajectory)
         if parts is not None:
             size = jnp.nanmedian(parts, axis=0)
             zero = start <= ZERO * jnp.finfo(values.dtype).eps * size
@@ -117,6 +118,13 @@ def drift(
     if not per_charge:
         _warn_of_hidden(values, change / start)
     return change / start
+
+
+def _compiled(function: Callable, *arguments: Any) -> Any:
+    """By one program, unless it is part of another one: operation by operation, a charge of a group or
+    Lagrangian of a user's own would compile a hundred."""
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
+    return function(*arguments) if traced else run(function, *arguments)
 
 
 def _norm(x):

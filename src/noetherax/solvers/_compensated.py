@@ -53,7 +53,9 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
         self.solver = solver
 
     @property
-    def interpolation_cls(self) -> Callable[..., diffrax.AbstractLocalInterpolation]:
+    def interpolation_cls(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+    ) -> Callable[..., diffrax.AbstractLocalInterpolation]:
         inside = self.solver.interpolation_cls
 
         def make(*, t0, t1, y0, y1, change):

@@ -109,7 +109,8 @@ def _(solver: diffrax.AbstractRungeKutta):
 
 @for_single_steps.register
 def _(solver: Compensated):
-    return Compensated(for_single_steps(solver.solver))
+    inside: Any = for_single_steps(solver.solver)
+    return Compensated(inside)
 
 
 def for_adjoint(solver: diffrax.AbstractSolver, adjoint: Any) -> diffrax.AbstractSolver:

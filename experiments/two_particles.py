@@ -13,7 +13,7 @@ Total momentum M is zero: its change is divided by the momentum of the first par
 All models see the same data and the same number of steps. The optimiser is the one that did better for
 a model in trials with other seeds: Adam on the few invariants of both symmetries, and Muon elsewhere,
 where Adam leaves models far from converged.
-Run as `python examples/two_particles.py`; see `--help` for options.
+Run as `python experiments/two_particles.py`; see `--help` for options.
 """
 
 from typing import Any

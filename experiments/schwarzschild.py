@@ -19,7 +19,7 @@ matrix where there is one, and take the same number of steps, twice as many on t
 optimiser was chosen by trials with two other seeds: Adam on the network of invariants, of which three
 of four left the finite numbers by Muon, and Muon elsewhere, by which models of single observations
 followed the truth for longer.
-Run as `python examples/schwarzschild.py`; see `--help` for options.
+Run as `python experiments/schwarzschild.py`; see `--help` for options.
 """
 
 import functools

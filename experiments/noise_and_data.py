@@ -4,7 +4,7 @@ The outlook of the paper asks for it. Each system is trained on a fixed set of n
 family of trajectories, once for every symmetry, noise and size of the set. The error is that of the
 acceleration at clean states of trajectories that are not in the set, relative, in root mean square:
 where the data lie, and where the system's group moves them.
-Run as `python examples/noise_and_data.py`; see `--help` for options.
+Run as `python experiments/noise_and_data.py`; see `--help` for options.
 """
 
 import functools

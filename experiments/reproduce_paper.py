@@ -1,14 +1,14 @@
 """The paper's experiments and those beyond it, for several random seeds; then a page of results.
 
-Each part is an example run as a user would, `python examples/NAME.py --seed S --out OUT/NAME/seedS`,
+Each part is run as a user would, `python experiments/NAME.py --seed S --out OUT/NAME/seedS`,
 several at a time. A part is finished when its `results.json` exists, which is written last and whole:
 interrupted runs go on where they stopped. The page, `OUT/index.md`, has the median over seeds and the
 range, with the paper's figure beside, all read from those files, and the figures of the first seed.
 
-    python examples/reproduce_paper.py                      # everything, three seeds
-    python examples/reproduce_paper.py --quick              # every line of it, learning next to nothing
-    python examples/reproduce_paper.py --only kepler --seeds 0
-    python examples/reproduce_paper.py --publish docs/results   # the page for the documentation
+    python experiments/reproduce_paper.py                      # everything, three seeds
+    python experiments/reproduce_paper.py --quick              # every line of it, learning nothing
+    python experiments/reproduce_paper.py --only kepler --seeds 0
+    python experiments/reproduce_paper.py --publish docs/results   # the page for the documentation
 """
 
 import argparse
@@ -35,7 +35,7 @@ EXPERIMENTS = {
     "noise_and_data": "Noise and data",
     "invariant_layers": "The invariant layers",
 }
-OPTIONS = {"kepler": ["--baselines"]}  # what the example leaves out by default, to be quick
+OPTIONS = {"kepler": ["--baselines"]}  # what the script leaves out by default, to be quick
 ONCE = {"invariant_layers"}  # nothing in it is random
 COLOURS = 64  # of published figures, which are to be small
 NOTES = {  # what a reader of a row must know; the rest is in the scripts
@@ -158,7 +158,7 @@ def page(out: Path, seconds: Mapping[str, float]) -> str:
     lines = [
         "# Results",
         "",
-        "Written by `examples/reproduce_paper.py` from the `results.json` of every run.",
+        "Written by `experiments/reproduce_paper.py` from the `results.json` of every run.",
         "Cells: median over the seeds (least – greatest); times are in the paper's units.",
         "",
     ]
@@ -177,7 +177,7 @@ def part(out: Path, name: str, title: str, finished: Mapping[int, dict], seconds
     settings = [
         f"{k.replace('_', ' ')} {v}" for k, v in seeds[0]["settings"].items() if k != "seed"
     ]
-    head = f"`examples/{name}.py`, seeds {', '.join(map(str, finished))}"
+    head = f"`experiments/{name}.py`, seeds {', '.join(map(str, finished))}"
     lines = [f"## {title}", "", "; ".join([head, *settings]) + "."]
     walls = [seconds[key] for key in (f"{name}/seed{x}" for x in finished) if key in seconds]
     if walls:

@@ -3,7 +3,7 @@
 What the symmetry-enforcing layer S of two particles passes on to the network, for each symmetry that
 is declared (Müller 2023, sections 2.2.2 and 3.1.3): nothing here is typed, all of it is read off the
 features that the groups derive and the models that are built on them.
-Run as `python examples/invariant_layers.py`; see `--help` for options.
+Run as `python experiments/invariant_layers.py`; see `--help` for options.
 """
 
 import _experiment as ex

@@ -12,7 +12,7 @@ Four ways to learn the law from the same windows, all with the same symmetry (ro
 Noise σ of positions enters (a) and (b) as √6 σ/h²: 24 at h = 0.01, where accelerations are about 1.
 Differences are wrong by the fourth derivative as well, which grows with h²; (c) by what the polynomial
 leaves of a whole window, and (d) by nothing.
-Run as `python examples/positions_only.py`; see `--help` for options.
+Run as `python experiments/positions_only.py`; see `--help` for options.
 """
 
 import functools

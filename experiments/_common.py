@@ -1,4 +1,4 @@
-"""What every example shares: command line, timing, table and `results.json`."""
+"""What every experiment shares: command line, timing, table and `results.json`."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ def parse_arguments(
     out: str,
     flags: Mapping[str, str] | None = None,
 ):
-    """The options of every example, and `flags` of its own with their help."""
+    """The options of every experiment, and `flags` of its own with their help."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a short run, for tests")
     parser.add_argument("--steps", type=int, help=f"optimiser steps per model (default {steps})")
