@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _README = Path(__file__).parent.parent / "README.md"
-_MEASURED = re.compile(r"\{\{ (exact where|speed|start): ([^}]+) \}\}")
+_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -48,6 +48,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "one core": _measured.one_core_table,
         "scaling": _measured.scaling_tables,
         "training": _measured.training_table,
+        "accelerator": _measured.accelerator_table,
         "regular start": _measured.regular_start_table,
     }
     for name, table in tables.items():
@@ -57,5 +58,6 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "exact where": _measured.exact_where,
         "speed": _measured.speed,
         "start": _measured.start,
+        "ensembles": _measured.ensembles,
     }
     return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)

@@ -63,6 +63,28 @@ def scaling_tables() -> str:
     return "\n\n".join(_table(title, columns, rows) for title, rows in tables)
 
 
+def accelerator_table() -> str:
+    """Rounding and time of a step on an accelerator."""
+    results = _read("accelerator")
+    columns = ["features, float32", "L, float32", "acceleration, float32"]
+    columns += ["acceleration, tensorfloat32", "acceleration, float64"]
+    lines = [
+        f"| {results['device']} | {' | '.join(columns)} |",
+        f"| --- |{' ---: |' * len(columns)}",
+    ]
+    for name, row in results["rounding"].items():
+        lines.append(f"| {name} | {' | '.join(f'{row[x]:.1e}' for x in columns)} |")
+    columns = ["fit step", "closed form", "autodiff", "matrix products", "rollout step"]
+    columns += ["autodiff / closed form"]
+    steps = _table("float32, milliseconds", columns, results["steps"])
+    return "\n".join(lines) + "\n\n" + steps
+
+
+def ensembles(members: str) -> str:
+    """Milliseconds of a training step of an ensemble on an accelerator."""
+    return f"{_read('accelerator')['ensembles'][members]:.2g}"
+
+
 def training_table() -> str:
     """What some thousand steps reach, by system and optimiser, over several seeds."""
     columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]
