@@ -63,6 +63,11 @@ def scaling_tables() -> str:
     return "\n\n".join(_table(title, columns, rows) for title, rows in tables)
 
 
+def routes_table() -> str:
+    """The time without a special route over that with it."""
+    return _table("route, model: in its place", ["ratio"], _read("speed")["routes"])
+
+
 def training_table() -> str:
     """What some thousand steps reach, by system and optimiser, over several seeds."""
     columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]
