@@ -8,22 +8,30 @@ import jax.numpy as jnp
 import numpy as np
 
 import noetherax as nx
+from noetherax import _programs
 
 REPEATS, LOOPS = 7, 50
 
 
-def milliseconds(calls: dict) -> dict[str, np.ndarray]:
+def milliseconds(calls: dict, repeats: int = REPEATS) -> dict[str, np.ndarray]:
     """Times of every call, after compilation, with the result ready: `{name: (function, arguments)}`
     to one time for each repeat. They take turns, so that a machine that slows down does so for all."""
-    times = {name: np.empty(REPEATS) for name in calls}
+    times = {name: np.empty(repeats) for name in calls}
     for function, arguments in calls.values():
         jax.block_until_ready(function(*arguments))
-    for repeat in range(REPEATS):
+    for repeat in range(repeats):
         for name, (function, arguments) in calls.items():
             start = time.perf_counter()
             jax.block_until_ready(function(*arguments))
             times[name][repeat] = 1e3 * (time.perf_counter() - start) / LOOPS
     return times
+
+
+def forget_programs() -> None:
+    """Drops all compiled programs, which are found by what they compute of *arguments*: a part of the
+    library that a benchmark replaces would not be seen."""
+    jax.clear_caches()
+    _programs._kept.clear()
 
 
 def gradient_loop(loss):

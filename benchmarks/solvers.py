@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix as optx
+from _timing import forget_programs
 
 import noetherax as nx
 from noetherax.solvers import VariationalSolver, _variational
@@ -139,6 +140,7 @@ def compiled(lagrangian, name: str, solver, setting, finder):
         assert solution.ys is not None
         return solution.ys[:2]
 
+    forget_programs()
     with patched(finder) if finder is not None else contextlib.nullcontext():
         function = jax.jit(run).lower(q0, v0).compile()
     return functools.partial(function, q0, v0)
@@ -202,7 +204,7 @@ def optimistix_results() -> dict[str, bool]:
     for dt in (0.1, 0.01):
         ts = np.linspace(0, 64, 11)
         for name, context in [("own", contextlib.nullcontext()), ("Optimistix", patched(NEWTON))]:
-            jax.clear_caches()
+            forget_programs()
             with context:
                 result = nx.rollout(
                     KEPLER.lagrangian, *KEPLER.initial_state(), ts=ts, dt=dt,

@@ -232,7 +232,7 @@ def report(results: dict) -> str:
     for title, rows in named.items():
         lines += [*table(title, rows), ""] if rows else []
     for name, row in results.get("routes", {}).items():
-        lines.append(f"{name}: {row['without / with']:.2f} times the time with the route")
+        lines.append(f"{name}: {row['ratio']:.2f} times the time with the route")
     lines += [f"{name}: {x:.3g}" for name, x in results.get("import", {}).items()]
     for program, numbers in results.get("peers", {}).items():
         for name, x in numbers.items():

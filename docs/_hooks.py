@@ -47,6 +47,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "speed": _measured.speed_table,
         "one core": _measured.one_core_table,
         "scaling": _measured.scaling_tables,
+        "routes": _measured.routes_table,
         "training": _measured.training_table,
         "accelerator": _measured.accelerator_table,
         "regular start": _measured.regular_start_table,

@@ -85,6 +85,13 @@ def ensembles(members: str) -> str:
     return f"{_read('accelerator')['ensembles'][members]:.2g}"
 
 
+def routes_table() -> str:
+    """The time without a special route over that with it."""
+    lines = ["| route, model: in its place | ratio |", "| --- | ---: |"]
+    rows = _read("speed")["routes"].items()
+    return "\n".join([*lines, *(f"| {name} | {row['ratio']:.2f} |" for name, row in rows)])
+
+
 def training_table() -> str:
     """What some thousand steps reach, by system and optimiser, over several seeds."""
     columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]

@@ -1,4 +1,5 @@
 import abc
+from typing import NoReturn
 
 import equinox as eqx
 import jax
@@ -78,15 +79,16 @@ def _(law: AccelerationLaw, q, v, solve):
     return a, jnp.all(jnp.isfinite(a), axis=-1)
 
 
-@lagrangian_gradient.register
-@momentum.register
-@energy.register
-def _(law: AccelerationLaw, q, v):
+def _refuse(law: AccelerationLaw, q, v) -> NoReturn:
     raise TypeError(
         f"{type(law).__name__} gives accelerations and has no Lagrangian, so that it has neither "
         "energy nor charges, and a variational solver has no momentum to move. Take a solver of "
         "(q, v), such as nx.RK4() or diffrax.Tsit5()."
     )
+
+
+for _function in (lagrangian_gradient, momentum, energy):
+    _function.register(AccelerationLaw, _refuse)
 
 
 def _flat(law: AccelerationLaw, q, v):
