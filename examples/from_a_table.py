@@ -48,8 +48,8 @@ model, history = nx.fit(model, train, steps=options.steps, key=key)
 charges = {"angular momentum": group.noether_charge, "energy": nx.Energy}
 print(tracks, nx.evaluate(model, held_out, charges=charges), sep="\n\n")
 
-seen = held_out[0]
-orbit = nx.rollout(model, seen.q[0], seen.v[0], ts=seen.t)
+seen, (q, v, _) = held_out[0], held_out.observations()
+orbit = nx.rollout(model, q[0], v[0], ts=seen.t)
 drifts = {name: nx.drift(of(model), orbit) for name, of in charges.items()}
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 nx.plot.plot_orbits({"model": orbit}, reference=seen.q, unit="m", ax=left)

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import noetherax as nx
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=12_000, help="of training")
+parser.add_argument("--steps", type=int, default=20_000, help="of training")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", type=Path, default=Path("results/kepler"), help="folder")
 options = parser.parse_args()
@@ -30,7 +30,7 @@ q, v, _ = system.sampler(4096)(keys[0])  # at random places of an ellipse of ecc
 paths, drifts = {}, {}
 print(f"{'symmetry':10} {'drift of the charge':>20} {'of the true charge':>20} {'distance':>10}")
 for name, group in {"none": nx.Trivial(3), "rotations": rotations}.items():
-    model = nx.NeuralLagrangian(group.invariant_features(points=1), width=128, key=keys[1])
+    model = nx.NeuralLagrangian(group.invariant_features(points=1), width=32, key=keys[1])
     model = nx.standardise(model, q, v, bend=False)  # on a single orbit q·q says where one is
     model, _ = nx.fit(model, system.sampler(), steps=options.steps, loss=loss, key=keys[2])
 
@@ -47,7 +47,7 @@ for name, group in {"none": nx.Trivial(3), "rotations": rotations}.items():
     drifts |= {f"{name}: of the model": own, f"{name}: true": true}
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-nx.plot.plot_orbits(paths, reference=truth[:160:2], limit=4.0, ax=left)
+nx.plot.plot_orbits(paths, reference=truth[:160:2], limit=6.0, ax=left)
 nx.plot.plot_series(ts, drifts, ylabel="drift of angular momentum (1)", ax=right)
 right.set(ylim=(1e-8, 10))
 options.out.mkdir(parents=True, exist_ok=True)

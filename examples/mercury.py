@@ -42,12 +42,12 @@ model, how = nx.prepare(model, seen)
 sample = tuple(x[::8] for x in seen.observations())
 model, history = nx.polish(model, sample, iterations=options.steps, tolerance=0)
 
-future = later[0]
+future, (q, v, _) = later[0], later.observations()
 errors, years = {}, (future.t - future.t[0]) / 365.25
 print(f"{'':20} {'error after 1 year':>20} {'10 years, AU':>14} {'drift of q × v':>16}")
 laws = {"learned": model, "Newton's, two bodies": nx.systems.KeplerLagrangian(1.0, GM)}
 for name, law in laws.items():
-    orbit = nx.rollout(law, future.q[0], future.v[0], ts=future.t)
+    orbit = nx.rollout(law, q[0], v[0], ts=future.t)
     error = errors[name] = np.linalg.norm(orbit.q - future.q, axis=(1, 2))
     drift = nx.drift(group.noether_charge(law), orbit).max()
     print(f"{name:20} {error[years < 1].max():20.1e} {error.max():14.1e} {drift:16.1e}")

@@ -23,7 +23,7 @@ class Screw(nx.AffineGroup):  # x → A x + b: a turn about z, and one unit alon
 
 
 class Alongside(nx.InvariantFeatures):  # position and velocity in axes that turn with the height z
-    num_features = 5  # by hand, since invariants of a screw are no polynomials
+    num_features: int = 5  # by hand, since invariants of a screw are no polynomials
 
     def __call__(self, q, v):
         cosine, sine = jnp.cos(q[0, 2]), jnp.sin(q[0, 2])

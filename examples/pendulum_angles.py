@@ -35,7 +35,7 @@ for swing in range(10):
     angles = nx.rollout(pendulum, *(x[None] for x in start), ts=t).q[:, 0]
     angles = angles + 1e-3 * random.normal(size=angles.shape)
     rows.append(np.column_stack([np.full(len(t), swing), t, angles % (2 * np.pi)]))
-table = np.rec.fromarrays(np.concatenate(rows).T, names="swing, t, polar, azimuth")
+table = dict(zip(["swing", "t", "polar", "azimuth"], np.concatenate(rows).T, strict=True))
 
 columns: dict = dict(time="t", position=[["polar", "azimuth"]], recording="swing")
 tracks = nx.Tracks.from_table(table, periods={"azimuth": 2 * np.pi}, **columns)
@@ -47,8 +47,8 @@ model, history = nx.fit(model, train, steps=options.steps, key=key)
 charges = {"angular momentum": group.noether_charge, "energy": nx.Energy}
 print(tracks, nx.evaluate(model, held_out, charges=charges), sep="\n\n")
 
-seen = held_out[0]
-orbit = nx.rollout(model, seen.q[0], seen.v[0], ts=seen.t)
+seen, (q, v, _) = held_out[0], held_out.observations()
+orbit = nx.rollout(model, q[0], v[0], ts=seen.t)
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 for q, style in (seen.q, {"marker": ".", "ls": ""}), (orbit.q, {"color": "tab:red"}):
     polar, azimuth = np.asarray(q[:, 0]).T

@@ -1,9 +1,10 @@
 """The paper's experiments and those beyond it, for several random seeds; then a page of results.
 
-Each part is run as a user would, `python experiments/NAME.py --seed S --out OUT/NAME/seedS`,
-several at a time. A part is finished when its `results.json` exists, which is written last and whole:
-interrupted runs go on where they stopped. The page, `OUT/index.md`, has the median over seeds and the
-range, with the paper's figure beside, all read from those files, and the figures of the first seed.
+Each part is run as a user would, several at a time:
+`python experiments/NAME.py --seed S --out OUT/NAME/seedS`. A part is finished when its `results.json`
+exists, which is written last and whole: interrupted runs go on where they stopped. The page,
+`OUT/index.md`, has the median over seeds and the range, with the paper's figure beside, all read from
+those files, and the figures of the first seed.
 
     python experiments/reproduce_paper.py                      # everything, three seeds
     python experiments/reproduce_paper.py --quick              # every line of it, learning nothing

@@ -20,11 +20,18 @@ class SymmetryGroup(eqx.Module):
     affine maps, subclass [`noetherax.AffineGroup`][] instead, which needs its matrices only.
     """
 
-    space: eqx.AbstractVar[int]
-    """Number of coordinates of one point."""
+    if TYPE_CHECKING:
+        # To a type checker an AbstractVar is an argument of every subclass, `AboutTheAxis()` an error.
+        @property
+        def space(self) -> int: ...
+        @property
+        def dimension(self) -> int: ...
+    else:
+        space: eqx.AbstractVar[int]
+        """Number of coordinates of one point."""
 
-    dimension: eqx.AbstractVar[int]
-    """Number of generators."""
+        dimension: eqx.AbstractVar[int]
+        """Number of generators."""
 
     def __check_init__(self):
         check_static(self)
