@@ -1,6 +1,6 @@
 """Kepler's problem, learned from noisy observations of one ellipse with and without its symmetry.
 
-The first experiment of Müller 2023: both models are followed for eight revolutions. The full version,
+The first experiment of Müller 2023: both models are followed to t = 128. The full version,
 with the paper's other figures, is `experiments/kepler.py`.
 """
 

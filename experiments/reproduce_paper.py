@@ -6,10 +6,10 @@ exists, which is written last and whole: interrupted runs go on where they stopp
 `OUT/index.md`, has the median over seeds and the range, with the paper's figure beside, all read from
 those files, and the figures of the first seed.
 
-    python experiments/reproduce_paper.py                      # everything, three seeds
-    python experiments/reproduce_paper.py --quick              # every line of it, learning nothing
+    python experiments/reproduce_paper.py  # everything, three seeds
+    python experiments/reproduce_paper.py --quick  # every line, learning nothing
     python experiments/reproduce_paper.py --only kepler --seeds 0
-    python experiments/reproduce_paper.py --publish docs/results   # the page for the documentation
+    python experiments/reproduce_paper.py --publish docs/results  # the page for the documentation
 """
 
 import argparse
