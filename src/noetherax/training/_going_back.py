@@ -62,20 +62,21 @@ def going_back(
         average = jnp.where(jnp.isinf(state.average), size, state.average + rise / MEMORY)
         better, lost = average <= state.least, average > state.least + math.log(WORSE)
 
-        def either(condition, yes, no):
-            return jax.tree.map(lambda yes, no: jnp.where(condition, yes, no), yes, no)
-
         back = jax.tree.map(jnp.subtract, state.best, params)
         now = rate(state.steps) * state.length
-        updates = either(lost, back, jax.tree.map(lambda x: now.astype(x.dtype) * x, updates))
+        updates = _either(lost, back, jax.tree.map(lambda x: now.astype(x.dtype) * x, updates))
         length = jnp.where(lost, SHRINK * state.length, jnp.minimum(GROW * state.length, 1.0))
         return updates, GoingBack(
-            either(lost, inner.init(params), after),  # the momentum led here
+            _either(lost, inner.init(params), after),  # the momentum led here
             state.steps + 1,
-            either(better, params, state.best),
+            _either(better, params, state.best),
             jnp.where(better, average, state.least),
             jnp.where(lost, state.least, average),
             length.astype(state.length.dtype),
         )
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _either(condition, yes, no):
+    return jax.tree.map(lambda yes, no: jnp.where(condition, yes, no), yes, no)
