@@ -440,7 +440,7 @@ def test_laws_as_a_user_parametrises_them(subject, law):
 
 def test_every_law_has_a_name_and_a_sentence():
     named = {law.__name__: law.__doc__ for subject in SUBJECTS for law in testing.laws(subject)}
-    assert len(named) == 20
+    assert len(named) == 21
     assert all(named.values())
     with pytest.raises(TypeError, match="Laws are known of"):
         testing.laws(dots)
