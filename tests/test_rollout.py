@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 import numpy as np
+import optimistix as optx
 import pytest
 
 import noetherax as nx
@@ -510,3 +511,15 @@ def test_the_default_keeps_a_charge_near_the_rounding_of_float32():
     path = nx.rollout(kepler.lagrangian, q0, v0, ts=ts)
     charges = np.cross(*(np.asarray(x[:, 0], float) for x in (path.q, path.v)))
     assert np.max(np.linalg.norm(charges - charges[0], axis=1)) < 40 * np.finfo(np.float32).eps
+
+
+def test_the_default_solver_finds_the_root_of_an_event():
+    """By Newton's method from the end of a step, where the interpolation needs its slope."""
+    law = nx.systems.HarmonicOscillator().lagrangian
+    root_finder = optx.Newton(1e-10, 1e-10)
+    event = diffrax.Event(lambda t, y, args, **kwargs: y[0][0, 0], root_finder)
+    options = dict(event=event, saveat=diffrax.SaveAt(t1=True))
+    q, v = jnp.array([[1.0]]), jnp.array([[0.0]])
+    path = nx.rollout(law, q, v, ts=np.linspace(0, 5, 3), **options)
+    assert np.allclose(path.ts, np.pi / 2, rtol=1e-7)
+    assert np.allclose(path.q, 0, atol=1e-9)

@@ -128,7 +128,11 @@ class _Interpolation(diffrax.AbstractLocalInterpolation):
         if t1 is not None:
             return self.change.evaluate(t0, t1, left)
 
-        def inside(start, end, change):
-            return jnp.where(t0 == self.t1, end, start + change)
+        late = t0 - self.t0 > self.t1 - t0
 
-        return jax.tree.map(inside, self.y0, self.y1, self.change.evaluate(t0, left=left))
+        def inside(start, end, change, whole):
+            # From the nearer end, and with the slope of the polynomial there.
+            return jnp.where(late, end - (whole - change), start + change)
+
+        change, whole = (self.change.evaluate(t, left=left) for t in (t0, self.t1))
+        return jax.tree.map(inside, self.y0, self.y1, change, whole)
