@@ -584,3 +584,9 @@ def test_a_period_is_seen_by_sine_and_cosine():
 def test_periods_that_make_no_sense_are_named(declare, message):
     with pytest.raises(ValueError, match=message):
         declare().invariant_features(1)
+
+
+@pytest.mark.parametrize("period", [1e-10, 1e10])
+def test_laws_know_the_unit_of_a_period(period):
+    group = nx.Periodic(1, period=period)
+    testing.check_features(group.invariant_features(2), group, points=2, max_examples=16)

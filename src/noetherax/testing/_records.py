@@ -5,6 +5,9 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, final
 
+import numpy as np
+
+from ..groups import periods
 from ._actions import Action, Moves, no_elements
 from ._cases import Model, batch_of, draw_cases
 from ._evidence import Drawn
@@ -73,7 +76,13 @@ class FunctionRecord:
         special = self.program.special
         elements = self.action.elements(special)
         own = self.subject.state_strategy, self.subject.weight_strategy
-        return draw_cases(self.batch, self.model, special, elements, *own)
+        drawn = draw_cases(self.batch, self.model, special, elements, *own)
+        if self.subject.state_strategy is not None:
+            return drawn
+        # In units of the periods: states of many turns would say nothing of slopes.
+        turns = periods(self.group)
+        unit = np.where(np.isfinite(turns), turns / (2 * np.pi), 1).astype(drawn.q.dtype)
+        return drawn._replace(q=drawn.q * unit, v=drawn.v * unit)
 
     @cached_property
     def moves(self) -> Moves:
