@@ -118,6 +118,8 @@ def test_a_further_fit_goes_on_with_the_state_of_the_optimiser():
         ValueError, match="not of this optimiser.*Given are 0 arrays.*expected .* 3"
     ):
         on(half, 15, optimizer_state=optax.sgd(1.0).init(half))
+    with pytest.raises(ValueError, match="not of this optimiser.*Given are 2 arrays of 2 numbers"):
+        on(half, 15, optimizer_state=(1, 2.0))
 
 
 def test_optimisers_that_look_at_the_loss():

@@ -66,8 +66,7 @@ class Watching(NamedTuple):
     def taken_over(self, fresh: PyTree) -> PyTree:
         """The state of an optimiser from another run, in the place of a fresh one."""
         given, fresh_shapes = (
-            jax.tree.map(lambda x: _Shape(np.shape(x), str(x.dtype)), tree)
-            for tree in (self.optimizer_state, fresh)
+            jax.tree.map(_shape_of, tree) for tree in (self.optimizer_state, fresh)
         )
         if given != fresh_shapes:
             raise ValueError(
@@ -85,6 +84,10 @@ class _Shape:
 
     shape: tuple[int, ...]
     dtype: str
+
+
+def _shape_of(leaf: Any) -> _Shape:
+    return _Shape(np.shape(leaf), str(getattr(leaf, "dtype", type(leaf).__name__)))
 
 
 def _count(shapes: PyTree) -> str:
