@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import noetherax as nx
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--steps", type=int, default=8_000, help="of training")
+parser.add_argument("--steps", type=int, default=15_000, help="of training")
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--out", type=Path, default=Path("results/kepler"), help="folder")
 options = parser.parse_args()
