@@ -8,6 +8,7 @@ what was conserved.
 import importlib
 from typing import TYPE_CHECKING
 
+from ._balance import balance, impulses, rates
 from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
@@ -16,6 +17,7 @@ from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Wind
 from .dynamics import (
     EulerLagrangeTerms,
     acceleration,
+    at_time,
     energy,
     euler_lagrange_residual,
     euler_lagrange_terms,
@@ -33,6 +35,7 @@ from .features import (
     TensorContractions,
     feature_names,
 )
+from .forces import Driven, Force, Forced, Inputs
 from .groups import (
     AffineGroup,
     AffineProduct,
@@ -115,12 +118,16 @@ __all__ = [
     "Coordinates",
     "Determinants",
     "DiscreteLoss",
+    "Driven",
     "Energy",
     "EquivariantODE",
     "Euclidean",
     "EulerLagrangeTerms",
     "Evaluation",
+    "Force",
+    "Forced",
     "History",
+    "Inputs",
     "InvariantFeatures",
     "Lagrangian",
     "LagrangianSum",
@@ -165,6 +172,8 @@ __all__ = [
     "Windows",
     "__version__",
     "acceleration",
+    "at_time",
+    "balance",
     "component_representatives",
     "default_optimizer",
     "drift",
@@ -175,6 +184,7 @@ __all__ = [
     "feature_names",
     "fit",
     "fit_ensemble",
+    "impulses",
     "lift",
     "load",
     "load_metadata",
@@ -182,6 +192,7 @@ __all__ = [
     "periods",
     "polish",
     "prepare",
+    "rates",
     "regular_start",
     "rollout",
     "save",

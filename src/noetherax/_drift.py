@@ -18,7 +18,7 @@ from ._programs import run
 from ._rollout import Trajectory
 from ._types import FloatArray
 from .charges import Energy, MomentumMap
-from .dynamics import momentum
+from .dynamics import at_time, momentum
 
 ZERO = 100.0
 """Roundings of what a charge is made of, below which it counts as zero at the start."""
@@ -196,36 +196,37 @@ def _(charge: MomentumMap, trajectory: Trajectory):
 
 @parts_along.register
 def _(charge: Energy, trajectory: Trajectory):
-    def parts(q, v):
-        p = momentum(charge.lagrangian, q, v)
-        return (jnp.sum(jnp.abs(v * p)) + jnp.abs(charge.lagrangian(q, v)))[None]
+    def parts(q, v, t):
+        lagrangian = at_time(charge.lagrangian, t)
+        p = momentum(lagrangian, q, v)
+        return (jnp.sum(jnp.abs(v * p)) + jnp.abs(lagrangian(q, v)))[None]
 
     with jax.default_matmul_precision(PRECISION):
-        return jax.vmap(parts)(trajectory.q, trajectory.v)
+        return jax.vmap(parts)(trajectory.q, trajectory.v, trajectory.ts)
 
 
 def _momenta(lagrangian: Callable, trajectory: Trajectory):
     """∂L/∂v along a trajectory. Those that a solver carried are more exact where they are the same to
     rounding; and whose they are their values tell best: functions, copies and compiled programs have no
     other identity that lasts."""
-    q, v, p = trajectory.q, trajectory.v, trajectory.p
+    q, v, p, ts = trajectory.q, trajectory.v, trajectory.p, trajectory.ts
 
     def computed():
-        return jax.vmap(lambda q, v: momentum(lagrangian, q, v))(q, v)
+        return jax.vmap(lambda q, v, t: momentum(lagrangian, q, v, t))(q, v, ts)
 
     def alike(state):
-        q, v, p = state
-        mass = jax.jacfwd(lambda v: momentum(lagrangian, q, v))(v)
+        q, v, p, t = state
+        mass = jax.jacfwd(lambda v: momentum(lagrangian, q, v, t))(v)
         terms = jnp.abs(p) + jnp.einsum("ijkl,kl->ij", jnp.abs(mass), jnp.abs(v))
         rounding = jnp.finfo(p.dtype).eps * terms
-        error = jnp.abs(p - momentum(lagrangian, q, v))
+        error = jnp.abs(p - momentum(lagrangian, q, v, t))
         return jnp.all((error <= ALIKE * rounding) | ~jnp.isfinite(p))
 
     with jax.default_matmul_precision(PRECISION):
         if p is None:
             return computed()
         # Some at a time, since each takes a matrix.
-        own = jnp.all(jax.lax.map(alike, (q, v, p), batch_size=AT_A_TIME))
+        own = jnp.all(jax.lax.map(alike, (q, v, p, ts), batch_size=AT_A_TIME))
         return jax.lax.cond(own, lambda: p, computed)
 
 

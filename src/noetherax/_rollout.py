@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import lineax as lx
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ._content import Incomparable
 from ._precision import PRECISION
@@ -22,7 +22,10 @@ from ._types import Configuration, FloatArray, Velocity, check_state
 from .dynamics import (
     NOT_FINITE,
     SINGULAR,
+    at_time,
+    depends_on_time,
     euler_lagrange_terms,
+    has_rule,
     known,
     solve_motion,
     solve_terms,
@@ -41,6 +44,7 @@ from .solvers import (
     in_precision,
     keeps_charges,
     plan_times,
+    quadrature,
     warn_of_length,
     warn_of_rounding,
     where_lost,
@@ -74,6 +78,8 @@ class Trajectory(eqx.Module):
         Lagrangian that was integrated, and of no other.
     - `stats`: Diffrax' statistics of the solve.
     - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
+    - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
+        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`. [`noetherax.balance`][] takes the same steps again.
     """
 
     ts: Float[Array, " times"]
@@ -82,6 +88,8 @@ class Trajectory(eqx.Module):
     p: Float[Array, "times points space"] | None
     stats: dict[str, Any]
     result: diffrax.RESULTS
+    solver: diffrax.AbstractSolver | None = eqx.field(static=True, default=None)
+    steps: Int[Array, " times"] | None = None
 
 
 def rollout(
@@ -122,11 +130,13 @@ def rollout(
 
     Times count from `ts[0]` inside, so that their steps are exact also where times themselves are
     rounded, as Julian dates are in float32. With `event`, `saveat` or `stepsize_controller`, which see
-    times, they are as given.
+    times, and with a model that depends on time, they are as given.
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar` or
+        `(q, v, t) -> scalar`, with forces ([`noetherax.Forced`][]) and inputs
+        ([`noetherax.Driven`][]) or without.
     - `q0`, `v0`: the state at `ts[0]`, shape `(points, space)`.
     - `ts`: times to save at, at least two, strictly increasing or, to go back in time, decreasing.
     - `dt`: largest step, positive; steps are fixed if it is given.
@@ -158,7 +168,9 @@ def rollout(
     q0, v0 = jnp.asarray(q0), jnp.asarray(v0)
     given = in_precision(diffeqsolve_options, q0.dtype)
     absolute = not given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
+    absolute = absolute or depends_on_time(lagrangian)
     times = plan_times(ts, dt, q0.dtype, absolute)
+    lagrangian = at_time(lagrangian, times.save[0])
 
     exact = keeps_charges(solver)
     if exact and q0.dtype != jnp.float64:
@@ -168,8 +180,8 @@ def rollout(
         # Whether a motion starts regularly is not known yet, and has no say in what is computed.
         uses = functools.partial(_motion_of, solver, _accelerate(linear_solver, jnp.array(1)))
         lagrangian = known(lagrangian, q0, v0, uses)
-        law, *fixed = _constant((lagrangian, q0, v0))
-        start = run(_equations_at, law, *fixed)
+        law, *state = _constant((lagrangian, q0, v0))
+        start = run(_equations_at, law, *state)
         regular = start.regular | (not exact and not linear_solver.assume_full_rank())
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
@@ -177,8 +189,8 @@ def rollout(
         options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
-        if endless and not any(isinstance(x, Tracer) for x in (start.a, *fixed, t1)):
-            warn_of_length(start, fixed[0], fixed[1], times.save)
+        if endless and not any(isinstance(x, Tracer) for x in (start.a, *state, t1)):
+            warn_of_length(start, *state, times.save)
         solver = for_adjoint(solver, options.get("adjoint"))
         formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
         motion = run(_solve, *formulated, t0, t1, options)
@@ -192,7 +204,11 @@ def rollout(
     result = diffrax.RESULTS.where(regular, result, singular)
     result = diffrax.RESULTS.where(start.finite, result, nonfinite)
     shown = motion.ts if absolute else jnp.where(unused, motion.ts, times.shown)
-    trajectory = Trajectory(shown, q, v, p, motion.stats, result)
+    fixed = has_rule(quadrature, type(solver)) and given.keys().isdisjoint(
+        ("event", "saveat", "stepsize_controller")
+    )
+    made_by = (solver, _steps_before(times)) if fixed else ()
+    trajectory = Trajectory(shown, q, v, p, motion.stats, result, *made_by)
 
     concrete = not isinstance(trajectory.q, Tracer)
     if concrete:
@@ -215,6 +231,11 @@ def rollout(
         okay = diffrax.is_okay(result)
         trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
+
+
+def _steps_before(times) -> Int[Array, " times"]:
+    """Steps from each saved time to the next, that to the first one being zero."""
+    return jnp.diff(jnp.searchsorted(times.grid, times.save), prepend=0)
 
 
 def _motion_of(solver, accelerate, lagrangian, q, v):
@@ -253,7 +274,7 @@ def _equations_at(lagrangian, q, v) -> Equations:
 def _equations_of(solver, lagrangian, state, accelerate, t, last) -> Equations:
     """Those at a state of the solver."""
     q, v, _ = formulate(solver, lagrangian, *state, accelerate).read(t, last)
-    return equations_at(lagrangian, q, v)
+    return equations_at(at_time(lagrangian, t), q, v)
 
 
 def _solve(solver, lagrangian, state, accelerate, t0, t1, options) -> _Motion:

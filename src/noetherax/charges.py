@@ -61,7 +61,7 @@ class MomentumMap(NoetherCharge):
 
     def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
         with jax.default_matmul_precision(PRECISION):
-            return self.at_momentum(q, momentum(self.lagrangian, q, v), t)
+            return self.at_momentum(q, momentum(self.lagrangian, q, v, t), t)
 
     def at_momentum(
         self, q: Configuration, p: Float[Array, "points space"], t: Time = 0.0
@@ -85,7 +85,7 @@ class Energy(NoetherCharge):
 
     def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:
         with jax.default_matmul_precision(PRECISION):
-            return energy(self.lagrangian, q, v)[None]
+            return energy(self.lagrangian, q, v, t)[None]
 
 
 def lift(

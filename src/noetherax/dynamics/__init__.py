@@ -4,7 +4,7 @@
 there is one file for each type with all rules of its own.
 """
 
-from . import _average, _neural, _separable, _sum  # noqa: F401 (they register)
+from . import _average, _instant, _neural, _separable, _sum  # noqa: F401 (they register)
 from ._closed import closure_converted
 from ._contracts import (
     RULES,
@@ -29,7 +29,9 @@ from ._derived import (
     solve_terms,
 )
 from ._elimination import solve_symmetric
+from ._forced import covector, forces_of, total_force
 from ._known import known, opened
+from ._time import at_time, depends_on_time, resolved
 
 __all__ = [
     "NOT_FINITE",
@@ -37,12 +39,16 @@ __all__ = [
     "SINGULAR",
     "EulerLagrangeTerms",
     "acceleration",
+    "at_time",
     "autodiff_terms",
     "closure_converted",
+    "covector",
+    "depends_on_time",
     "energy",
     "equilibrate",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
+    "forces_of",
     "has_rule",
     "is_finite",
     "is_regular",
@@ -50,8 +56,10 @@ __all__ = [
     "lagrangian_gradient",
     "momentum",
     "opened",
+    "resolved",
     "solve_motion",
     "solve_symmetric",
     "solve_terms",
     "terms_and_change",
+    "total_force",
 ]

@@ -18,6 +18,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
+from ._time import depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
@@ -61,11 +62,23 @@ def _(lagrangian: AveragedLagrangian, q, v):
 
 
 @closure_converted.register
-def _(lagrangian: AveragedLagrangian, q, v):
-    inner = closure_converted(lagrangian.lagrangian, q, v)
-    if inner is lagrangian.lagrangian:
-        return lagrangian
-    return eqx.tree_at(lambda average: average.lagrangian, lagrangian, inner)
+def _(lagrangian: AveragedLagrangian, q, v, *instant):
+    inner = closure_converted(lagrangian.lagrangian, q, v, *instant)
+    return lagrangian if inner is lagrangian.lagrangian else _with(lagrangian, inner)
+
+
+@depends_on_time.register
+def _(model: AveragedLagrangian) -> bool:
+    return depends_on_time(model.lagrangian)
+
+
+@resolved.register
+def _(model: AveragedLagrangian, t, u):
+    return _with(model, resolved(model.lagrangian, t, u))
+
+
+def _with(average: AveragedLagrangian, inner):
+    return eqx.tree_at(lambda average: average.lagrangian, average, inner)
 
 
 def _averaged_terms(lagrangian: AveragedLagrangian, terms: EulerLagrangeTerms, shape):

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._precision import PRECISION, full_precision
 from .._types import Configuration, FloatArray, Velocity, check_motion, check_state
+from ._batches import over_batch
 from ._closed import closure_converted
 
 
@@ -216,13 +217,6 @@ def differentiated_residual(system, tangents, a):
         return euler_lagrange_residual(lagrangian, q.astype(a.dtype), v.astype(a.dtype), a)
 
     return eqx.filter_jvp(residual, system, tangents)[1]
-
-
-def over_batch(function: Callable, array) -> Callable:
-    """`function` of unbatched states, mapped over all leading axes of `array`."""
-    for _ in range(array.ndim - 2):
-        function = jax.vmap(function)
-    return function
 
 
 @full_precision()

@@ -8,8 +8,9 @@ import lineax as lx
 from jaxtyping import Array, Bool, Float
 
 from .._programs import at_once
-from .._types import Configuration, FloatArray, Velocity, check_state
+from .._types import Configuration, FloatArray, Time, Velocity, check_state
 from ._contracts import EulerLagrangeTerms, euler_lagrange_terms, solve_motion
+from ._time import at_time
 
 SINGULAR = (
     "The mass matrix ∂²L/∂v² is singular to working precision, so that this Lagrangian does not "
@@ -30,20 +31,23 @@ ROUNDS = 10
 
 
 @singledispatch
-def momentum(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
+def momentum(
+    lagrangian: Callable, q: Configuration, v: Velocity, t: Time | None = None
+) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not.
     - `q`, `v`: configuration and velocity, shape `(points, space)`.
+    - `t`: time, if the Lagrangian depends on it.
 
     **Returns:**
 
     The momentum, shape `(points, space)`.
     """
     check_state(q, v)
-    return at_once(_momentum, lagrangian, jnp.asarray(q), jnp.asarray(v))
+    return at_once(_momentum, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))
 
 
 def _momentum(lagrangian, q, v):
@@ -51,8 +55,11 @@ def _momentum(lagrangian, q, v):
 
 
 @singledispatch
-def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, ""]:
-    """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time.
+def energy(
+    lagrangian: Callable, q: Configuration, v: Velocity, t: Time | None = None
+) -> Float[Array, ""]:
+    """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time, on
+    which no force works: dE/dt = Q · v − ∂L/∂t.
 
     **Arguments:** as [`noetherax.momentum`][].
 
@@ -61,7 +68,7 @@ def energy(lagrangian: Callable, q: Configuration, v: Velocity) -> Float[Array, 
     A scalar.
     """
     check_state(q, v)
-    return at_once(_energy, lagrangian, jnp.asarray(q), jnp.asarray(v))
+    return at_once(_energy, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))
 
 
 def _energy(lagrangian, q, v):
@@ -73,18 +80,22 @@ def acceleration(
     lagrangian: Callable,
     q: Float[FloatArray, "*batch points space"],
     v: Float[FloatArray, "*batch points space"],
+    t: Time | Float[FloatArray, "*times"] | None = None,
+    u: Float[FloatArray, "*inputs"] | None = None,
     *,
     linear_solver: lx.AbstractLinearSolver = lx.LU(),
     throw: bool = True,
 ) -> Float[Array, "*batch points space"]:
     """The acceleration a that the Euler–Lagrange equations give,
 
-        (∂²L/∂v²) a = ∂L/∂q − (∂²L/∂v∂q) v.
+        (∂²L/∂v²) a = ∂L/∂q − (∂²L/∂v∂q) v − ∂²L/∂v∂t + Q.
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not.
     - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
+    - `t`: time, one for all states or one for each, where the model depends on it.
+    - `u`: inputs likewise, shape `(..., inputs)`, for forces that take them.
     - `linear_solver`: any Lineax solver for the symmetric, in general indefinite ∂²L/∂v², where there
         is a system to solve. One that does not assume full rank, such as `lineax.SVD()` or
         `lineax.AutoLinearSolver(well_posed=False)`, gives the least-squares answer where ∂²L/∂v² is
@@ -101,7 +112,7 @@ def acceleration(
     working precision, since then L does not determine the motion, or if it or the force is not finite.
     """
 
-    return at_once(_acceleration, lagrangian, q, v, linear_solver, throw)
+    return at_once(_acceleration, at_time(lagrangian, t, u), q, v, linear_solver, throw)
 
 
 def _acceleration(lagrangian, q, v, linear_solver, throw):

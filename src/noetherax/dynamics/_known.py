@@ -23,6 +23,8 @@ from ._contracts import (
     terms_and_change,
 )
 from ._derived import momentum
+from ._forced import forces_of
+from ._time import depends_on_time, is_at_instant, resolved
 
 
 @final
@@ -94,8 +96,28 @@ def _(lagrangian: Known, q, v, solve):
 
 
 @momentum.register
-def _(lagrangian: Known, q, v):
-    return momentum(opened(lagrangian), q, v)
+def _(lagrangian: Known, q, v, t=None):
+    return momentum(opened(lagrangian), q, v, t)
+
+
+@depends_on_time.register
+def _(model: Known) -> bool:
+    return depends_on_time(opened(model))
+
+
+@is_at_instant.register
+def _(model: Known) -> bool:
+    return is_at_instant(opened(model))
+
+
+@resolved.register
+def _(model: Known, t, u):
+    return resolved(opened(model), t, u)
+
+
+@forces_of.register
+def _(model: Known):
+    return forces_of(opened(model))
 
 
 @terms_and_change.register

@@ -13,6 +13,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
+from ._time import depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
@@ -47,10 +48,20 @@ def _(lagrangian: LagrangianSum, q, v):
 
 
 @closure_converted.register
-def _(lagrangian: LagrangianSum, q, v):
-    terms = [closure_converted(term, q, v) for term in lagrangian.terms]
+def _(lagrangian: LagrangianSum, q, v, *instant):
+    terms = [closure_converted(term, q, v, *instant) for term in lagrangian.terms]
     same = all(new is old for new, old in zip(terms, lagrangian.terms, strict=True))
     return lagrangian if same else LagrangianSum(*terms)
+
+
+@depends_on_time.register
+def _(model: LagrangianSum) -> bool:
+    return any(map(depends_on_time, model.terms))
+
+
+@resolved.register
+def _(model: LagrangianSum, t, u):
+    return LagrangianSum(*(resolved(term, t, u) for term in model.terms))
 
 
 def _sum(parts):

@@ -22,6 +22,7 @@ from ._formulation import (
 )
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
 from ._options import check_options, diffrax_options, in_precision
+from ._quadrature import Nodes, quadrature
 from ._rk4 import RK4
 from ._term import LagrangianTerm
 from ._times import plan_times
@@ -35,6 +36,7 @@ __all__ = [
     "Equations",
     "Formulation",
     "LagrangianTerm",
+    "Nodes",
     "RelativeController",
     "VariationalGauss4",
     "VariationalGauss6",
@@ -51,6 +53,7 @@ __all__ = [
     "in_precision",
     "keeps_charges",
     "plan_times",
+    "quadrature",
     "velocity",
     "warn_of_length",
     "warn_of_rounding",

@@ -8,7 +8,7 @@ import diffrax
 import equinox as eqx
 from jaxtyping import PyTree
 
-from ..dynamics import momentum
+from ..dynamics import at_time, momentum
 from ._compensated import Compensated
 from ._term import LagrangianTerm
 from ._variational import VariationalSolver, velocity
@@ -47,7 +47,9 @@ def formulate(
 
     - `solver`: the solver, by whose type this is dispatched.
     - `lagrangian`: what is integrated, to be handed to the functions of this library or called with a
-        state. Its type may be another than that of the user's Lagrangian, which JAX has to record.
+        state. Its type may be another than that of the user's Lagrangian, which JAX has to record. One
+        that depends on time is that of the start, and `noetherax.at_time(lagrangian, t)` is that of
+        another time.
     - `q`, `v`: the state at the start, shape `(points, space)`.
     - `accelerate`: `(lagrangian, q, v) -> a`, the acceleration as the caller wants it solved for; a
         solver that needs none leaves it aside.
@@ -141,7 +143,7 @@ def check_formulated(solver: diffrax.AbstractSolver) -> None:
 def _rates(t, state, args):
     q, v = state
     lagrangian, accelerate = args
-    return v, accelerate(lagrangian, q, v)
+    return v, accelerate(at_time(lagrangian, t), q, v)
 
 
 def _of_velocity(t, state):

@@ -5,13 +5,13 @@ import diffrax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..dynamics import lagrangian_gradient
+from ..dynamics import at_time, lagrangian_gradient
 
 
 class LagrangianSlopes(NamedTuple):
     """The two first derivatives of a Lagrangian.
 
-    - `force`: ∂L/∂q, the generalised force, shape `(points, space)`.
+    - `force`: ∂L/∂q, and with it the forces beside L, shape `(points, space)`.
     - `momentum`: ∂L/∂v, the canonical momentum, shape `(points, space)`.
     """
 
@@ -43,14 +43,14 @@ class LagrangianTerm(diffrax.AbstractTerm):
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not.
     """
 
     lagrangian: Callable
 
     def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
         q, v, *_ = y  # Diffrax also shows it whole states
-        return LagrangianSlopes(*lagrangian_gradient(self.lagrangian, q, v))
+        return LagrangianSlopes(*lagrangian_gradient(at_time(self.lagrangian, t), q, v))
 
     def contr(self, t0, t1, **kwargs):
         return t1 - t0

@@ -20,6 +20,7 @@ from ._collocation import (
     spread_of_nodes,
 )
 from ._newton import implicit, newton
+from ._quadrature import Nodes, quadrature
 
 FAR = 1e6
 """How many steps back the nodes of a history lie that does not exist, so that it is not seen."""
@@ -126,6 +127,15 @@ def _step(stages: int, terms, t0, t1, y0: tuple, args, memory: StepMemory):
         moves = (*moves, jnp.broadcast_to(end - guess[0], v.shape))
     dense = dict(y0=y0, y1=y1, increments=moves)
     return y1, error, dense, StepMemory(times, velocities, forces, end, lost), result
+
+
+@quadrature.register
+def _(solver: VariationalSolver, dense: dict, t0, t1) -> Nodes:
+    # The very points at which the step evaluates forces: their sum is what the momentum changes by.
+    c, b, a = (jnp.asarray(x, dense["y0"][0].dtype) for x in gauss(solver.stages))
+    h = (t1 - t0).astype(c.dtype)
+    moves, *_ = dense["increments"]
+    return Nodes(t0 + c * h, dense["y0"][0] + _along(a, moves), moves / h, b * h)
 
 
 def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:

@@ -1,0 +1,218 @@
+"""The account of a charge: what forces and explicit time have put into it along a trajectory."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ._drift import charge_along
+from ._precision import PRECISION
+from ._programs import run
+from ._rollout import Trajectory
+from .charges import Energy, MomentumMap
+from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of
+from .solvers import LagrangianTerm, RelativeController, quadrature
+
+FINE = 1e-2
+"""Tolerance of integrals between saved times, in units of that of a rollout."""
+
+AT_A_TIME = 1024
+"""Intervals that are integrated together."""
+
+
+def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times charges"]:
+    """What is left of the change of a charge when the part of all forces is taken off,
+
+        I_a(t) − I_a(0) − ∫ Q · ξ_a dt,    and for the energy    E(t) − E(0) − ∫ (Q · v − ∂L/∂t) dt.
+
+    It vanishes for the charges of a symmetry of L, whatever forces act, friction, a drive and control
+    together. Along a trajectory of a variational solver with fixed steps the integral is the sum
+    h Σ_i b_i Q_i · ξ_a(q_i) that the solver itself takes, and for an affine group the balance is at
+    rounding in float64 at any step. The energy's is as good as the solver's energy.
+
+    Elsewhere the motion from each saved time to the next is integrated anew, finer than by a rollout:
+    what is left then is the error of the trajectory.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def central(q, v):
+            return jnp.sum(v**2) / 2 + 1 / jnp.linalg.norm(q)
+
+
+        damped = nx.Forced(central, lambda q, v: -0.01 * v)
+        q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
+        trajectory = nx.rollout(damped, q, v, ts=jnp.linspace(0, 10, 101))
+        left = nx.balance(nx.Rotations(2).noether_charge(damped), trajectory)
+        ```
+
+    **Arguments:**
+
+    - `charge`: `group.noether_charge(model)` or [`noetherax.Energy`][] of the model whose motion it is,
+        forces included.
+    - `trajectory`: from [`noetherax.rollout`][].
+
+    **Returns:**
+
+    The balance at each time, in units of the charge, shape `(times, charges)`.
+
+    **Raises:**
+
+    `TypeError` for a charge of which it is not known how forces change it.
+    """
+    _check(charge)
+    return run(_balance, charge, trajectory)
+
+
+def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times parts charges"]:
+    """What each force has put into a charge since the start, ∫ Q_k · ξ_a dt: its impulse or, for the
+    energy, its work.
+
+    **Arguments:** as [`noetherax.balance`][].
+
+    **Returns:**
+
+    One part for each force, in the order of [`noetherax.Forced`][]; of a model that depends on time one
+    more, for the explicit change of L. Shape `(times, parts, charges)`.
+
+    **Raises:** as there.
+    """
+    _check(charge)
+    return run(_impulses, charge, trajectory)
+
+
+@singledispatch
+def rates(charge: Callable, q, v, t) -> Float[Array, "parts charges"] | None:
+    """How fast each force, and explicit time, changes a charge; `None` if that is not known. A charge of
+    your own registers a rule, `noetherax.rates.register`."""
+    return None
+
+
+@rates.register
+def _(charge: MomentumMap, q, v, t):
+    generators = charge.generators(q, t)
+    parts = [
+        jnp.einsum("aij,ij->a", generators, force, precision=PRECISION)
+        for force in _forces(charge.lagrangian, q, v, t)
+    ]
+    explicit = [jnp.zeros(len(generators), q.dtype)] * depends_on_time(charge.lagrangian)
+    return _stacked(parts + explicit, len(generators), q.dtype)
+
+
+@rates.register
+def _(charge: Energy, q, v, t):
+    model = charge.lagrangian
+    parts = [jnp.sum(force * v)[None] for force in _forces(model, q, v, t)]
+    if depends_on_time(model):
+        change = jax.grad(lambda t: at_time(model, t)(q, v))(jnp.asarray(t, q.dtype))
+        parts.append(-change[None])
+    return _stacked(parts, 1, q.dtype)
+
+
+def _forces(model, q, v, t) -> list:
+    return [covector(force, q, v) for force in forces_of(at_time(model, t))]
+
+
+def _stacked(parts: list, charges: int, dtype):
+    return jnp.stack(parts) if parts else jnp.zeros((0, charges), dtype)
+
+
+def _check(charge: Callable) -> None:
+    if rates.dispatch(type(charge)) is rates.dispatch(object):
+        raise TypeError(
+            f"How forces change a {type(charge).__name__} is not known. Pass "
+            "group.noether_charge(model) or noetherax.Energy(model), or register it: "
+            "noetherax.rates.register."
+        )
+
+
+def _balance(charge, trajectory: Trajectory):
+    values = charge_along(charge, trajectory)
+    change = values - values[0]
+    return change - jnp.sum(_impulses(charge, trajectory), axis=1)
+
+
+def _impulses(charge: Any, trajectory: Trajectory):
+    model, solver = charge.lagrangian, trajectory.solver
+    ts, q, v, p = trajectory.ts, trajectory.q, trajectory.v, trajectory.p
+    if p is None or solver is None or trajectory.steps is None:
+        between = _fine(charge, model, q, v, ts)
+    else:
+        between = _stepped(charge, model, solver, trajectory.steps[1:], (q, p, v), ts)
+    start = jnp.zeros_like(between[:1])
+    return jnp.cumsum(jnp.concatenate([start, between]), axis=0)
+
+
+def _stepped(charge, model, solver, steps, states, ts):
+    """Integrals over all intervals by the steps of a solver, taken again from the saved states."""
+    term = LagrangianTerm(model)
+
+    def of_interval(interval):
+        state, t0, t1, count = interval
+        h = (t1 - t0) / count.astype(ts.dtype)
+        memory = solver.init(term, t0, t0 + h, state, None)
+
+        def step(index, carry):
+            state, memory, total = carry
+            before = t0 + index.astype(ts.dtype) * h
+            after = jnp.where(index + 1 == count, t1, before + h)
+            state, _, dense, memory, _ = solver.step(
+                term, before, after, state, None, memory, False
+            )
+            return state, memory, total + _integral(charge, solver, dense, before, after)
+
+        total = jnp.zeros_like(rates(charge, state[0], state[2], t0))
+        return jax.lax.fori_loop(0, count, step, (state, memory, total))[2]
+
+    starts = jax.tree.map(lambda x: x[:-1], states)
+    return jax.lax.map(of_interval, (starts, ts[:-1], ts[1:], steps), batch_size=AT_A_TIME)
+
+
+def _integral(charge, solver, dense, t0, t1):
+    nodes = quadrature(solver, dense, t0, t1)
+    assert nodes is not None  # else the trajectory would not have kept its solver
+    values = jax.vmap(lambda t, q, v: rates(charge, q, v, t))(nodes.t, nodes.q, nodes.v)
+    return jnp.tensordot(nodes.weights, values, 1)
+
+
+def _fine(charge, model, q, v, ts):
+    """The same by a fine integration of the motion from each saved state."""
+    epsilon = float(jnp.finfo(q.dtype).eps)
+    tolerance = max(FINE * 1e-8, 10 * epsilon)
+
+    def slope(t, state, args):
+        q, v, _ = state
+        t = t.astype(q.dtype)
+        a = acceleration(at_time(model, t), q, v, throw=False)
+        return v, a, rates(charge, q, v, t)
+
+    def of_interval(interval):
+        q, v, t0, t1 = interval
+        nothing = jnp.zeros_like(rates(charge, q, v, t0))
+        controller = RelativeController(tolerance, jnp.abs(t1 - t0), jnp.asarray(epsilon, q.dtype))
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(slope),
+            diffrax.Dopri8(),
+            t0,
+            t1,
+            None,
+            (q, v, nothing),
+            stepsize_controller=controller,
+            max_steps=None,
+            throw=False,
+        )
+        assert solution.ys is not None
+        return solution.ys[2][-1]
+
+    return jax.lax.map(of_interval, (q[:-1], v[:-1], ts[:-1], ts[1:]), batch_size=AT_A_TIME)
+
+
+__all__ = ["balance", "impulses", "rates"]

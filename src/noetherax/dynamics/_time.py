@@ -1,0 +1,173 @@
+"""Explicit time: a model that depends on it, seen at one instant.
+
+At an instant such a model is a function of (q, v) like any other, with all rules of its type, but for
+one thing: its momentum changes at fixed q and v, too, so that ∂²L/∂v∂t joins the force. Nothing else of
+the library need know about time.
+"""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any, final
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._types import Configuration, FloatArray, Time, Velocity
+from ..forces import arguments_of
+from ._batches import over_batch
+
+INPUTS = (
+    "This model has a force that takes inputs, (q, v, t, u), and there are none. Bind them to it, "
+    "noetherax.Driven(model, inputs), or pass u=."
+)
+
+TIME = (
+    "This model depends on time, and no time is given: pass t=, or take it at one instant, "
+    "noetherax.at_time(model, t)."
+)
+
+
+@singledispatch
+def depends_on_time(model: Callable) -> bool:
+    """Whether a model, or a part of it, takes the time or inputs. Types that are made of others register
+    a rule."""
+    return arguments_of(model) > 2
+
+
+@singledispatch
+def is_at_instant(model: Callable) -> bool:
+    """Whether a model that depends on time is at an instant already."""
+    return False
+
+
+@singledispatch
+def resolved(model: Callable, t: Array, u: Array | None) -> Callable:
+    """A model at an instant, as parts that each are a function of (q, v). Types that are made of others
+    register a rule."""
+    count = arguments_of(model)
+    if count < 3:
+        return model
+    if count == 4 and u is None:
+        raise ValueError(INPUTS)
+    return AtInstant(model, t, u if count == 4 else None)
+
+
+def at_time(
+    model: Callable,
+    t: Time | Float[FloatArray, "*batch"] | None,
+    u: Float[FloatArray, "*batch inputs"] | None = None,
+) -> Callable:
+    """A model at one instant, a function of (q, v) that has all rules of its type.
+
+    Where a model depends on time, `euler_lagrange_terms` and the other functions of a state take it as
+    it is at an instant. Its terms hold −∂²L/∂v∂t with the force.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def swing(q, v, t):
+            return jnp.sum(v**2) / 2 + (1 + 0.1 * jnp.cos(2 * t)) * jnp.sum(jnp.cos(q))
+
+
+        q, v = jnp.array([[0.1]]), jnp.array([[0.0]])
+        terms = nx.euler_lagrange_terms(nx.at_time(swing, 0.5), q, v)
+        ```
+
+    **Arguments:**
+
+    - `model`: a Lagrangian, or one with forces, of (q, v), (q, v, t) or, for its forces,
+        (q, v, t, u). One that is at an instant already moves to this one.
+    - `t`: the time, or one for each state of a batch; `None` where nothing depends on it.
+    - `u`: inputs, for forces that take them.
+
+    **Returns:**
+
+    The model itself where it depends neither on time nor on inputs.
+
+    **Raises:**
+
+    `ValueError` if a time or inputs are needed and not given.
+    """
+    if not depends_on_time(model):
+        return model
+    if t is None:
+        if is_at_instant(model):
+            return model
+        raise ValueError(TIME)
+    t = jnp.asarray(t, jnp.result_type(t, jnp.float32) if jnp.ndim(t) else None)
+    t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(jnp.result_type(float))
+    u = None if u is None else jnp.asarray(u)
+    if isinstance(model, Instant):
+        return Instant(model.model, t, model.u if u is None else u)
+    return Instant(model, t, u)
+
+
+@final
+class Instant(eqx.Module):
+    """A model and an instant, to be moved to another one. Its rules are those of its parts there."""
+
+    model: Callable
+    t: Float[Array, "*batch"]
+    u: Float[Array, "*batch inputs"] | None
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        return opened_instant(self)(q, v)
+
+
+def opened_instant(instant: Instant) -> Callable:
+    """The parts of a model at their instant."""
+    return resolved(instant.model, instant.t, instant.u)
+
+
+@depends_on_time.register
+def _(model: Instant) -> bool:
+    return True
+
+
+@is_at_instant.register
+def _(model: Instant) -> bool:
+    return True
+
+
+@resolved.register
+def _(model: Instant, t, u):
+    return resolved(model.model, t, model.u if u is None else u)
+
+
+@final
+class AtInstant(eqx.Module):
+    """One function of (q, v, t) or (q, v, t, u) at an instant, or at one for each state of a batch."""
+
+    function: Callable
+    t: Float[Array, "*batch"]
+    u: Float[Array, "*batch inputs"] | None
+
+    def __call__(self, q: Configuration, v: Velocity) -> Array:
+        q, v = jnp.asarray(q), jnp.asarray(v)
+        return self.function(q, v, *_in_precision(q, self.t, self.u))
+
+
+def over_instants(function: Callable, at: AtInstant, *states: Array) -> Any:
+    """`function(instant, *states)`, mapped over a batch of states and what instants there are for it,
+    where `instant` is (t,) or (t, u) in the precision of the states."""
+    t, u = at.t, at.u
+    batch = states[0].shape[:-2]
+    # A batch may have more axes than the instants: images of one state share its time.
+    t = jnp.broadcast_to(t.reshape(t.shape + (1,) * (len(batch) - t.ndim)), batch)
+    instant = _in_precision(states[0], t, None)
+    if u is not None:
+        inner = (1,) * (len(batch) - u.ndim + 1)
+        u = u.reshape(*u.shape[:-1], *inner, u.shape[-1])
+        instant += (jnp.broadcast_to(u, (*batch, u.shape[-1])).astype(states[0].dtype),)
+    return over_batch(lambda instant, *states: function(instant, *states), states[0])(
+        instant, *states
+    )
+
+
+def _in_precision(q, t, u) -> tuple:
+    return tuple(x.astype(q.dtype) for x in (t, u) if x is not None)

@@ -1,0 +1,8 @@
+"""Forces beside a Lagrangian: known ones, neural ones, friction, and what drives them."""
+
+from ._arguments import arguments_of, called
+from ._base import Force
+from ._forced import Forced
+from ._inputs import Driven, Inputs
+
+__all__ = ["Driven", "Force", "Forced", "Inputs", "arguments_of", "called"]

@@ -1,0 +1,36 @@
+"""Whether a function of the state takes the time, and inputs."""
+
+import inspect
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+NAMES = (("t", "time"), ("u", "inputs"))
+"""Of the third and the fourth argument, where these have a default."""
+
+
+@singledispatch
+def arguments_of(function: Callable) -> int:
+    """How many of (q, v, t, u) a Lagrangian or force takes: 2, 3 or 4.
+
+    A third argument is the time and a fourth the inputs, unless it has a default and another name: what
+    a function made in a loop holds by a default, `lambda q, v, k=k: ...`, is neither.
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of a built-in function
+        return 2
+    further = [x for x in parameters if x.kind in POSITIONAL][2:]
+    count = 2
+    for parameter, names in zip(further, NAMES, strict=False):
+        if parameter.default is not inspect.Parameter.empty and parameter.name not in names:
+            break
+        count += 1
+    return count
+
+
+def called(function: Callable, q, v, t=None, u=None) -> Any:
+    """The value of a function of as many of (q, v, t, u) as it takes."""
+    return function(*(q, v, t, u)[: arguments_of(function)])

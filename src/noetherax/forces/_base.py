@@ -1,0 +1,56 @@
+import abc
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity, check_static
+
+
+class Force(eqx.Module):
+    """A generalised force Q(q, v, t, u), a covector: Q · δq is the work of a displacement δq.
+
+    It stands beside a Lagrangian in [`noetherax.Forced`][], and the motion is that of Lagrange and
+    d'Alembert,
+
+        d/dt ∂L/∂v − ∂L/∂q = Q.
+
+    To write your own, define `__call__` with the arguments that it needs, `(self, q, v)`,
+    `(self, q, v, t)` or `(self, q, v, t, u)`; fields that are arrays are its parameters and train. A
+    plain function of these arguments is a force as well.
+
+    !!! example
+
+        A drag that grows with the square of the speed:
+
+        ```python
+        import equinox as eqx
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class AirDrag(nx.Force):
+            coefficient: float
+
+            def __call__(self, q, v):
+                speed = jnp.sqrt(jnp.sum(v**2, axis=-1, keepdims=True) + 1e-12)
+                return -self.coefficient * speed * v
+        ```
+    """
+
+    def __check_init__(self):
+        check_static(self)
+
+    @abc.abstractmethod
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
+        """Evaluates Q.
+
+        **Arguments:**
+
+        - `q`, `v`: configuration and velocity, shape `(points, space)`.
+        - `t`: time, a scalar, if the method has a third argument.
+        - `u`: inputs, shape `(inputs,)`, if it has a fourth.
+
+        **Returns:**
+
+        The force, shape `(points, space)`, in units of energy by those of q.
+        """

@@ -1,0 +1,70 @@
+from collections.abc import Callable
+from typing import Any, final
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+from ._arguments import arguments_of
+
+
+@final
+class Forced(eqx.Module):
+    """A Lagrangian and the forces beside it, after Lagrange and d'Alembert,
+
+        d/dt ∂L/∂v − ∂L/∂q = Q₁ + Q₂ + …
+
+    (Goldstein, Poole & Safko 2002, Eq. 1.58). It goes wherever a Lagrangian goes: `acceleration`,
+    `rollout` with any solver, `fit`, `polish`, charges, `save`. Momentum, energy and charges are those of
+    L; the forces change them, and [`noetherax.balance`][] keeps the account.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        damped = nx.Forced(pendulum, lambda q, v: -0.1 * v)
+        a = nx.acceleration(damped, jnp.array([[1.0]]), jnp.array([[0.5]]))
+        ```
+
+    **Arguments:**
+
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function of (q, v) or (q, v, t); of one that is
+        forced already, more forces are added to its own.
+    - `forces`: [`noetherax.Force`][]s or functions of (q, v), (q, v, t) or (q, v, t, u), at least one.
+
+    **Raises:**
+
+    `ValueError` if there is no force, `TypeError` if one is no function.
+    """
+
+    lagrangian: Callable
+    forces: tuple[Callable, ...]
+
+    def __init__(self, lagrangian: Any, *forces: Callable):
+        if not forces:
+            raise ValueError("Forced needs at least one force, but got none.")
+        for part in (lagrangian, *forces):
+            if not callable(part):
+                raise TypeError(
+                    "Forced takes a Lagrangian and forces, functions of (q, v) or of time and inputs as "
+                    f"well, but got {part!r}."
+                )
+        inside = lagrangian.forces if isinstance(lagrangian, Forced) else ()
+        self.lagrangian = lagrangian.lagrangian if isinstance(lagrangian, Forced) else lagrangian
+        self.forces = (*inside, *forces)
+
+    def __call__(self, q: Configuration, v: Velocity, *instant) -> Float[Array, ""]:
+        """The value of the Lagrangian alone."""
+        return self.lagrangian(q, v, *instant)
+
+
+@arguments_of.register
+def _(function: Forced) -> int:
+    return arguments_of(function.lagrangian)

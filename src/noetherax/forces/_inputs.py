@@ -1,0 +1,145 @@
+"""Inputs: what a machine is told to do, as a function of time."""
+
+from collections.abc import Callable
+from typing import Any, Literal, final, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from .._types import Configuration, FloatArray, Time, Velocity
+from ._arguments import called
+
+Kind = Literal["hold", "linear", "cubic"]
+
+
+@final
+class Inputs(eqx.Module):
+    """Inputs u(t) that were sampled, and how they go on between the samples.
+
+    Before the first sample and after the last one they keep its value.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        t = jnp.linspace(0.0, 10.0, 101)
+        torque = nx.Inputs(t, jnp.sin(t)[:, None], kind="linear")
+        driven = nx.Driven(
+            nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None]), torque
+        )
+        trajectory = nx.rollout(driven, jnp.zeros((1, 1)), jnp.zeros((1, 1)), ts=t)
+        ```
+
+    **Arguments:**
+
+    - `t`: times of the samples, increasing, shape `(times,)`.
+    - `u`: the samples, shape `(times, inputs)`.
+    - `kind`: `"hold"` keeps each value until the next sample, as most digital controllers do;
+        `"linear"` joins them by straight lines, `"cubic"` by cubics with the slopes of the parabolas
+        through three samples (Hermite), which are continuously differentiable.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` for shapes that do not belong together, times that do not increase,
+    samples that are not finite, or a kind that is none of these.
+    """
+
+    t: Float[FloatArray, " times"]
+    u: Float[FloatArray, "times inputs"]
+    kind: Kind = eqx.field(static=True)
+
+    def __init__(self, t: Any, u: Any, kind: Kind = "linear"):
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind must be one of {get_args(Kind)}, but it is {kind!r}.")
+        given = any(isinstance(x, Tracer) for x in (t, u))
+        t, u = (x if given else np.asarray(x, float) for x in (t, u))
+        if np.ndim(t) != 1 or np.ndim(u) != 2 or np.shape(t)[0] != np.shape(u)[0] or not np.size(u):
+            hint = " One input is u[:, None]." if np.ndim(u) == 1 else ""
+            raise ValueError(
+                "Inputs need times of shape (times,) and samples of shape (times, inputs), but these "
+                f"have {np.shape(t)} and {np.shape(u)}.{hint}"
+            )
+        if not given:
+            back = np.flatnonzero(~(np.diff(t) > 0))
+            if len(back) or not np.all(np.isfinite(t)):
+                i = int(back[0]) if len(back) else int(np.argmin(np.isfinite(t)))
+                raise ValueError(
+                    f"Times of inputs must be finite and increase, but t[{i}:{i + 2}] is {t[i : i + 2]}."
+                )
+            if not np.all(np.isfinite(u)):
+                i, j = (int(x) for x in np.argwhere(~np.isfinite(u))[0])
+                raise ValueError(f"Inputs must be finite, but u[{i}, {j}] is {u[i, j]}.")
+            t, u = jnp.asarray(t), jnp.asarray(u)
+        self.t, self.u, self.kind = t, u, kind
+
+    def __call__(self, t: Time) -> Float[Array, " inputs"]:
+        """u at one time."""
+        times, samples = jax.lax.stop_gradient(jnp.asarray(self.t)), jnp.asarray(self.u)
+        t = jnp.asarray(t, times.dtype)
+        last = len(times) - 1
+        index = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, last)
+        if self.kind == "hold" or last == 0:
+            return samples[index]
+        index = jnp.minimum(index, last - 1)
+        step = times[index + 1] - times[index]
+        part = jnp.clip((t - times[index]) / step, 0, 1).astype(samples.dtype)
+        start, end = samples[index], samples[index + 1]
+        if self.kind == "linear":
+            return start + part * (end - start)
+        slopes = _slopes(times.astype(samples.dtype), samples) * step.astype(samples.dtype)
+        left, right = slopes[index], slopes[index + 1]
+        bend = part * (1 - part)
+        return (
+            start
+            + part * (end - start)
+            + bend * ((1 - part) * (left - end + start) - part * (right - end + start))
+        )
+
+
+def _slopes(times, samples):
+    """At every sample that of the parabola through it and its neighbours."""
+    steps = jnp.diff(times)[:, None]
+    rates = jnp.diff(samples, axis=0) / steps
+    if len(rates) == 1:
+        return jnp.concatenate([rates, rates])
+    before, after = steps[:-1], steps[1:]
+    inner = (after * rates[:-1] + before * rates[1:]) / (before + after)
+    first, last = 2 * rates[:1] - inner[:1], 2 * rates[-1:] - inner[-1:]
+    return jnp.concatenate([first, inner, last])
+
+
+@final
+class Driven(eqx.Module):
+    """A model with its inputs bound to it, u = u(t): a model that depends on time.
+
+    A force that takes inputs, `(q, v, t, u)`, finds them here in `rollout`, charges and balances.
+
+    **Arguments:**
+
+    - `model`: a [`noetherax.Forced`][], some of whose forces take inputs.
+    - `inputs`: [`noetherax.Inputs`][] or any function of time `t -> (inputs,)`.
+
+    **Raises:**
+
+    `TypeError` if one of both is no function.
+    """
+
+    model: Callable
+    inputs: Callable
+
+    def __check_init__(self):
+        if not callable(self.model) or not callable(self.inputs):
+            raise TypeError(
+                "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but got "
+                f"{self.model!r:.100} and {self.inputs!r:.100}."
+            )
+
+    def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
+        """The value of the Lagrangian alone."""
+        return called(self.model, q, v, t)
