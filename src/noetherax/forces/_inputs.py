@@ -70,7 +70,8 @@ class Inputs(eqx.Module):
             if len(back) or not np.all(np.isfinite(t)):
                 i = int(back[0]) if len(back) else int(np.argmin(np.isfinite(t)))
                 raise ValueError(
-                    f"Times of inputs must be finite and increase, but t[{i}:{i + 2}] is {t[i : i + 2]}."
+                    "Times of inputs must be finite and increase, but "
+                    f"t[{i}:{i + 2}] is {t[i : i + 2]}."
                 )
             if not np.all(np.isfinite(u)):
                 i, j = (int(x) for x in np.argwhere(~np.isfinite(u))[0])
@@ -136,8 +137,8 @@ class Driven(eqx.Module):
     def __check_init__(self):
         if not callable(self.model) or not callable(self.inputs):
             raise TypeError(
-                "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but got "
-                f"{self.model!r:.100} and {self.inputs!r:.100}."
+                "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but "
+                f"got {self.model!r:.100} and {self.inputs!r:.100}."
             )
 
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
