@@ -68,7 +68,6 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
 
     `TypeError` for a charge of which it is not known how forces change it.
     """
-    _check(charge)
     return run(_balance, charge, trajectory)
 
 
@@ -85,15 +84,22 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
 
     **Raises:** as there.
     """
-    _check(charge)
     return run(_impulses, charge, trajectory)
 
 
 @singledispatch
-def rates(charge: Callable, q, v, t) -> Float[Array, "parts charges"] | None:
-    """How fast each force, and explicit time, changes a charge; `None` if that is not known. A charge of
-    your own registers a rule, `noetherax.rates.register`."""
-    return None
+def rates(charge: Callable, q, v, t) -> Float[Array, "parts charges"]:
+    """How fast each force and, last, explicit time change a charge at a state. A charge of your own
+    registers a rule, `noetherax.rates.register`.
+
+    **Raises:**
+
+    `TypeError` for one that has registered none.
+    """
+    raise TypeError(
+        f"How forces change a {type(charge).__name__} is not known. Pass group.noether_charge(model) "
+        "or noetherax.Energy(model), or register it: noetherax.rates.register."
+    )
 
 
 @rates.register
@@ -123,15 +129,6 @@ def _forces(model, q, v, t) -> list:
 
 def _stacked(parts: list, charges: int, dtype):
     return jnp.stack(parts) if parts else jnp.zeros((0, charges), dtype)
-
-
-def _check(charge: Callable) -> None:
-    if rates.dispatch(type(charge)) is rates.dispatch(object):
-        raise TypeError(
-            f"How forces change a {type(charge).__name__} is not known. Pass "
-            "group.noether_charge(model) or noetherax.Energy(model), or register it: "
-            "noetherax.rates.register."
-        )
 
 
 def _balance(charge, trajectory: Trajectory):

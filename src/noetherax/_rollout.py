@@ -79,7 +79,8 @@ class Trajectory(eqx.Module):
     - `stats`: Diffrax' statistics of the solve.
     - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
     - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
-        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`. [`noetherax.balance`][] takes the same steps again.
+        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
+        [`noetherax.balance`][] takes the same steps again.
     """
 
     ts: Float[Array, " times"]

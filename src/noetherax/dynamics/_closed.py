@@ -39,8 +39,8 @@ class Recorded:
 
 @final
 class ClosedLagrangian(Lagrangian):
-    """A Lagrangian or force as JAX has recorded it for states of one shape. The arrays and traced values
-    that it closes over are leaves. Two that compute the same differ in nothing but their leaves."""
+    """A Lagrangian or force as JAX has recorded it for states of one shape. The arrays and traced
+    values that it closes over are leaves. Two that compute the same differ in nothing but these."""
 
     values: list[Any]
     constants: list[Any]
@@ -62,7 +62,8 @@ def _(function: ClosedLagrangian) -> int:
 
 @singledispatch
 def closure_converted(lagrangian: Callable, q, v, *instant) -> Callable:
-    """The Lagrangian or force itself, unless it closes over traced values: then one that has them as leaves.
+    """The Lagrangian or force itself, unless it closes over traced values: then one that has them as
+    leaves.
 
     The rule of all types makes it a plain function of the state, and so has no rules but those of
     automatic differentiation. A type that is made of others registers one that converts each of them,
@@ -137,7 +138,8 @@ def _explicit(function: Callable, lagrangian: Callable) -> tuple[list, Callable]
 
 
 def _state(lagrangian: Callable, q, v, t=None, u=None) -> list:
-    """Shapes of as much of a state and an instant as a function takes, in the precision of the state."""
+    """Shapes of as much of a state and an instant as a function takes, in the precision of the
+    state."""
     dtype = jnp.result_type(q)
     instant = [
         jax.ShapeDtypeStruct(np.shape(x)[np.ndim(x) - axes :], dtype)

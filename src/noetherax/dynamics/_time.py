@@ -30,8 +30,8 @@ TIME = (
 
 @singledispatch
 def depends_on_time(model: Callable) -> bool:
-    """Whether a model, or a part of it, takes the time or inputs. Types that are made of others register
-    a rule."""
+    """Whether a model, or a part of it, takes the time or inputs. Types that are made of others
+    register a rule."""
     return arguments_of(model) > 2
 
 

@@ -2,6 +2,7 @@
 
 from ._base import InvariantFeatures
 from ._concatenation import Concatenation
+from ._configuration import ConfigurationFeatures
 from ._contractions import TensorContractions, contract
 from ._coordinates import Coordinates
 from ._determinants import Determinants
@@ -13,6 +14,7 @@ from ._vectors import StateVectors
 
 __all__ = [
     "Concatenation",
+    "ConfigurationFeatures",
     "Coordinates",
     "Determinants",
     "InvariantFeatures",

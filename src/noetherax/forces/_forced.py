@@ -15,8 +15,8 @@ class Forced(eqx.Module):
         d/dt ∂L/∂v − ∂L/∂q = Q₁ + Q₂ + …
 
     (Goldstein, Poole & Safko 2002, Eq. 1.58). It goes wherever a Lagrangian goes: `acceleration`,
-    `rollout` with any solver, `fit`, `polish`, charges, `save`. Momentum, energy and charges are those of
-    L; the forces change them, and [`noetherax.balance`][] keeps the account.
+    `rollout` with any solver, `fit`, `polish`, charges, `save`. Momentum, energy and charges are those
+    of L; the forces change them, and [`noetherax.balance`][] keeps the account.
 
     !!! example
 
@@ -53,8 +53,8 @@ class Forced(eqx.Module):
         for part in (lagrangian, *forces):
             if not callable(part):
                 raise TypeError(
-                    "Forced takes a Lagrangian and forces, functions of (q, v) or of time and inputs as "
-                    f"well, but got {part!r}."
+                    "Forced takes a Lagrangian and forces, functions of (q, v) or of time and inputs "
+                    f"as well, but got {part!r}."
                 )
         inside = lagrangian.forces if isinstance(lagrangian, Forced) else ()
         self.lagrangian = lagrangian.lagrangian if isinstance(lagrangian, Forced) else lagrangian

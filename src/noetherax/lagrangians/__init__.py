@@ -1,5 +1,6 @@
 """Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums, averages."""
 
+from ._activation import check_activation
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
@@ -12,6 +13,7 @@ __all__ = [
     "LagrangianSum",
     "NeuralLagrangian",
     "SeparableLagrangian",
+    "check_activation",
     "inertia_of",
     "inertia_times",
 ]

@@ -1,0 +1,135 @@
+"""Friction by a known law, with constants to be found."""
+
+from typing import Any, final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from .._checks import check_number
+from .._types import Time
+from ..features import ConfigurationFeatures
+from ._dissipation import Dissipation, check_features
+
+
+@final
+class LinearFriction(Dissipation):
+    """Viscous friction: R = ½ Σ_m c_m Ṡ_m² of the invariants S of configuration, Q = −Σ c_m Ṡ_m
+    ∂S_m/∂q.
+
+    With the coordinates themselves as invariants, those of the group `Trivial`, it is Q = −c v.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        friction = nx.LinearFriction(nx.Trivial(1).configuration_features(1), 0.1)
+        damped = nx.Forced(lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2, friction)
+        friction.constants  # [0.1]
+        ```
+
+    **Arguments:**
+
+    - `features`: S, from `group.configuration_features(points)`.
+    - `constants`: c, positive, one for all or one for each feature, where training starts; if not
+        given, one, until [`noetherax.fit`][] sets it to a tenth of the power of the data. They stay
+        positive.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if there are no features, or a constant is not positive.
+    """
+
+    features: ConfigurationFeatures
+    logarithms: Float[Array, " features"]
+    given: bool = eqx.field(static=True)
+
+    def __init__(self, features: ConfigurationFeatures, constants: Any = None):
+        self.features = features
+        self.logarithms = _logarithms(features, constants, type(self).__name__)
+        self.given = constants is not None
+
+    @property
+    def constants(self) -> Float[Array, " features"]:
+        """c, in units of power by those of Ṡ²."""
+        return jnp.exp(self.logarithms)
+
+    def resistance(self, values, rates):
+        return self.constants.astype(rates.dtype) * rates
+
+
+@final
+class QuadraticFriction(Dissipation):
+    """Friction that grows with the square of the rates, as in air: R = ⅓ Σ_m c_m |Ṡ_m|³,
+    Q = −Σ c_m |Ṡ_m| Ṡ_m ∂S_m/∂q.
+
+    **Arguments:** as [`noetherax.LinearFriction`][].
+    """
+
+    features: ConfigurationFeatures
+    logarithms: Float[Array, " features"]
+    given: bool = eqx.field(static=True)
+
+    def __init__(self, features: ConfigurationFeatures, constants: Any = None):
+        self.features = features
+        self.logarithms = _logarithms(features, constants, type(self).__name__)
+        self.given = constants is not None
+
+    @property
+    def constants(self) -> Float[Array, " features"]:
+        """c, in units of power by those of |Ṡ|³."""
+        return jnp.exp(self.logarithms)
+
+    def resistance(self, values, rates):
+        return self.constants.astype(rates.dtype) * jnp.abs(rates) * rates
+
+
+@final
+class DryFriction(Dissipation):
+    """Friction whose size does not depend on the rates (Coulomb), made smooth where they change sign:
+    R = Σ_m c_m w log cosh(Ṡ_m/w), Q = −Σ c_m tanh(Ṡ_m/w) ∂S_m/∂q.
+
+    Below the width w it is linear, so that nothing sticks for good. Steps of a rollout must resolve w.
+
+    **Arguments:**
+
+    - `features`, `constants`: as [`noetherax.LinearFriction`][].
+    - `width`: w, in units of Ṡ: well below the rates of the motion, and above their noise.
+    """
+
+    features: ConfigurationFeatures
+    logarithms: Float[Array, " features"]
+    width: float = eqx.field(static=True)
+    given: bool = eqx.field(static=True)
+
+    def __init__(self, features: ConfigurationFeatures, constants: Any = None, *, width: Time):
+        self.features = features
+        self.logarithms = _logarithms(features, constants, type(self).__name__)
+        self.width = check_number("width", width)
+        self.given = constants is not None
+
+    @property
+    def constants(self) -> Float[Array, " features"]:
+        """c, in units of power by those of Ṡ."""
+        return jnp.exp(self.logarithms)
+
+    def resistance(self, values, rates):
+        return self.constants.astype(rates.dtype) * jnp.tanh(rates / self.width)
+
+
+def _logarithms(features: ConfigurationFeatures, constants: Any, name: str) -> Array:
+    count = check_features(features, name)
+    given = 1.0 if constants is None else constants
+    try:
+        numbers = np.asarray(given, float)
+    except (TypeError, ValueError):
+        numbers = np.asarray(np.nan)
+    if numbers.shape not in ((), (count,)) or not np.all((numbers > 0) & np.isfinite(numbers)):
+        raise ValueError(
+            f"constants of {name} must be positive, one number or one for each of {count} features, "
+            f"but they are {constants!r}."
+        )
+    return jnp.log(jnp.asarray(np.broadcast_to(numbers, count), jnp.result_type(float)))

@@ -1,0 +1,106 @@
+from collections.abc import Callable
+from typing import Any, Literal, final, get_args
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
+
+from ..features import ConfigurationFeatures, Standardisation
+from ._dissipation import Dissipation, check_features
+from ._networks import ConvexNetwork, perceptron
+from ._scale import ForceScale
+
+Form = Literal["linear", "convex"]
+
+RANK = 8
+"""Most columns of the factor B of a linear friction, since a network has features × columns outputs."""
+
+
+@final
+class Friction(Dissipation):
+    """Friction to be learned that keeps every charge of a group, for any weights.
+
+    Rayleigh's function is, with the standardised invariants x of configuration and their rates ẋ,
+
+    - `"linear"`: R = ½ ẋᵀ B(x) B(x)ᵀ ẋ, with B from a network: viscous, and different from place to
+        place;
+    - `"convex"`: R = g(x, ẋ) − g(x, 0) − ∂g/∂ẋ(x, 0) · ẋ, with a network g that is convex in ẋ: dry,
+        viscous, turbulent, or different in one direction and the other.
+
+    In both cases it is least at ẋ = 0 and convex, so that no energy is ever gained, and the force has
+    no part along the generators of the group, so that no charge changes: exactly in continuous time,
+    and the charges exactly in discrete time with a variational solver. See
+    [`noetherax.Dissipation`][] for the mathematics.
+
+    !!! example
+
+        Two bodies that lose the energy of their relative motion, and keep momentum and angular
+        momentum:
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        group = nx.Euclidean(2)
+        keys = jax.random.split(jax.random.key(0))
+        lagrangian = nx.NeuralLagrangian(group.invariant_features(2), width=16, key=keys[0])
+        friction = nx.Friction(group.configuration_features(2), width=16, key=keys[1])
+        model = nx.Forced(lagrangian, friction)
+        ```
+
+    **Arguments:**
+
+    - `features`: from `group.configuration_features(points)`.
+    - `form`: `"linear"` or `"convex"` in the rates.
+    - `width`, `depth`: of the network.
+    - `activation`: as in [`noetherax.NeuralLagrangian`][]; of a convex one that of its dependence on x.
+    - `dtype`: of the weights; JAX's default floating dtype if not given.
+    - `key`: random key for the weights.
+
+    **Raises:**
+
+    `ValueError` if there are no features, or `form`, `width` or `depth` is none of these.
+    """
+
+    features: ConfigurationFeatures
+    standardisation: Standardisation
+    scale: ForceScale
+    network: eqx.nn.MLP | ConvexNetwork
+    form: Form = eqx.field(static=True)
+
+    def __init__(
+        self,
+        features: ConfigurationFeatures,
+        form: Form = "linear",
+        width: int = 32,
+        depth: int = 2,
+        *,
+        activation: Callable = jax.nn.softplus,
+        dtype: Any = None,
+        key: PRNGKeyArray,
+    ):
+        count = check_features(features, "Friction")
+        if form not in get_args(Form):
+            raise ValueError(f"form must be one of {get_args(Form)}, but it is {form!r}.")
+        dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+        self.features = features
+        self.standardisation = Standardisation.identity(count, dtype)
+        self.scale = ForceScale.identity(count, dtype)
+        self.form = form
+        if form == "linear":
+            outputs = count * min(count, RANK)
+            self.network = perceptron(count, outputs, width, depth, activation, dtype, key)
+        else:
+            self.network = ConvexNetwork(count, count, width, depth, activation, dtype, key)
+
+    def resistance(self, values, rates):
+        x, slope = self.standardisation(values), self.standardisation.slope(values)
+        unit = slope / self.scale.rates
+        y = unit * rates
+        if isinstance(self.network, ConvexNetwork):
+            resistance = self.network.resistance(x, y)
+        else:
+            factor = self.network(x).reshape(len(x), -1)
+            resistance = factor @ (y @ factor)
+        return self.scale.power * unit * resistance
