@@ -22,7 +22,9 @@ from .dynamics import (
     momentum,
 )
 from .features import (
+    AtRest,
     Concatenation,
+    ConfigurationFeatures,
     Coordinates,
     Determinants,
     InvariantFeatures,
@@ -107,11 +109,13 @@ __all__ = [
     "AccelerationLoss",
     "AffineGroup",
     "AffineProduct",
+    "AtRest",
     "AveragedLagrangian",
     "AxialRotations",
     "Checkpoints",
     "Compensated",
     "Concatenation",
+    "ConfigurationFeatures",
     "Coordinates",
     "Determinants",
     "DiscreteLoss",
