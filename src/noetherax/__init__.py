@@ -24,7 +24,9 @@ from .dynamics import (
     momentum,
 )
 from .features import (
+    AtRest,
     Concatenation,
+    ConfigurationFeatures,
     Coordinates,
     Determinants,
     InvariantFeatures,
@@ -123,11 +125,13 @@ __all__ = [
     "AccelerationLoss",
     "AffineGroup",
     "AffineProduct",
+    "AtRest",
     "AveragedLagrangian",
     "AxialRotations",
     "Checkpoints",
     "Compensated",
     "Concatenation",
+    "ConfigurationFeatures",
     "Coordinates",
     "Determinants",
     "DiscreteLoss",

@@ -1,8 +1,8 @@
-"""Invariant maps of (q, v). They know nothing of groups."""
+"""Invariant maps of (q, v), and of q alone. They know nothing of groups."""
 
 from ._base import InvariantFeatures
 from ._concatenation import Concatenation
-from ._configuration import ConfigurationFeatures
+from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions, contract
 from ._coordinates import Coordinates
 from ._determinants import Determinants
@@ -13,6 +13,7 @@ from ._standardisation import Standardisation
 from ._vectors import StateVectors
 
 __all__ = [
+    "AtRest",
     "Concatenation",
     "ConfigurationFeatures",
     "Coordinates",

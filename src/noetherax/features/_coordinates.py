@@ -17,7 +17,7 @@ class Coordinates(InvariantFeatures):
 
     1. for each point the components of q_i along the directions that are *not* translated,
     2. for each point but the last the components of q_i − q_n along those that *are*,
-    3. every component of every velocity
+    3. every component of every velocity, unless `velocities=False`
 
     (the layer T of Müller 2023, Table 1). Without translations it is the state itself, which is
     the input of an unconstrained network.
@@ -35,6 +35,7 @@ class Coordinates(InvariantFeatures):
     axes: tuple[int, ...] = eqx.field(static=True)
     translated: tuple[tuple[float, ...], ...] = eqx.field(static=True)
     fixed: tuple[tuple[float, ...], ...] = eqx.field(static=True)
+    velocities: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class Coordinates(InvariantFeatures):
         axes: tuple[int, ...] | None = None,
         translated: tuple[tuple[float, ...], ...] = (),
         fixed: tuple[tuple[float, ...], ...] | None = None,
+        *,
+        velocities: bool = True,
     ):
         self.points = points
         self.space = space
@@ -52,6 +55,7 @@ class Coordinates(InvariantFeatures):
             identity = np.eye(len(self.axes))
             fixed = () if translated else tuple(map(tuple, identity.tolist()))
         self.fixed = fixed
+        self.velocities = velocities
         if len(self.fixed) + len(self.translated) != len(self.axes):
             raise ValueError(
                 f"{len(self.axes)} axes need as many directions, but {len(self.translated)} "
@@ -61,13 +65,14 @@ class Coordinates(InvariantFeatures):
     @property
     def num_features(self) -> int:
         n, fixed, moved = self.points, len(self.fixed), len(self.translated)
-        return n * fixed + (n - 1) * moved + n * len(self.axes)
+        return n * fixed + (n - 1) * moved + n * len(self.axes) * self.velocities
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         q, v = on_axes(q, v, self.points, self.space, self.axes)
         fixed = _components(q, self.fixed)
         relative = _components(q[:-1] - q[-1:], self.translated)
-        return jnp.concatenate([fixed.ravel(), relative.ravel(), v.ravel()])
+        moving = [v.ravel()] if self.velocities else []
+        return jnp.concatenate([fixed.ravel(), relative.ravel(), *moving])
 
 
 def _components(vectors, directions):

@@ -4,6 +4,7 @@ import numpy as np
 
 from ._base import InvariantFeatures
 from ._concatenation import Concatenation
+from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions
 from ._coordinates import Coordinates
 from ._determinants import Determinants
@@ -12,7 +13,7 @@ from ._scalar_products import ScalarProducts
 
 
 @singledispatch
-def feature_names(features: InvariantFeatures) -> tuple[str, ...]:
+def feature_names(features: InvariantFeatures | ConfigurationFeatures) -> tuple[str, ...]:
     """Names of the features, in the order of their values, for tables and diagrams.
 
     Points count from 1, as in textbooks: q1·v2 is the product of the position of the first point with
@@ -31,8 +32,8 @@ def feature_names(features: InvariantFeatures) -> tuple[str, ...]:
 
     **Arguments:**
 
-    - `features`: invariant features. Register names for your own with `feature_names.register`;
-        otherwise they are S1, S2, ….
+    - `features`: invariant features, of the state or of the configuration. Register names for
+        your own with `feature_names.register`; otherwise they are S1, S2, ….
 
     **Returns:**
 
@@ -41,8 +42,9 @@ def feature_names(features: InvariantFeatures) -> tuple[str, ...]:
     return tuple(f"S{i + 1}" for i in range(features.num_features))
 
 
-@feature_names.register
-def _(features: Concatenation):
+@feature_names.register(Concatenation)
+@feature_names.register(AtRest)
+def _(features: Concatenation | AtRest):
     return tuple(name for part in features.parts for name in feature_names(part))
 
 
@@ -78,7 +80,7 @@ def _(features: Coordinates):
     groups = (
         ([f"q{i}" for i in numbers], features.fixed),
         ([f"(q{i}-q{n})" for i in numbers[:-1]], features.translated),
-        ([f"v{i}" for i in numbers], everything),
+        ([f"v{i}" for i in numbers if features.velocities], everything),
     )
     return tuple(
         vector + _direction(direction, features.axes)
@@ -98,7 +100,8 @@ def _(features: PeriodicCoordinates):
         [f"(q{i}-q{n})[{axis}]" for i in numbers[:-1] for axis in features.translated],
     )
     turns = [f"{name} {x}" for group in positions for name in ("sin", "cos") for x in group]
-    return (*turns, *(f"v{i}[{axis}]" for i in numbers for axis in features.axes))
+    moving = numbers if features.velocities else []
+    return (*turns, *(f"v{i}[{axis}]" for i in moving for axis in features.axes))
 
 
 def _direction(direction, axes: tuple[int, ...]) -> str:

@@ -17,7 +17,7 @@ class PeriodicCoordinates(InvariantFeatures):
 
     1. for each point sine and cosine of the coordinates along the axes that are *not* translated,
     2. for each point but the last those of q_i − q_n along the axes that *are*,
-    3. every component of every velocity.
+    3. every component of every velocity, unless `velocities=False`.
 
     In 1. and 2. all sines come first. Sines and cosines of any sum or difference that occurs are
     polynomials in these.
@@ -35,6 +35,7 @@ class PeriodicCoordinates(InvariantFeatures):
     axes: tuple[int, ...] = eqx.field(static=True)
     periods: tuple[float, ...] = eqx.field(static=True)
     translated: tuple[int, ...] = eqx.field(static=True)
+    velocities: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -43,6 +44,8 @@ class PeriodicCoordinates(InvariantFeatures):
         axes: tuple[int, ...],
         periods: tuple[float, ...],
         translated: tuple[int, ...] = (),
+        *,
+        velocities: bool = True,
     ):
         if len(periods) != len(axes):
             raise ValueError(
@@ -55,11 +58,13 @@ class PeriodicCoordinates(InvariantFeatures):
         self.axes = axes
         self.periods = periods
         self.translated = translated
+        self.velocities = velocities
 
     @property
     def num_features(self) -> int:
         n, moved = self.points, len(self.translated)
-        return 2 * n * (len(self.axes) - moved) + 2 * (n - 1) * moved + n * len(self.axes)
+        turns = n * (len(self.axes) - moved) + (n - 1) * moved
+        return 2 * turns + n * len(self.axes) * self.velocities
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         q, v = on_axes(q, v, self.points, self.space, self.axes)
@@ -67,7 +72,8 @@ class PeriodicCoordinates(InvariantFeatures):
         periods = np.asarray(self.periods)
         fixed = _circle(q[:, ~moved], periods[~moved])
         relative = _circle((q[:-1] - q[-1:])[:, moved], periods[moved])
-        return jnp.concatenate([*fixed, *relative, v.ravel()])
+        moving = [v.ravel()] if self.velocities else []
+        return jnp.concatenate([*fixed, *relative, *moving])
 
 
 def _circle(q, periods):

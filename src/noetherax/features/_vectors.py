@@ -19,6 +19,7 @@ class StateVectors(eqx.Module):
 
     With `anchored=True` the position q_n − c itself (for groups that translate some directions and
     not others), or (q_n, 1) in homogeneous coordinates if there is no centre, is appended last.
+    With `velocities=False` there are none: all vectors are those of the configuration.
     """
 
     points: int = eqx.field(static=True)
@@ -27,6 +28,7 @@ class StateVectors(eqx.Module):
     centre: tuple[float, ...] | None = eqx.field(static=True)
     relative: bool = eqx.field(static=True)
     anchored: bool = eqx.field(static=True)
+    velocities: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -37,6 +39,7 @@ class StateVectors(eqx.Module):
         *,
         relative: bool = False,
         anchored: bool = False,
+        velocities: bool = True,
     ):
         self.points = points
         self.space = space
@@ -44,6 +47,7 @@ class StateVectors(eqx.Module):
         self.centre = centre
         self.relative = relative
         self.anchored = anchored
+        self.velocities = velocities
 
     @property
     def homogeneous(self) -> bool:
@@ -52,7 +56,7 @@ class StateVectors(eqx.Module):
 
     @property
     def num_vectors(self) -> int:
-        return 2 * self.points - self.relative + self.anchored
+        return self.points * (1 + self.velocities) - self.relative + self.anchored
 
     @property
     def dim(self) -> int:
@@ -64,7 +68,8 @@ class StateVectors(eqx.Module):
         names = [f"q{i}" for i in range(1, n + 1)] if not self.relative else []
         if self.relative:
             names = [f"(q{i}-q{n})" for i in range(1, n)]
-        names += [f"v{i}" for i in range(1, n + 1)]
+        if self.velocities:
+            names += [f"v{i}" for i in range(1, n + 1)]
         if self.anchored:
             names += [f"q{n}"]
         if n == 1:
@@ -78,9 +83,10 @@ class StateVectors(eqx.Module):
         if self.centre is not None and any(self.centre):
             q = q - jnp.asarray(self.centre, q.dtype)
         positions = q[:-1] - q[-1:] if self.relative else q
+        moving = [v] if self.velocities else []
         if not self.anchored:
-            return jnp.concatenate([positions, v])
-        vectors = jnp.concatenate([positions, v, q[-1:]])
+            return jnp.concatenate([positions, *moving])
+        vectors = jnp.concatenate([positions, *moving, q[-1:]])
         if self.homogeneous:
             last = jnp.zeros((len(vectors), 1), q.dtype).at[-1].set(1)
             vectors = jnp.concatenate([vectors, last], axis=1)

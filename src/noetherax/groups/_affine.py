@@ -24,10 +24,11 @@ from ..algebras import (
     checked_algebra,
     read_algebra,
 )
-from ..features import InvariantFeatures
-from ..invariants import affine_invariants
+from ..features import ConfigurationFeatures, InvariantFeatures
+from ..invariants import affine_configuration_invariants, affine_invariants
 from ._base import SymmetryGroup
 from ._components import component_representatives
+from ._configuration import derived_configuration_features
 from ._periods import periods
 
 
@@ -181,3 +182,12 @@ def _checked(group: AffineGroup) -> CheckedAlgebra:
 @component_representatives.register
 def _components(group: AffineGroup) -> np.ndarray:
     return declared_algebra(group).components
+
+
+@derived_configuration_features.register
+def _configuration(
+    group: AffineGroup, points: int, determinants: bool, max_degree: int
+) -> ConfigurationFeatures:
+    return affine_configuration_invariants(
+        _checked(group), points, type(group).__name__, determinants, max_degree, periods(group)
+    )

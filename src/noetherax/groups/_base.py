@@ -2,11 +2,13 @@ import abc
 from typing import TYPE_CHECKING, final, overload
 
 import equinox as eqx
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_static
 from ..charges import MomentumMap, NoetherCharge
-from ..features import InvariantFeatures
+from ..features import ConfigurationFeatures, InvariantFeatures
+from ._configuration import derived_configuration_features
 
 if TYPE_CHECKING:
     from ._affine import AffineGroup
@@ -83,6 +85,35 @@ class SymmetryGroup(eqx.Module):
 
         The feature map, a [`noetherax.InvariantFeatures`][].
         """
+
+    def configuration_features(
+        self, points: int, *, determinants: bool = True, max_degree: int = 4
+    ) -> ConfigurationFeatures:
+        """Features of the configuration alone that are invariant, complete up to a finite ambiguity:
+        as many independent ones as the configuration has coordinates beyond the group's orbits.
+
+        Friction of them and of their rates keeps every charge. There may be none, such as of one point
+        under all translations. An affine group derives them from its generators, by the rules of
+        [`noetherax.AffineGroup.invariant_features`][] with positions in place of states; any other type
+        of group has to define this method, with `points` alone.
+
+        **Arguments:**
+
+        - `points`: number of points.
+        - `determinants`, `max_degree`: as in [`noetherax.AffineGroup.invariant_features`][].
+
+        **Returns:**
+
+        The feature map, a [`noetherax.ConfigurationFeatures`][].
+
+        **Raises:**
+
+        `TypeError` if the group is not affine and does not define them; else `ValueError`, as
+        [`noetherax.AffineGroup.invariant_features`][] does.
+        """
+        if not isinstance(points, int | np.integer) or points < 1:
+            raise ValueError(f"points must be a positive integer, but it is {points!r}.")
+        return derived_configuration_features(self, int(points), determinants, max_degree)
 
     @final
     def noether_charge(self, lagrangian, *, boundary=None) -> NoetherCharge:

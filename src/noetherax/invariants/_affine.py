@@ -15,7 +15,9 @@ from ..algebras import (
     translations,
 )
 from ..features import (
+    AtRest,
     Concatenation,
+    ConfigurationFeatures,
     Coordinates,
     Determinants,
     InvariantFeatures,
@@ -54,24 +56,51 @@ def affine_invariants(
 
     `ValueError` if no complete set is found, or if a coordinate with a period is mixed with others.
     """
+    parts = _parts(algebra, points, name, determinants, max_degree, periods, velocities=True)
+    return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
+
+
+def affine_configuration_invariants(
+    algebra: CheckedAlgebra,
+    points: int,
+    name: str,
+    determinants: bool,
+    max_degree: int,
+    periods: np.ndarray,
+) -> ConfigurationFeatures:
+    """The same of positions alone; there may be none."""
+    parts = _parts(algebra, points, name, determinants, max_degree, periods, velocities=False)
+    return AtRest(points, len(periods), tuple(part for part in parts if part.num_features))
+
+
+def _parts(
+    algebra: CheckedAlgebra,
+    points: int,
+    name: str,
+    determinants: bool,
+    max_degree: int,
+    periods: np.ndarray,
+    *,
+    velocities: bool,
+) -> list[InvariantFeatures]:
     balanced, unit = algebra.balanced, algebra.unit
     space = len(unit)
     parts: list[InvariantFeatures] = []
     for axes in blocks(balanced):
         block = restrict(balanced, axes)
-        frame = Frame(points, space, axes, np.diag(unit[list(axes)]))
+        frame = Frame(points, space, axes, np.diag(unit[list(axes)]), velocities)
         linear = np.any(np.abs(block.linear) > block.tolerance)
         if not linear and not len(block.components):
             parts += _flat(block, frame, periods[list(axes)], name)
         elif np.any(np.isfinite(periods[list(axes)])):
-            raise ValueError(_mixed(name, axes, periods[list(axes)]))
+            raise ValueError(_mixed(name, frame, periods[list(axes)]))
         elif (metric := _orthogonal_metric(block)) is not None:
             parts += _orthogonal(block, metric, frame, determinants)
         elif _is_special_linear(block):
             parts.append(_special_linear(block, frame, name))
         else:
             parts.append(tensor_invariants(block, frame, name, max_degree))
-    return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
+    return parts
 
 
 def _flat(
@@ -90,12 +119,13 @@ def _flat(
         if np.any(turning):
             return _with_periods(frame, picked, periods)
     elif np.any(turning):
-        raise ValueError(_mixed(name, frame.axes, periods))
+        raise ValueError(_mixed(name, frame, periods))
     else:
         inverse = np.linalg.inv(frame.coordinates)
         fixed, moved = null_space(moved, block.tolerance) @ inverse, moved @ inverse
         fixed, moved = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (fixed, moved))
-    return [Coordinates(frame.points, frame.space, frame.axes, nested(moved), nested(fixed))]
+    directions = nested(moved), nested(fixed)
+    return [_coordinates(frame, frame.axes, *directions)]
 
 
 def _with_periods(frame: Frame, moved: np.ndarray, periods: np.ndarray) -> list[InvariantFeatures]:
@@ -107,6 +137,7 @@ def _with_periods(frame: Frame, moved: np.ndarray, periods: np.ndarray) -> list[
         tuple(axes[turning].tolist()),
         tuple(periods[turning].tolist()),
         tuple(axes[turning & moved].tolist()),
+        velocities=frame.velocities,
     )
     straight = tuple(axes[~turning].tolist())
     if not straight:
@@ -114,16 +145,22 @@ def _with_periods(frame: Frame, moved: np.ndarray, periods: np.ndarray) -> list[
     picked = moved[~turning]
     identity = np.eye(len(straight))
     directions = nested(identity[picked]), nested(identity[~picked])
-    return [Coordinates(frame.points, frame.space, straight, *directions), turned]
+    return [_coordinates(frame, straight, *directions), turned]
 
 
-def _mixed(name: str, axes: tuple[int, ...], periods: np.ndarray) -> str:
+def _coordinates(frame: Frame, axes: tuple[int, ...], moved, fixed) -> Coordinates:
+    about = frame.points, frame.space, axes
+    return Coordinates(*about, moved, fixed, velocities=frame.velocities)
+
+
+def _mixed(name: str, frame: Frame, periods: np.ndarray) -> str:
+    axes = frame.axes
     found = [axis for axis, period in zip(axes, periods, strict=True) if np.isfinite(period)]
     return (
         f"{name} mixes or reflects the axes {axes}, or translates along a direction between them, and "
         f"coordinates with a period are among them (the axes {found}). Sine and cosine of a coordinate "
         "are invariant only if the group leaves that coordinate alone or translates along it. Write "
-        "features of your own, a subclass of noetherax.InvariantFeatures."
+        f"{frame.own}."
     )
 
 
@@ -153,9 +190,10 @@ def _is_special_linear(block: AffineAlgebra) -> bool:
 
 def _special_linear(block: AffineAlgebra, frame: Frame, name: str) -> InvariantFeatures:
     vectors = _vectors(block, frame)
-    subsets = list(itertools.combinations(range(vectors.num_vectors), vectors.dim))
-    rank = determinants_rank(np.array(subsets), frame.points, vectors.dim, vectors.num_vectors)
-    warn_if_singular(rank, frame.points, frame.axes, name, depth=2)
+    if frame.velocities:
+        subsets = list(itertools.combinations(range(vectors.num_vectors), vectors.dim))
+        rank = determinants_rank(np.array(subsets), frame.points, vectors.dim, vectors.num_vectors)
+        warn_if_singular(rank, frame.points, frame.axes, name, depth=3)
     return Determinants(vectors)
 
 
@@ -204,7 +242,7 @@ def _orthogonal(
                 f"dimensions are listed beside {parts[0].num_features} products. Pass "
                 "determinants=False to leave them out; the features are then invariant under "
                 "reflections too.",
-                stacklevel=5,  # Equinox adds a frame to methods
+                stacklevel=6 if frame.velocities else 7,  # Equinox adds a frame to methods
             )
         parts.append(Determinants(vectors))
     return parts

@@ -10,17 +10,30 @@ from ..features import StateVectors
 
 class Frame(NamedTuple):
     """A block of `axes` of states of `points` points, analysed in coordinates y where x = C y with the
-    columns of C = `coordinates`."""
+    columns of C = `coordinates`; of configurations alone if not `velocities`."""
 
     points: int
     space: int
     axes: tuple[int, ...]
     coordinates: np.ndarray
+    velocities: bool = True
+
+    @property
+    def own(self) -> str:
+        """What to write by hand where nothing is found."""
+        if self.velocities:
+            return "an InvariantFeatures of your own and check it with noetherax.testing.check_features"
+        return (
+            "a ConfigurationFeatures of your own and check it with "
+            "noetherax.testing.check_configuration_features"
+        )
 
     def vectors(self, about: np.ndarray | None, **options) -> StateVectors:
         """The vectors of a state, about a centre given in coordinates of the analysis."""
         point = None if about is None else tuple((self.coordinates @ about).tolist())
-        return StateVectors(self.points, self.space, self.axes, point, **options)
+        return StateVectors(
+            self.points, self.space, self.axes, point, velocities=self.velocities, **options
+        )
 
     def covariant(self, tensor: np.ndarray) -> np.ndarray:
         """A tensor of any rank that acts on y as one that acts on x, its first entry scaled to one.

@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from ..algebras import AffineAlgebra
 from ._errors import NEARLY, IllConditioned
 from ._monomials import contract, monomials
 from ._regularity import generic_rank
@@ -27,15 +28,20 @@ def largest_change(search: Search) -> float:
     """The largest Lie derivative of a feature along a generator at a generic state, in units of
     their sizes."""
     jacobian, (q, v) = _jacobian(search)
-    count = len(search.block.shift)
-    if not count or not len(jacobian):
+    if not len(search.block.shift) or not len(jacobian):
         return 0.0
-    moved_q = np.einsum("aij,pj->api", search.block.linear, q) + search.block.shift[:, None]
-    moved_v = np.einsum("aij,pj->api", search.block.linear, v)
-    moved = np.concatenate([moved_q, moved_v], axis=1).reshape(count, 2 * q.size)
-    derivative = np.abs(jacobian @ moved.T)
-    scale = np.linalg.norm(jacobian, axis=1)[:, None] * np.linalg.norm(moved, axis=1)
+    along = moved(search.block, q, v)
+    derivative = np.abs(jacobian @ along.T)
+    scale = np.linalg.norm(jacobian, axis=1)[:, None] * np.linalg.norm(along, axis=1)
     return float((derivative / np.maximum(scale, 1e-300)).max())
+
+
+def moved(block: AffineAlgebra, q: np.ndarray, v: np.ndarray | None) -> np.ndarray:
+    """The generators at a state, or at a configuration, `(generators, coordinates)`."""
+    parts = [np.einsum("aij,pj->api", block.linear, q) + block.shift[:, None]]
+    if v is not None:
+        parts.append(np.einsum("aij,pj->api", block.linear, v))
+    return np.concatenate([x.reshape(len(x), q.size) for x in parts], axis=1)
 
 
 def verify(search: Search) -> None:
@@ -82,16 +88,18 @@ def velocity_rank(search: Search) -> int:
 
 
 def _jacobian(search: Search):
-    """Derivatives of all invariants at a generic state, by complex-step differentiation."""
+    """Derivatives of all invariants at a generic state, by complex-step differentiation, and the
+    state; without a velocity where the vectors have none."""
     dim, points = len(search.vectors.axes), search.vectors.points
-    q, v = search.rng.normal(size=(2, points, dim))
+    parts = search.rng.normal(size=(1 + search.vectors.velocities, points, dim))
     step = 1e-30
-    state = np.concatenate([q.ravel(), v.ravel()])
+    state = parts.ravel()
     x = _evaluate(search, state[:, None] + 1j * step * np.eye(len(state)))
     rows = [
         np.imag(monomials([x[vector] for vector in slots]) @ tensors.T).T / step
         for slots, tensors in search.found.items()
     ]
+    q, v = parts if search.vectors.velocities else (parts[0], None)
     return np.concatenate([np.zeros((0, len(state))), *rows]), (q, v)
 
 
@@ -99,10 +107,11 @@ def _evaluate(search: Search, states: np.ndarray) -> np.ndarray:
     """`StateVectors` in units of the analysis, for complex states in columns, `(vectors, columns,
     dim)`."""
     vectors, n = search.vectors, search.vectors.points
-    q, v = states.T.reshape(-1, 2, n, len(vectors.axes)).transpose(1, 2, 0, 3)
+    count = 1 + vectors.velocities
+    q, *v = states.T.reshape(-1, count, n, len(vectors.axes)).transpose(1, 2, 0, 3)
     if search.centre is not None:
         q = q - search.centre
-    parts = [q[:-1] - q[-1:] if vectors.relative else q, v]
+    parts = [q[:-1] - q[-1:] if vectors.relative else q, *v]
     if vectors.anchored:
         parts.append(q[-1:])
     result = np.concatenate(parts)

@@ -13,7 +13,7 @@ from ..features import InvariantFeatures, StateVectors
 from ._conditioning import well_conditioned
 from ._errors import NEARLY, IllConditioned, TooManyTensors
 from ._frame import Frame, centre
-from ._generic_state import jacobian_rank, largest_change, velocity_rank, verify
+from ._generic_state import jacobian_rank, largest_change, moved, velocity_rank, verify
 from ._regularity import warn_if_singular
 from ._search import Search, Slots
 
@@ -28,7 +28,7 @@ def tensor_invariants(
     block: AffineAlgebra, frame: Frame, name: str, max_degree: int
 ) -> InvariantFeatures:
     """Contractions of invariant tensors, complete up to a finite ambiguity, or else an error."""
-    needed = _independent_count(block, frame.points)
+    needed = _independent_count(block, frame)
     try:
         return _tensor_invariants(block, frame, name, max_degree, needed)
     except IllConditioned:
@@ -46,7 +46,7 @@ def _tensor_invariants(
         kinds.append(anchor)
     search = Search(block, vectors, kinds)
     least = min(len(axes), max_degree)
-    own = "or write an InvariantFeatures of your own and check it with noetherax.testing.check_features"
+    own = f"or write {frame.own}"
     degree, found = 0, 0
     while degree < max_degree and (found < needed or degree < least):
         if vectors.dim ** (degree + 1) > LARGEST_TENSOR:
@@ -63,16 +63,19 @@ def _tensor_invariants(
             ) from error
         found = jacobian_rank(search)
     if found < needed:
+        counted = f"2·{points}" if frame.velocities else f"{points}"
+        space = "state" if frame.velocities else "configuration"
         _refuse_if_nearly_invariant(block, vectors, kinds, needed, degree, axes, name)
         raise ValueError(
             f"On the axes {axes} of {name}, {points} point(s) have {needed} independent invariants "
-            f"(2·{points}·{len(axes)} coordinates of the state minus the dimension of the orbits), "
+            f"({counted}·{len(axes)} coordinates of the {space} minus the dimension of the orbits), "
             f"but polynomials up to degree {degree} give {found}. The bound is max_degree="
             f"{max_degree}, and tensors of at most {LARGEST_TENSOR} entries, here {vectors.dim}^degree"
             f". Raise max_degree, {own}: invariants need not be polynomials."
         )
     verify(search)
-    warn_if_singular(velocity_rank(search), points, axes, name, depth=3)
+    if frame.velocities:
+        warn_if_singular(velocity_rank(search), points, axes, name, depth=4)
     return search.features(frame)
 
 
@@ -95,16 +98,16 @@ def _refuse_if_nearly_invariant(block, vectors, kinds, needed: int, degree: int,
 
 def _vectors(block: AffineAlgebra, frame: Frame) -> tuple[StateVectors, Slots, Slots]:
     """The vectors of the state and how covectors on them transform (section 5 of the design)."""
-    moved, about = translations(block), centre(block)
+    shifts, about = translations(block), centre(block)
     dim = len(frame.axes)
     linear, maps = -np.swapaxes(block.linear, 1, 2), _dual(block.components)
     if about is not None:
-        relative = len(moved) > 0
-        anchored = 0 < len(moved) < dim
+        relative = len(shifts) > 0
+        anchored = 0 < len(shifts) < dim
         vectors = frame.vectors(about, relative=relative, anchored=anchored)
         slots = Slots(linear, maps, np.eye(dim))
         # The absolute position is known up to translations: only covectors that vanish on them.
-        across = null_space(moved, block.tolerance)
+        across = null_space(shifts, block.tolerance)
         return vectors, slots, Slots(across @ linear @ across.T, across @ maps @ across.T, across)
     vectors = frame.vectors(None, relative=True, anchored=True)
     homogeneous = np.zeros((len(maps), dim + 1, dim + 1))
@@ -117,11 +120,9 @@ def _dual(maps: np.ndarray) -> np.ndarray:
     return np.swapaxes(np.linalg.inv(maps), 1, 2)
 
 
-def _independent_count(block: AffineAlgebra, points: int) -> int:
-    """2·points·dim minus the dimension of a generic orbit on states."""
-    count, dim = block.shift.shape
-    q, v = np.random.default_rng(1).normal(size=(2, points, dim))
-    moved_q = np.einsum("aij,pj->api", block.linear, q) + block.shift[:, None]
-    moved_v = np.einsum("aij,pj->api", block.linear, v)
-    orbit = np.concatenate([moved_q, moved_v], axis=1).reshape(count, 2 * points * dim)
-    return 2 * points * dim - int(np.linalg.matrix_rank(orbit, tol=1e3 * block.tolerance))
+def _independent_count(block: AffineAlgebra, frame: Frame) -> int:
+    """Coordinates of a state, or of a configuration, minus the dimension of a generic orbit on them."""
+    q, v = np.random.default_rng(1).normal(size=(2, frame.points, block.shift.shape[1]))
+    orbit = moved(block, q, v if frame.velocities else None)
+    rank = np.linalg.matrix_rank(orbit, tol=1e3 * block.tolerance)
+    return orbit.shape[1] - int(rank)

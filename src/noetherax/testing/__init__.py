@@ -5,6 +5,7 @@ Needs the extra `testing` (Hypothesis).
 
 from ._checks import (
     check_charge,
+    check_configuration_features,
     check_features,
     check_group,
     check_lagrangian,
@@ -14,16 +15,18 @@ from ._elements import group_elements
 from ._evidence import Seen
 from ._rules import check_rules
 from ._states import states
-from ._subjects import Charge, Features, Group, Lagrangian, laws
+from ._subjects import Charge, ConfigurationFeatures, Features, Group, Lagrangian, laws
 from ._weights import weights
 
 __all__ = [
     "Charge",
+    "ConfigurationFeatures",
     "Features",
     "Group",
     "Lagrangian",
     "Seen",
     "check_charge",
+    "check_configuration_features",
     "check_features",
     "check_group",
     "check_lagrangian",

@@ -8,7 +8,15 @@ import numpy as np
 
 from ..groups import SymmetryGroup
 from ._evidence import Seen
-from ._subjects import CASES, Charge, Features, Group, Lagrangian, laws
+from ._subjects import (
+    CASES,
+    Charge,
+    ConfigurationFeatures,
+    Features,
+    Group,
+    Lagrangian,
+    laws,
+)
 
 
 def check_group(
@@ -90,6 +98,42 @@ def check_features(
             state_strategy,
             weight_strategy,
             rest,
+        )
+    )
+
+
+def check_configuration_features(
+    features: Callable,
+    group: SymmetryGroup,
+    *,
+    points: int,
+    complete: bool = True,
+    state_strategy: st.SearchStrategy | None = None,
+    dtype: Any = np.float64,
+    max_examples: int = CASES,
+) -> tuple[Seen, ...]:
+    """Checks invariant features of the configuration alone, by the laws of
+    [`noetherax.testing.check_features`][]; they are complete if as many are independent as the
+    configuration has coordinates beyond the group's orbits on it.
+
+    **Arguments:**
+
+    - `features`: any function `q -> (features,)`.
+    - `group`: the group they should be invariant under.
+    - `points`: number of points they take.
+    - `complete`: whether as many as possible must be independent. Fewer are invariant all the same.
+    - `state_strategy`: Hypothesis strategy for `(q, v)`, for features that are not defined everywhere,
+        such as 1/r: then nothing is asked at the origin and where points coincide. What it gives for v
+        makes no difference.
+    - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
+
+    **Returns:** as [`noetherax.testing.check_group`][].
+
+    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
+    """
+    return _run(
+        ConfigurationFeatures(
+            features, group, points, complete, dtype, max_examples, state_strategy
         )
     )
 

@@ -91,7 +91,7 @@ def summary(value, slope, second, size, direction):
     second = second.reshape(count, size.size, size.size)
     return {
         "value": value,
-        "slope": slope.reshape(count, -1),
+        "slope": slope.reshape(count, size.size),
         "bend": jnp.abs(second) @ size.ravel(),
         "along": second @ direction.ravel(),
         "finite": jnp.all(jnp.isfinite(second), axis=(1, 2)),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, final
 
+import equinox as eqx
 import numpy as np
 
 from ..groups import periods
@@ -103,6 +104,20 @@ class FunctionRecord:
 
 def record_of_features(subject: Any) -> FunctionRecord:
     return FunctionRecord(subject, subject.features, function_of)
+
+
+@final
+class AtAnyVelocity(eqx.Module):
+    """A function of the configuration as one of the state."""
+
+    function: Callable
+
+    def __call__(self, q, v):
+        return self.function(q)
+
+
+def record_of_configuration_features(subject: Any) -> FunctionRecord:
+    return FunctionRecord(subject, AtAnyVelocity(subject.features), function_of)
 
 
 @final

@@ -26,11 +26,18 @@ from ._motion_laws import (
     residual_law,
     terms_law,
 )
-from ._records import ChargeRecord, GroupRecord, LagrangianRecord, record_of_features
+from ._records import (
+    ChargeRecord,
+    GroupRecord,
+    LagrangianRecord,
+    record_of_configuration_features,
+    record_of_features,
+)
 from ._regularity_laws import derivatives_law, precision_law, regularity_law, smoothness_law
 from ._symmetry_laws import (
     completeness_law,
     component_law,
+    configuration_completeness_law,
     invariance_law,
     lie_derivative_law,
     period_law,
@@ -64,6 +71,22 @@ class Features(NamedTuple):
     state_strategy: st.SearchStrategy | None = None
     weight_strategy: st.SearchStrategy | None = None
     rest: bool = True
+
+
+@final
+class ConfigurationFeatures(NamedTuple):
+    """Invariant features of the configuration alone as the subject of laws; see
+    [`noetherax.testing.check_configuration_features`][]."""
+
+    features: Callable
+    group: SymmetryGroup
+    points: int
+    complete: bool = True
+    dtype: Any = np.float64
+    max_examples: int = CASES
+    state_strategy: st.SearchStrategy | None = None
+    weight_strategy = None  # what never trains holds no weights
+    rest = True
 
 
 @final
@@ -105,15 +128,16 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
     **Arguments:**
 
     - `subject`: a [`noetherax.testing.Group`][], [`noetherax.testing.Features`][],
-        [`noetherax.testing.Lagrangian`][] or [`noetherax.testing.Charge`][].
+        [`noetherax.testing.ConfigurationFeatures`][], [`noetherax.testing.Lagrangian`][] or
+        [`noetherax.testing.Charge`][].
 
     **Returns:**
 
     A tuple of functions.
     """
     raise TypeError(
-        "Laws are known of noetherax.testing.Group, Features, Lagrangian and Charge, but not of "
-        f"{type(subject).__name__}: {subject!r}."
+        "Laws are known of noetherax.testing.Group, Features, ConfigurationFeatures, Lagrangian and "
+        f"Charge, but not of {type(subject).__name__}: {subject!r}."
     )
 
 
@@ -129,6 +153,14 @@ def _(subject: Features):
     anywhere = (smoothness_law,) if subject.state_strategy is None else ()
     functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
     return _sharing(subject, record_of_features, functions)
+
+
+@laws.register
+def _(subject: ConfigurationFeatures):
+    complete = (configuration_completeness_law,) if subject.complete else ()
+    anywhere = (smoothness_law,) if subject.state_strategy is None else ()
+    functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
+    return _sharing(subject, record_of_configuration_features, functions)
 
 
 @laws.register

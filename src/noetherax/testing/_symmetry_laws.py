@@ -102,10 +102,22 @@ def lie_derivative_law(record: FunctionRecord) -> Seen:
 
 def completeness_law(record: FunctionRecord) -> Seen:
     """There are as many independent features as coordinates beyond the orbits, and clearly so."""
+    judged = _complete(record, "state", 2 * record.cases.q[0].size)
+    return Seen("completeness_law", judged)
+
+
+def configuration_completeness_law(record: FunctionRecord) -> Seen:
+    """As above, of functions of the configuration, with the group's orbits on configurations."""
+    judged = _complete(record, "configuration", record.cases.q[0].size)
+    return Seen("configuration_completeness_law", judged)
+
+
+def _complete(record: FunctionRecord, of: str, size: int) -> int:
+    """Counts among the first `size` entries of a state, where positions come before velocities.
+    Returns at how many states."""
     usual, unit = _usual(record)
-    fields = flattened(record.moves.here["fields"].astype(float)) / unit
-    slope = record.values.here["slope"] * unit
-    size = 2 * record.cases.q[0].size
+    fields = (flattened(record.moves.here["fields"].astype(float)) / unit)[..., :size]
+    slope = (record.values.here["slope"] * unit)[..., :size]
     # A state of a lower rank than most is not a generic one; nor is one of a higher rank.
     found = int(np.quantile([_rank(slope[case]) for case in usual], 0.75, method="lower"))
     # Of generators, however unlike, every independent one counts.
@@ -117,10 +129,10 @@ def completeness_law(record: FunctionRecord) -> Seen:
     if found < needed:
         raise AssertionError(
             f"features are complete: {found} of {slope.shape[1]} are independent, but {needed} are "
-            f"needed ({size} coordinates of the state minus orbits of dimension {size - needed}); "
+            f"needed ({size} coordinates of the {of} minus orbits of dimension {size - needed}); "
             f"directions with singular values below {DEPENDENT:g} do not count"
         )
-    return Seen("completeness_law", len(usual))
+    return len(usual)
 
 
 def _usual(record: FunctionRecord) -> tuple[np.ndarray, np.ndarray]:

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..features import InvariantFeatures, Standardisation
+from ..features import ConfigurationFeatures, InvariantFeatures, Standardisation
 from ..groups import SymmetryGroup
 from ..lagrangians import NeuralLagrangian
 from ._checks import check_flag
 
-CONSTANT_TYPES = (InvariantFeatures, Standardisation, SymmetryGroup)
+CONSTANT_TYPES = (InvariantFeatures, ConfigurationFeatures, Standardisation, SymmetryGroup)
 """Types whose arrays are part of the declaration, not parameters."""
 
 
