@@ -167,6 +167,7 @@ def test_the_abstractions_stay_small():
 
     assert len(members(nx.SymmetryGroup)) <= 5
     assert len(members(nx.InvariantFeatures)) <= 2
+    assert len(members(nx.ConfigurationFeatures)) <= 2
     assert len(members(nx.Lagrangian)) == 1
     assert len(members(nx.NoetherCharge)) == 1
     assert len(members(nx.systems.System)) <= 4

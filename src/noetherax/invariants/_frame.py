@@ -24,8 +24,8 @@ class Frame(NamedTuple):
         if self.velocities:
             return "an InvariantFeatures of your own and check it with noetherax.testing.check_features"
         return (
-            "a ConfigurationFeatures of your own and check it with "
-            "noetherax.testing.check_configuration_features"
+            "a ConfigurationFeatures of your own, such as noetherax.AtRest of features of the state, "
+            "and check it with noetherax.testing.check_configuration_features"
         )
 
     def vectors(self, about: np.ndarray | None, **options) -> StateVectors:
