@@ -25,6 +25,14 @@ class Resampled(eqx.Module):
 
 
 @final
+class Whole(eqx.Module):
+    """All samples in every batch: drawn with replacement, they would be no more but repeated."""
+
+    def __call__(self, data, key):
+        return data
+
+
+@final
 class Sampled(eqx.Module):
     """Batches of a sampler `key -> batch`."""
 
@@ -79,6 +87,10 @@ def at_most(drawn):
     return jax.tree.map(strided, drawn) if batches == 1 else drawn
 
 
-def rule(observations: Any, batch_size: int, data: Any) -> tuple[Callable, Any]:
-    """How batches are drawn, and what from: arrays, or nothing for a sampler."""
-    return (Sampled(observations) if callable(observations) else Resampled(batch_size)), data
+def rule(observations: Any, batch_size: int, data: Any, *, split: bool = False) -> tuple[Any, Any]:
+    """How batches are drawn, and what from: arrays, or nothing for a sampler. Batches that are split
+    between devices need have the size that was asked for."""
+    if callable(observations):
+        return Sampled(observations), data
+    few = data is not None and not split and len(jax.tree.leaves(data)[0]) <= batch_size
+    return (Whole() if few else Resampled(batch_size)), data

@@ -63,7 +63,7 @@ def fit(
         [`noetherax.Tracks`][], from which the loss takes what it compares; or a sampler
         `key -> batch`, called afresh at every step.
     - `steps`: number of optimiser steps.
-    - `batch_size`: samples per step, when observations are arrays.
+    - `batch_size`: samples per step, when observations are arrays; all of them if there are no more.
     - `optimizer`: any Optax optimiser, used as it is, also one that looks at the loss, such as
         `optax.contrib.reduce_on_plateau`; [`noetherax.default_optimizer`][]`(steps)` if not
         given. Gradients explode where ∂²L/∂v² is near singular, so that most others should clip:
@@ -136,7 +136,7 @@ def fit(
     learned, history, hopeless = take_steps(
         plan(
             member.start,
-            rule(observations, batch_size, member.data),
+            rule(observations, batch_size, member.data, split=split is not None),
             run_key,
             member.scale.unit,
             Placement(batch=split, weights=whole(split)),
