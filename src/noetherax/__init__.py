@@ -13,14 +13,27 @@ from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
 from .charges import Energy, MomentumMap, NoetherCharge, lift
-from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
+from .data import (
+    DrivenWindows,
+    Observations,
+    Recording,
+    Smoothing,
+    TimedObservations,
+    TimedWindows,
+    Tracks,
+    Windows,
+    smooth,
+)
 from .dynamics import (
     EulerLagrangeTerms,
+    ForceParts,
     acceleration,
     at_time,
     energy,
     euler_lagrange_residual,
     euler_lagrange_terms,
+    force_parts,
+    generalised_force,
     momentum,
 )
 from .features import (
@@ -66,6 +79,8 @@ from .lagrangians import (
 from .losses import (
     AccelerationLoss,
     DiscreteLoss,
+    ForceLoss,
+    ForceObservations,
     Loss,
     RelativeAccelerationLoss,
     TrajectoryLoss,
@@ -119,12 +134,16 @@ __all__ = [
     "Determinants",
     "DiscreteLoss",
     "Driven",
+    "DrivenWindows",
     "Energy",
     "EquivariantODE",
     "Euclidean",
     "EulerLagrangeTerms",
     "Evaluation",
     "Force",
+    "ForceLoss",
+    "ForceObservations",
+    "ForceParts",
     "Forced",
     "History",
     "Inputs",
@@ -158,6 +177,7 @@ __all__ = [
     "SymmetryGroup",
     "Symplectic",
     "TensorContractions",
+    "TimedObservations",
     "TimedWindows",
     "Tracks",
     "Trajectory",
@@ -184,6 +204,8 @@ __all__ = [
     "feature_names",
     "fit",
     "fit_ensemble",
+    "force_parts",
+    "generalised_force",
     "impulses",
     "lift",
     "load",

@@ -3,6 +3,6 @@
 from ._arguments import arguments_of, called
 from ._base import Force
 from ._forced import Forced
-from ._inputs import Driven, Inputs
+from ._inputs import Driven, Inputs, Kind
 
-__all__ = ["Driven", "Force", "Forced", "Inputs", "arguments_of", "called"]
+__all__ = ["Driven", "Force", "Forced", "Inputs", "Kind", "arguments_of", "called"]
