@@ -99,7 +99,7 @@ def at_time(
         if is_at_instant(model):
             return model
         raise ValueError(TIME)
-    t = jnp.asarray(t, jnp.result_type(t, jnp.float32) if jnp.ndim(t) else None)
+    t = jnp.asarray(t)
     t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(jnp.result_type(float))
     u = None if u is None else jnp.asarray(u)
     if isinstance(model, Instant):
