@@ -33,7 +33,7 @@ from ._forced import covector, forces_of, total_force
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
 from ._since import Since
-from ._time import at_time, depends_on_time, is_at_instant, resolved
+from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
 
 __all__ = [
     "NOT_FINITE",
@@ -67,6 +67,7 @@ __all__ = [
     "solve_motion",
     "solve_symmetric",
     "solve_terms",
+    "takes_inputs",
     "terms_and_change",
     "total_force",
 ]

@@ -5,7 +5,7 @@ from ._base import Loss, States
 from ._checks import check_finite, check_observations
 from ._discrete import DiscreteLoss
 from ._forces import ForceLoss, ForceObservations, law_of
-from ._instants import at_instants
+from ._instants import at_instants, check_kind
 from ._samples import samples_of
 from ._trajectory import TrajectoryLoss
 
@@ -20,6 +20,7 @@ __all__ = [
     "TrajectoryLoss",
     "at_instants",
     "check_finite",
+    "check_kind",
     "check_observations",
     "law_of",
     "samples_of",

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from ..data import Timing, Windows, check_windows, timing_of
-from ..dynamics import Since, at_time, depends_on_time, is_at_instant
+from ..dynamics import Since, at_time, depends_on_time, is_at_instant, takes_inputs
 from ..forces import Inputs, Kind
 
 NO_TIMES = (
@@ -17,6 +17,11 @@ NO_TIMES = (
     "them is (q, v, a, t, u), noetherax.TimedObservations, and one of windows noetherax.DrivenWindows: "
     "tracks.observations(timed=True) and tracks.windows(..., timed=True) give them, and fit takes them "
     "from tracks by itself."
+)
+
+NO_INPUTS = (
+    "A force of this model takes inputs, but the data have none. Record them, "
+    "noetherax.Tracks(..., inputs=u), or bind them to the model, noetherax.Driven(model, inputs)."
 )
 
 SAME = 1e-3
@@ -44,7 +49,8 @@ def at_instants(model: Callable, *instants: Any) -> Callable:
         if is_at_instant(model):
             return model
         raise ValueError(NO_TIMES)
-    return at_time(model, *instants)
+    t, u = (*instants, None)[:2]
+    return at_time(model, t, _inputs(model, u))
 
 
 def windows_at(batch: Any, interval: float) -> tuple[Windows, Timing | None]:
@@ -76,6 +82,15 @@ def instants_of(timing: Timing, samples: slice, dtype: Any) -> tuple:
     return t[:, samples], u
 
 
+def _inputs(model: Callable, u: Any) -> Any:
+    """The inputs of a batch for a model that takes any."""
+    if not takes_inputs(model):
+        return None
+    if u is None:
+        raise ValueError(NO_INPUTS)
+    return u
+
+
 class Piece(NamedTuple):
     """From one sample to the next: when it starts, and the samples of inputs that tell how these go on,
     at times since then."""
@@ -94,9 +109,10 @@ def pieces_of(model: Callable, timing: Timing | None, kind: Kind, dtype: Any) ->
             return None
         raise ValueError(NO_TIMES)
     t, start = (jnp.asarray(x, dtype) for x in (timing.t, timing.start))
-    if timing.u is None:
+    u = _inputs(model, timing.u)
+    if u is None:
         return Piece(start[:, None] + t[:, :-1], None, None)
-    u = jnp.asarray(timing.u, dtype)
+    u = jnp.asarray(u, dtype)
     starts, count = start[:, None] + t[:, :-1], t.shape[1] - 1
     if kind == "hold":
         # Only the sample at its start: a step ends before the next one acts.

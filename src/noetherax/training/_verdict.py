@@ -30,7 +30,8 @@ ASK = (
     "explicit time, friction or constraints (forces stand beside it, noetherax.Forced), with the "
     "symmetry of its features (does noetherax.Trivial(space) in the place of the group do better?), v "
     "and a the derivatives of q in the same units, all components of a of about the same size, or if "
-    "their noise is as large as the accelerations. Else try another key, a wider network or a smaller learning rate."
+    "their noise is as large as the accelerations. Else try another key, a wider network or a smaller "
+    "learning rate."
 )
 
 REGULAR = (
