@@ -13,14 +13,27 @@ from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
 from .charges import Energy, MomentumMap, NoetherCharge, lift
-from .data import Observations, Recording, Smoothing, TimedWindows, Tracks, Windows, smooth
+from .data import (
+    DrivenWindows,
+    Observations,
+    Recording,
+    Smoothing,
+    TimedObservations,
+    TimedWindows,
+    Tracks,
+    Windows,
+    smooth,
+)
 from .dynamics import (
     EulerLagrangeTerms,
+    ForceParts,
     acceleration,
     at_time,
     energy,
     euler_lagrange_residual,
     euler_lagrange_terms,
+    force_parts,
+    generalised_force,
     momentum,
 )
 from .features import (
@@ -81,6 +94,8 @@ from .lagrangians import (
 from .losses import (
     AccelerationLoss,
     DiscreteLoss,
+    ForceLoss,
+    ForceObservations,
     Loss,
     RelativeAccelerationLoss,
     TrajectoryLoss,
@@ -138,6 +153,7 @@ __all__ = [
     "Dissipation",
     "Drag",
     "Driven",
+    "DrivenWindows",
     "DryFriction",
     "Energy",
     "EquivariantODE",
@@ -145,6 +161,9 @@ __all__ = [
     "EulerLagrangeTerms",
     "Evaluation",
     "Force",
+    "ForceLoss",
+    "ForceObservations",
+    "ForceParts",
     "Forced",
     "Friction",
     "History",
@@ -183,6 +202,7 @@ __all__ = [
     "SymmetryGroup",
     "Symplectic",
     "TensorContractions",
+    "TimedObservations",
     "TimedWindows",
     "Tracks",
     "Trajectory",
@@ -209,6 +229,8 @@ __all__ = [
     "feature_names",
     "fit",
     "fit_ensemble",
+    "force_parts",
+    "generalised_force",
     "impulses",
     "lift",
     "load",

@@ -11,10 +11,12 @@ from .._checks import check_count
 from ._precision import as_jax
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
-from ._windows import TimedWindows, Windows
+from ._windows import DrivenWindows, TimedWindows, Windows
 
 
-def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Windows | TimedWindows:
+def windows_of(
+    recordings: Sequence[Recording], times: Any, stride: Any, timed: bool
+) -> Windows | TimedWindows | DrivenWindows:
     """Windows along all recordings; see `Tracks.windows`."""
     times = check_count("times", times, 3)
     stride = max(1, times // 2) if stride is None else check_count("stride", stride)
@@ -30,7 +32,7 @@ def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Wind
             f"window, and are left out: {short!r:.200}. Shorter windows keep them.",
             stacklevel=3,
         )
-    cut = {name: [] for name in recordings[0].arrays if name != "u"}
+    cut = {name: [] for name in recordings[0].arrays if timed or name != "u"}
     for recording in recordings:
         if len(recording) < times:
             continue
@@ -41,8 +43,20 @@ def windows_of(recordings: Sequence[Recording], times: Any, stride: Any) -> Wind
         for name, parts in cut.items():
             parts.append(recording.arrays[name][samples])
     arrays = {name: np.concatenate(parts) for name, parts in cut.items()}
-    t = arrays.pop("t")
+    t, u = arrays.pop("t"), arrays.pop("u", None)
     states = {name: as_jax(MEMBERS[name], array) for name, array in arrays.items()}
-    if even_interval([recording.t for recording in recordings]) is not None:
+    interval = even_interval([recording.t for recording in recordings])
+    if timed:
+        since = t - t[:, :1] if interval is None else _even(t, interval)
+        u = None if u is None else as_jax(MEMBERS["u"], u[..., None, :])[..., 0, :]
+        since, start = (jnp.asarray(x, jnp.result_type(float)) for x in (since, t[:, 0]))
+        states = {"v": None, "a": None} | states
+        return DrivenWindows(t=since, **states, start=start, u=u)
+    if interval is not None:
         return Windows(**states)
     return TimedWindows(jnp.asarray(t - t[:, :1], jnp.result_type(float)), **states)
+
+
+def _even(t: np.ndarray, interval: float) -> np.ndarray:
+    """Times since the start without what rounding, or the decimals they were written with, does."""
+    return np.broadcast_to(interval * np.arange(t.shape[1]), t.shape)

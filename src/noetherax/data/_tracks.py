@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -12,14 +13,14 @@ from ._angles import check_periods, unwrapped
 from ._arrays import recordings_of_arrays
 from ._comma_separated import read_tables
 from ._cutting import windows_of
-from ._observations import Observations
+from ._observations import Observations, TimedObservations
 from ._precision import as_jax
 from ._recording import MEMBERS, Recording
 from ._smoothed import Smoothing, smoothed
 from ._splitting import split_of
 from ._table import Columns, Table, recordings_of_tables
 from ._times import described, even_interval
-from ._windows import Noise, TimedWindows, Windows
+from ._windows import DrivenWindows, Noise, TimedWindows, Windows
 
 
 @final
@@ -190,8 +191,18 @@ class Tracks:
         ]
         return "\n".join([*lines, *([] if self.smoothing is None else [f"  {self.smoothing}"])])
 
-    def observations(self) -> Observations:
+    def observations(self, *, timed: bool | None = None) -> Observations | TimedObservations:
         """All states and accelerations, each of shape `(samples, points, space)`.
+
+        **Arguments:**
+
+        - `timed`: whether times and inputs come with them, as models take that depend on these; if not
+            given, where there are inputs.
+
+        **Returns:**
+
+        [`noetherax.Observations`][], `(q, v, a)`, or [`noetherax.TimedObservations`][],
+        `(q, v, a, t, u)`. `fit` and its relatives, given tracks, choose by the model.
 
         **Raises:**
 
@@ -206,36 +217,49 @@ class Tracks:
                 "estimates them from what was recorded; losses of trajectories, which take "
                 "tracks.windows(...), need none."
             )
-        return Observations(
+        states = Observations(
             *(
                 as_jax(MEMBERS[k], np.concatenate([x.arrays[k] for x in self.recordings]))
                 for k in "qva"
             )
         )
+        if not ("u" in arrays if timed is None else timed):
+            return states
+        t = jnp.asarray(np.concatenate([x.t for x in self.recordings]), states.q.dtype)
+        if "u" not in arrays:
+            return TimedObservations(*states, t)
+        u = np.concatenate([x.arrays["u"] for x in self.recordings])
+        return TimedObservations(*states, t, as_jax(MEMBERS["u"], u[:, None])[:, 0])
 
     def windows(
-        self, times: int | np.integer, *, stride: int | np.integer | None = None
-    ) -> Windows | TimedWindows:
+        self,
+        times: int | np.integer,
+        *,
+        stride: int | np.integer | None = None,
+        timed: bool | None = None,
+    ) -> Windows | TimedWindows | DrivenWindows:
         """Windows of so many samples in the order of time, along all recordings.
 
         Every sample stands in one window at least: the last window of a recording ends at its end.
-        Inputs are not in windows.
 
         **Arguments:**
 
         - `times`: samples in a window, at least three.
         - `stride`: samples from the start of a window to that of the next; half a window if not given.
+        - `timed`: as for `observations`.
 
         **Returns:**
 
         [`noetherax.Windows`][] where all samples lie at the same interval, which is `tracks.interval`;
-        otherwise [`noetherax.TimedWindows`][], with times of their own.
+        otherwise [`noetherax.TimedWindows`][], with times of their own. With times and inputs,
+        [`noetherax.DrivenWindows`][].
 
         **Raises:**
 
         `ValueError` if no recording is as long as a window. A `UserWarning` names those that are not.
         """
-        return windows_of(self.recordings, times, stride)
+        timed = "u" in self.recordings[0].arrays if timed is None else timed
+        return windows_of(self.recordings, times, stride, timed)
 
     def smooth(
         self,

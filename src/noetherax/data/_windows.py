@@ -1,6 +1,7 @@
 """Short windows of observed trajectories: what is learned from where no acceleration is known."""
 
 from collections.abc import Sequence
+from functools import singledispatch
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -43,6 +44,56 @@ class TimedWindows(NamedTuple):
     q: Float[FloatArray, "windows times points space"]
     v: Float[FloatArray, "windows times points space"] | None = None
     a: Float[FloatArray, "windows times points space"] | None = None
+
+
+class DrivenWindows(NamedTuple):
+    """Windows of observed trajectories with their place in time and the inputs along them, for models
+    that depend on them.
+
+    - `t`: times since the first one of the window, shape `(windows, times)`.
+    - `q`: positions, shape `(windows, times, points, space)`.
+    - `v`: velocities of the same shape, or `None` where they are not observed.
+    - `a`: accelerations, likewise.
+    - `start`: time of the first state, as the recording counts it, shape `(windows,)`.
+    - `u`: inputs at these times, shape `(windows, times, inputs)`, or `None` where there are none.
+    """
+
+    t: Float[FloatArray, "windows times"]
+    q: Float[FloatArray, "windows times points space"]
+    v: Float[FloatArray, "windows times points space"] | None
+    a: Float[FloatArray, "windows times points space"] | None
+    start: Float[FloatArray, " windows"]
+    u: Float[FloatArray, "windows times inputs"] | None = None
+
+
+class Timing(NamedTuple):
+    """When windows were observed, and under what inputs; members as of `DrivenWindows`."""
+
+    t: Float[FloatArray, "windows times"]
+    start: Float[FloatArray, " windows"]
+    u: Float[FloatArray, "windows times inputs"] | None
+
+
+@singledispatch
+def timing_of(batch: Any) -> tuple[Any, Timing | None]:
+    """A batch of windows, and when they were observed, if it says so."""
+    return batch, None
+
+
+@timing_of.register
+def _(batch: DrivenWindows):
+    windows = check_timed_windows((batch.t, batch.q, batch.v, batch.a))
+    count, times = np.shape(windows.t)
+    if np.shape(batch.start) != (count,):
+        raise ValueError(
+            f"start must have shape (windows,), {(count,)}, but it has shape {np.shape(batch.start)}."
+        )
+    if batch.u is not None and (np.ndim(batch.u) != 3 or np.shape(batch.u)[:2] != (count, times)):
+        raise ValueError(
+            f"u must have shape (windows, times, inputs), with {(count, times)} as q has, but it has "
+            f"shape {np.shape(batch.u)}."
+        )
+    return windows, Timing(windows.t, batch.start, batch.u)
 
 
 def check_windows(batch: Any) -> Windows:

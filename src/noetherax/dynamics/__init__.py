@@ -30,14 +30,18 @@ from ._derived import (
 )
 from ._elimination import solve_symmetric
 from ._forced import covector, forces_of, total_force
+from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
-from ._time import at_time, depends_on_time, resolved
+from ._since import Since
+from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
 
 __all__ = [
     "NOT_FINITE",
     "RULES",
     "SINGULAR",
     "EulerLagrangeTerms",
+    "ForceParts",
+    "Since",
     "acceleration",
     "at_time",
     "autodiff_terms",
@@ -48,8 +52,11 @@ __all__ = [
     "equilibrate",
     "euler_lagrange_residual",
     "euler_lagrange_terms",
+    "force_parts",
     "forces_of",
+    "generalised_force",
     "has_rule",
+    "is_at_instant",
     "is_finite",
     "is_regular",
     "known",
@@ -60,6 +67,7 @@ __all__ = [
     "solve_motion",
     "solve_symmetric",
     "solve_terms",
+    "takes_inputs",
     "terms_and_change",
     "total_force",
 ]

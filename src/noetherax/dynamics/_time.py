@@ -22,6 +22,11 @@ INPUTS = (
     "noetherax.Driven(model, inputs), or pass u=."
 )
 
+
+class NoInputs(ValueError):
+    """Inputs are needed, and there are none."""
+
+
 TIME = (
     "This model depends on time, and no time is given: pass t=, or take it at one instant, "
     "noetherax.at_time(model, t)."
@@ -49,8 +54,19 @@ def resolved(model: Callable, t: Array, u: Array | None) -> Callable:
     if count < 3:
         return model
     if count == 4 and u is None:
-        raise ValueError(INPUTS)
+        raise NoInputs(INPUTS)
     return AtInstant(model, t, u if count == 4 else None)
+
+
+def takes_inputs(model: Callable) -> bool:
+    """Whether a model has forces that take inputs, and none are bound to it."""
+    if not depends_on_time(model):
+        return False
+    try:
+        resolved(model, jnp.zeros(()), None)
+    except NoInputs:
+        return True
+    return False
 
 
 def at_time(
@@ -99,7 +115,7 @@ def at_time(
         if is_at_instant(model):
             return model
         raise ValueError(TIME)
-    t = jnp.asarray(t, jnp.result_type(t, jnp.float32) if jnp.ndim(t) else None)
+    t = jnp.asarray(t)
     t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(jnp.result_type(float))
     u = None if u is None else jnp.asarray(u)
     if isinstance(model, Instant):

@@ -25,6 +25,9 @@ class Reference(NamedTuple):
     - `q`, `v`: positions and velocities, shape `(motions, times, points, space)`.
     - `known`: which of the times belong to the motion; the others only fill the array.
     - `periods`: of angles.
+    - `start`: times of the first states as a recording counts them, shape `(motions,)`; `None` where
+        they are zero.
+    - `u`: inputs, shape `(motions, times, inputs)`, where they were recorded.
     """
 
     ts: Float[np.ndarray, "motions times"]
@@ -32,6 +35,8 @@ class Reference(NamedTuple):
     v: Motions
     known: Bool[np.ndarray, "motions times"]
     periods: Periods
+    start: Float[np.ndarray, " motions"] | None = None
+    u: Float[np.ndarray, "motions times inputs"] | None = None
 
 
 def apart(a: Motions, b: Motions, periods: Periods) -> np.ndarray:

@@ -13,7 +13,7 @@ from .._drift import charge_along, parts_along
 from .._programs import run
 from .._rollout import Trajectory
 from ._distances import largest
-from ._motions import Paths, precision_of
+from ._motions import Along, Paths, over_motions, precision_of
 from ._record import Measure
 
 NEGLIGIBLE = 1e-2
@@ -35,12 +35,21 @@ def check_charges(charges: Any) -> None:
 
 
 def drift_measures(
-    charges: Charges, law: Callable, paths: Paths, ts: np.ndarray, known, title: str
+    charges: Charges,
+    law: Callable,
+    paths: Paths,
+    ts: np.ndarray,
+    known,
+    title: str,
+    under: Along = Along(),
 ) -> dict[str, Measure]:
     """The largest drift of each charge of a law along motions, infinite for one that failed."""
     dtype = precision_of(law)
     states = tuple(None if x is None else jnp.asarray(x, dtype) for x in (*paths, ts))
-    measured = run(_changes, [charge(law) for charge in charges.values()], *states)
+    if under.start is None:
+        measured = run(_changes, [charge(law) for charge in charges.values()], *states)
+    else:
+        measured = run(_changes_under, tuple(charges.values()), law, under, *states)
     found = {}
     for name, pair in zip(charges, measured, strict=True):
         changes, scale = (np.asarray(x, float) for x in pair)
@@ -63,22 +72,31 @@ def _changes(charges, q, v, p, ts):
     """Of each charge ‖I(t) − I(0)‖ over its components, `(motions, times)`, and what to measure it
     in."""
 
-    def one(charge, q, v, p, ts):
-        path = Trajectory(ts, q, v, p, {}, diffrax.RESULTS.successful)
-        values = charge_along(charge, path)
-        values = values.reshape(len(values), -1)
-        if not values.shape[1]:
-            raise ValueError(
-                "There is no charge to measure: the group has no generators. Leave it out of charges."
-            )
-        start = _length(values[0])
-        parts = parts_along(charge, path)
-        if parts is not None:
-            size = _length(jnp.nanmedian(parts, axis=0))
-            start = jnp.where(start > NEGLIGIBLE * size, start, size)
-        return _length(values - values[0]), start
+    return [jax.vmap(functools.partial(_change, charge))(q, v, p, ts) for charge in charges]
 
-    return [jax.vmap(functools.partial(one, charge))(q, v, p, ts) for charge in charges]
+
+def _changes_under(charges, law, under, q, v, p, ts):
+    """The same of a law that is another one for every motion."""
+    return [
+        over_motions(lambda one, *path: _change(charge(one.law(law)), *path), under, q, v, p, ts)  # noqa: B023
+        for charge in charges
+    ]
+
+
+def _change(charge, q, v, p, ts):
+    path = Trajectory(ts, q, v, p, {}, diffrax.RESULTS.successful)
+    values = charge_along(charge, path)
+    values = values.reshape(len(values), -1)
+    if not values.shape[1]:
+        raise ValueError(
+            "There is no charge to measure: the group has no generators. Leave it out of charges."
+        )
+    start = _length(values[0])
+    parts = parts_along(charge, path)
+    if parts is not None:
+        size = _length(jnp.nanmedian(parts, axis=0))
+        start = jnp.where(start > NEGLIGIBLE * size, start, size)
+    return _length(values - values[0]), start
 
 
 def _length(x):

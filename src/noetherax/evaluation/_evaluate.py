@@ -8,6 +8,7 @@ from jaxtyping import PRNGKeyArray, Real
 from .._checks import check_count, check_number
 from .._types import FloatArray
 from ..data import Tracks
+from ..forces import Kind
 from ..systems import System
 from ._judged import judged
 from ._motions import MOST_STEPS
@@ -21,6 +22,7 @@ def evaluate(
     *,
     times: int | None = None,
     charges: Mapping[str, Callable] | None = None,
+    inputs: Kind = "linear",
     threshold: float = 0.1,
     solver: diffrax.AbstractSolver = ...,
     dt: float | None = None,
@@ -77,7 +79,8 @@ def evaluate(
 
     **Tracks** are followed from the first sample of each recording, or of each window of `times`
     samples. Noise of the samples is part of the distance, and that of the first one of all that
-    follows.
+    follows. A model that depends on time, or takes inputs, is followed at the recording's own times and
+    under its inputs.
 
     **A system** judges by the motion from its initial state, by motions from random states
     (`unseen`), and by that from its initial state as moved by elements of its group (`moved`). Each has
@@ -121,6 +124,7 @@ def evaluate(
     - `solver`, `dt`: as for [`noetherax.rollout`][]. Tracks with times of their own take no `dt`.
     - `max_steps`: most steps of a motion whose steps are chosen; one that needs more has failed.
     - `times`: for tracks, samples in a window; whole recordings if not given.
+    - `inputs`: for tracks, how inputs go on between samples, as in [`noetherax.Inputs`][].
     - `ts`: for a system, times from 0 on.
     - `orbits`: for a system, how many unseen motions, and how many moved ones.
     - `twin`: for a system, how far away twins start (standard deviation), in sizes of the motion.

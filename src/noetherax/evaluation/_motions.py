@@ -11,8 +11,9 @@ from jaxtyping import Array
 
 from .._programs import run
 from .._rollout import rollout
-from ..dynamics import acceleration
-from ._distances import norm
+from ..dynamics import Since, acceleration, at_time, depends_on_time, takes_inputs
+from ..forces import Inputs, Kind
+from ._distances import Reference, norm
 
 MOST_STEPS = 100_000
 """That a controller may choose for one motion: where a model is wild, steps would shrink for ever."""
@@ -27,30 +28,76 @@ class Paths(NamedTuple):
     p: Array | None
 
 
-def follow(model: Callable, q0, v0, ts: np.ndarray, options: dict[str, Any]) -> Paths:
-    """The motions from a stack of initial states, each at its own times."""
+class Along(NamedTuple):
+    """What motions were recorded under: the model with `start`, `ts` and `u`, one for each motion, is
+    what they obey. `start` is `None` where nothing depends on time, `u` where there are no inputs."""
+
+    start: Array | None = None
+    ts: Array | None = None
+    u: Array | None = None
+    kind: Kind = "linear"
+
+    def law(self, model: Callable) -> Callable:
+        """The model along one motion, whose entries these are, a function of the time since its
+        start."""
+        if self.start is None:
+            return model
+        inputs = None if self.u is None else Inputs(self.ts, self.u, self.kind)
+        return Since(model, self.start, inputs)
+
+    def instants(self) -> tuple:
+        """Times and inputs of all samples, for a model at states `(motions, times)`."""
+        if self.start is None or self.ts is None:
+            return ()
+        return self.start[:, None] + self.ts, self.u
+
+
+def along(model: Callable, reference: Reference, kind: Kind) -> Along:
+    """What of a reference a model depends on."""
+    if not depends_on_time(model) or reference.start is None:
+        return Along()
+    dtype = precision_of(model)
+    u = reference.u if takes_inputs(model) else None
+    arrays = reference.start, reference.ts, u
+    return Along(*(None if x is None else jnp.asarray(x, dtype) for x in arrays), kind)
+
+
+def follow(
+    model: Callable, q0, v0, ts: np.ndarray, options: dict[str, Any], under: Along = Along()
+) -> Paths:
+    """The motions from a stack of initial states, each at its own times since its start."""
     dtype = precision_of(model)
     q0, v0 = (jnp.asarray(x, dtype) for x in (q0, v0))
     if "max_steps" in options:  # fixed steps are as many as there are times, at least
         options = options | {"max_steps": max(options["max_steps"], ts.shape[1])}
     if np.all(ts == ts[0]):
-        return run(_follow_together, model, q0, v0, tuple(ts[0].tolist()), options)
+        return run(_follow_together, model, q0, v0, tuple(ts[0].tolist()), options, under)
     if options.get("dt") is not None:
         raise ValueError(
             "dt divides the times of all motions alike, but these recordings have times of their own. "
             "Leave dt out: then the default solver chooses its steps, and those without an error "
             "estimate step from sample to sample. Or judge by windows of regular tracks, times=…"
         )
-    return run(_follow_apart, model, q0, v0, jnp.asarray(ts, dtype), options)
+    return run(_follow_apart, model, q0, v0, jnp.asarray(ts, dtype), options, under)
 
 
-def _follow_together(model, q0, v0, ts: tuple, options) -> Paths:
+def _follow_together(model, q0, v0, ts: tuple, options, under) -> Paths:
     times = np.array(ts)
-    return jax.vmap(lambda q, v: _path(model, q, v, times, options))(q0, v0)
+    return over_motions(
+        lambda one, q, v: _path(one.law(model), q, v, times, options), under, q0, v0
+    )
 
 
-def _follow_apart(model, q0, v0, ts, options) -> Paths:
-    return jax.vmap(lambda q, v, t: _path(model, q, v, t, options))(q0, v0, ts)
+def _follow_apart(model, q0, v0, ts, options, under) -> Paths:
+    return over_motions(
+        lambda one, q, v, t: _path(one.law(model), q, v, t, options), under, q0, v0, ts
+    )
+
+
+def over_motions(function: Callable, under: Along, *arrays: Any) -> Any:
+    """`function(under, *arrays)` of every motion."""
+    kind, parts = under.kind, (under.start, under.ts, under.u)
+    return jax.vmap(lambda parts, *arrays: function(Along(*parts, kind), *arrays))(parts, *arrays)
 
 
 def _path(model, q0, v0, ts, options) -> Paths:
@@ -58,14 +105,16 @@ def _path(model, q0, v0, ts, options) -> Paths:
     return Paths(path.q, path.v, path.p)
 
 
-def accelerations(model: Callable, q, v) -> np.ndarray:
-    """At stacks of states `(..., points, space)`; NaN where the model has none."""
+def accelerations(model: Callable, q, v, *instants) -> np.ndarray:
+    """At stacks of states `(..., points, space)`, with their times and inputs where a model depends on
+    them; NaN where the model has none."""
     dtype = precision_of(model)
-    return np.asarray(run(_accelerations, model, *(jnp.asarray(x, dtype) for x in (q, v))), float)
+    states = (jnp.asarray(x, dtype) for x in (q, v))
+    return np.asarray(run(_accelerations, model, *states, *instants), float)
 
 
-def _accelerations(model, q, v):
-    return acceleration(model, q, v, throw=False)
+def _accelerations(model, q, v, *instants):
+    return acceleration(at_time(model, *instants) if instants else model, q, v, throw=False)
 
 
 class Law(NamedTuple):
@@ -126,8 +175,17 @@ def precision_of(model: Callable) -> Any:
     return jnp.result_type(*leaves) if leaves else jnp.result_type(float)
 
 
-def has_lagrangian(model: Callable, q, v) -> bool:
+def has_lagrangian(model: Callable, q, v, under: Along = Along()) -> bool:
     """Whether it gives a scalar, and so has momenta and charges; a law of accelerations does not."""
     dtype = precision_of(model)
-    state = (jax.ShapeDtypeStruct(x.shape, dtype) for x in (q, v))
-    return getattr(eqx.filter_eval_shape(model, *state), "shape", None) == ()
+    q, v = (jnp.zeros(x.shape, dtype) for x in (q, v))
+
+    def values(under, q, v):
+        return over_motions(lambda one, q, v: at_time(one.law(model), zero)(q, v), under, q, v)
+
+    if under.start is None:
+        return getattr(eqx.filter_eval_shape(model, q, v), "shape", None) == ()
+    zero = jnp.zeros((), dtype)
+    count = len(under.start)
+    states = (jnp.broadcast_to(x, (count, *x.shape)) for x in (q, v))
+    return getattr(eqx.filter_eval_shape(values, under, *states), "shape", None) == (count,)

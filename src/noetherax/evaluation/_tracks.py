@@ -8,10 +8,13 @@ import numpy as np
 
 from ..charges import Energy
 from ..data import Tracks
+from ..dynamics import depends_on_time, forces_of
+from ..forces import Kind
+from ..losses import check_kind
 from ._distances import EXPLAINED, Reference, distance_measures, errors_of, explained
 from ._drifts import check_charges, drift_measures
 from ._judged import judged
-from ._motions import Paths, accelerations, follow, has_lagrangian
+from ._motions import Paths, accelerations, along, follow, has_lagrangian
 from ._record import Evaluation, Measure
 
 NO_ACCELERATIONS = (
@@ -19,7 +22,11 @@ NO_ACCELERATIONS = (
     "tracks.smooth() estimates them."
 )
 NO_CHARGES = "this model has no Lagrangian, and so no charges of its own."
-INPUTS = "the recorded inputs were not used: the model is followed without them."
+INPUTS = "the recorded inputs were not used: no force of this model takes any."
+FORCED = (
+    "this model has forces or depends on time, and so its charges change: their drift is no error. "
+    "noetherax.balance says what is left of it when the part of the forces is taken off."
+)
 
 
 @judged.register
@@ -29,6 +36,7 @@ def _(
     *,
     times: int | None = None,
     charges: Any = None,
+    inputs: Kind = "linear",
     threshold: float,
     rollout: dict[str, Any],
 ) -> Evaluation:
@@ -41,22 +49,26 @@ def _(
     check_charges(charges)
     reference, a = _whole(tracks) if times is None else _cut(tracks, times)
     q0, v0 = reference.q[:, 0], reference.v[:, 0]
-    paths = follow(model, q0, v0, reference.ts, rollout)
+    under = along(model, reference, check_kind(inputs))
+    paths = follow(model, q0, v0, reference.ts, rollout, under)
     errors = errors_of(np.asarray(paths.q), reference)
     measures, notes = distance_measures(errors, reference.ts, threshold), []
     if a is None:
         notes.append(NO_ACCELERATIONS)
     else:
-        share = explained(accelerations(model, reference.q, reference.v), a, reference.known)
+        found = accelerations(model, reference.q, reference.v, *under.instants())
+        share = explained(found, a, reference.known)
         measures["explained"] = Measure(share, 1.0, EXPLAINED)
-    if charges and has_lagrangian(model, q0[0], v0[0]):
+    if charges and has_lagrangian(model, q0[0], v0[0], under):
         recorded = Paths(jnp.asarray(reference.q), jnp.asarray(reference.v), None)
         times_known = reference.ts, reference.known
         for motion, title in ((recorded, "recorded drift"), (paths, "model drift")):
-            measures |= drift_measures(charges, model, motion, *times_known, title)
+            measures |= drift_measures(charges, model, motion, *times_known, title, under)
+        if forces_of(model) or depends_on_time(model):
+            notes.append(FORCED)
     elif charges:
         notes.append(NO_CHARGES)
-    if "u" in tracks[0].arrays:
+    if reference.u is not None and under.u is None:
         notes.append(INPUTS)
     part = "" if times is None else f" in windows of {times} samples"
     subject = f"{len(tracks)} recording{'s' * (len(tracks) > 1)}{part}"
@@ -78,25 +90,25 @@ def _whole(tracks: Tracks) -> tuple[Reference, np.ndarray | None]:
     arrays = {
         name: np.stack([filled(recording.arrays[name]) for recording in tracks])
         for name in tracks[0].arrays
-        if name in "qva"
+        if name in "qvau"
     }
     known = np.arange(longest) < np.array([len(recording) for recording in tracks])[:, None]
     ts = _alike(np.stack([times(recording.t) for recording in tracks]), tracks.interval)
-    return Reference(ts, arrays["q"], arrays["v"], known, tracks.periods), arrays.get("a")
+    start = np.array([recording.t[0] for recording in tracks])
+    states = arrays["q"], arrays["v"], known, tracks.periods
+    return Reference(ts, *states, start, arrays.get("u")), arrays.get("a")
 
 
 def _cut(tracks: Tracks, times: int) -> tuple[Reference, np.ndarray | None]:
     """Windows of so many samples, one after the other."""
-    members = tracks.windows(times, stride=times)._asdict()
+    members = tracks.windows(times, stride=times, timed=True)._asdict()
     a = members["a"]
     q, v = (np.asarray(members[name], np.float64) for name in "qv")
-    even = tracks.interval or 0.0
-    t = (
-        np.asarray(members["t"])
-        if "t" in members
-        else np.tile(even * np.arange(times), (len(q), 1))
+    t, start, u = (
+        None if members[name] is None else np.asarray(members[name], np.float64)
+        for name in ("t", "start", "u")
     )
-    reference = Reference(t, q, v, np.ones(q.shape[:2], bool), tracks.periods)
+    reference = Reference(t, q, v, np.ones(q.shape[:2], bool), tracks.periods, start, u)
     return reference, None if a is None else np.asarray(a, np.float64)
 
 

@@ -6,7 +6,7 @@ from ._dissipation import Dissipation
 from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
-from ._inputs import Driven, Inputs
+from ._inputs import Driven, Inputs, Kind
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._scale import ForceScale
@@ -21,6 +21,7 @@ __all__ = [
     "Forced",
     "Friction",
     "Inputs",
+    "Kind",
     "LinearFriction",
     "NeuralControl",
     "NeuralForce",

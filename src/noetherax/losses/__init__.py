@@ -4,18 +4,25 @@ from ._acceleration import AccelerationLoss, RelativeAccelerationLoss, square_er
 from ._base import Loss, States
 from ._checks import check_finite, check_observations
 from ._discrete import DiscreteLoss
+from ._forces import ForceLoss, ForceObservations, law_of
+from ._instants import at_instants, check_kind
 from ._samples import samples_of
 from ._trajectory import TrajectoryLoss
 
 __all__ = [
     "AccelerationLoss",
     "DiscreteLoss",
+    "ForceLoss",
+    "ForceObservations",
     "Loss",
     "RelativeAccelerationLoss",
     "States",
     "TrajectoryLoss",
+    "at_instants",
     "check_finite",
+    "check_kind",
     "check_observations",
+    "law_of",
     "samples_of",
     "square_errors",
 ]

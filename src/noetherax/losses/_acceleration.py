@@ -13,6 +13,7 @@ from .._types import Time
 from ..dynamics import EulerLagrangeTerms, solve_motion, solve_symmetric
 from ._base import Loss, States
 from ._checks import check_observations
+from ._instants import at_instants
 
 
 @final
@@ -24,8 +25,9 @@ class AccelerationLoss(Loss):
     the same samples is over-fitting: judge a model by its trajectories instead.
 
     A batch is `(q, v, a)`, each of shape `(samples, points, space)`, and the model a
-    [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The loss is in squared units of
-    acceleration, and not finite where ∂²L/∂v² is singular.
+    [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not. Where the model
+    depends on time or takes inputs, the batch is [`noetherax.TimedObservations`][]. The loss is in
+    squared units of acceleration, and not finite where ∂²L/∂v² is singular.
     """
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "samples components"]:
@@ -72,8 +74,8 @@ class RelativeAccelerationLoss(Loss):
 
 
 def _errors(lagrangian: Callable, batch: tuple):
-    q, v, a = batch
-    predicted, _ = solve_motion(lagrangian, q, v, solve_plainly)
+    q, v, a, *instant = batch
+    predicted, _ = solve_motion(at_instants(lagrangian, *instant), q, v, solve_plainly)
     return (predicted - a.reshape(predicted.shape)) / math.sqrt(predicted.shape[-1])
 
 

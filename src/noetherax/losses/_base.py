@@ -8,12 +8,19 @@ from jaxtyping import Array, Float, PyTree
 from .._precision import full_precision
 from .._types import FloatArray
 
-States = tuple[
-    Float[FloatArray, "samples points space"],
-    Float[FloatArray, "samples points space"],
-    Float[FloatArray, "samples points space"] | None,
-]
-"""Positions, velocities and, where they were observed, accelerations."""
+OfSamples = Float[FloatArray, "samples points space"]
+States = (
+    tuple[OfSamples, OfSamples, OfSamples | None]
+    | tuple[
+        OfSamples,
+        OfSamples,
+        OfSamples | None,
+        Float[FloatArray, " samples"] | None,
+        Float[FloatArray, "samples inputs"] | None,
+    ]
+)
+"""Positions, velocities and, where they were observed, accelerations; and times and inputs, where a
+batch has them."""
 
 
 class Loss(eqx.Module):
@@ -80,7 +87,9 @@ class Loss(eqx.Module):
         **Returns:**
 
         `(q, v, a)`, each of shape `(samples, points, space)`; `a` is `None` where accelerations are not
-        observed. `None` for a batch that holds no states: then no model can be prepared.
+        observed. A batch that has times and inputs gives `(q, v, a, t, u)`, of shapes `(samples,)` and
+        `(samples, inputs)`, for models that depend on them. `None` for a batch that holds no states:
+        then no model can be prepared.
         """
 
     def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:

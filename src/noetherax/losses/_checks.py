@@ -9,10 +9,26 @@ import numpy as np
 from jaxtyping import PyTree
 
 NAMES = ("q", "v", "a")
+TIMED_NAMES = ("q", "v", "a", "t", "u")
 
 
-def check_observations(observations: Any) -> tuple[Any, Any, Any]:
-    """Arrays `(q, v, a)`, as they were given; an error that names the array otherwise."""
+def check_observations(observations: Any) -> tuple:
+    """Arrays `(q, v, a)`, or with times and inputs `(q, v, a, t, u)`, as they were given; an error that
+    names the array otherwise."""
+    if isinstance(observations, tuple | list) and len(observations) in (4, 5):
+        states, (t, u) = check_observations(observations[:3]), (*observations[3:], None)[:2]
+        count = len(states[0])
+        if np.shape(t) != (count,):
+            raise ValueError(
+                f"t must have shape (samples,), {(count,)}, but it has shape {np.shape(t)}."
+            )
+        if u is not None and (np.ndim(u) != 2 or len(u) != count):
+            hint = " One input is u[:, None]." if np.ndim(u) == 1 else ""
+            raise ValueError(
+                f"u must have shape (samples, inputs), with {count} samples, but it has shape "
+                f"{np.shape(u)}.{hint}"
+            )
+        return *states, t, u
     if not isinstance(observations, tuple | list) or len(observations) != 3:
         raise TypeError(
             "observations must be arrays (q, v, a), each of shape (samples, points, space), or a "
@@ -39,10 +55,11 @@ def check_observations(observations: Any) -> tuple[Any, Any, Any]:
 
 
 def check_finite(batch: PyTree) -> None:
-    """Every array of a batch must be finite; those of `(q, v, a)` are named."""
-    named = isinstance(batch, tuple) and len(batch) == 3
+    """Every array of a batch must be finite; those of `(q, v, a)` or of a named tuple are named."""
+    names = getattr(batch, "_fields", NAMES)
+    named = isinstance(batch, tuple) and len(batch) == len(names)
     leaves = list(batch) if named else jax.tree.leaves(batch)
-    names = NAMES if named else [f"array {i} of the batch" for i in range(len(leaves))]
+    names = names if named else [f"array {i} of the batch" for i in range(len(leaves))]
     for name, leaf in zip(names, leaves, strict=True):
         if leaf is None:
             continue  # not observed

@@ -8,9 +8,10 @@ from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_number
 from .._types import Time
-from ..data import check_windows
-from ..dynamics import euler_lagrange_terms, lagrangian_gradient
+from ..dynamics import at_time, euler_lagrange_terms, lagrangian_gradient
+from ..forces import Kind
 from ._base import Loss, States
+from ._instants import along_piece, at_instants, check_kind, instants_of, pieces_of, windows_at
 from ._window_states import window_states
 
 
@@ -34,12 +35,14 @@ class DiscreteLoss(Loss):
     A batch is [`noetherax.Windows`][]; every three positions in a row make a triple. Velocities and
     accelerations have no part in the loss, but a new model is prepared by them, or by those of a
     polynomial through each window. The model is a [`noetherax.Lagrangian`][] or any function
-    `(q, v) -> scalar`. The loss is in squared units of acceleration, and not finite where ∂²L/∂v² is
-    singular.
+    `(q, v) -> scalar`, with forces or not; forces, and the times and inputs of
+    [`noetherax.DrivenWindows`][], enter in the middle of each interval. The loss is in squared units of
+    acceleration, and not finite where ∂²L/∂v² is singular.
 
     **Arguments:**
 
     - `interval`: time h between observations.
+    - `inputs`: how inputs go on between samples, as in [`noetherax.Inputs`][].
 
     **Raises:**
 
@@ -48,22 +51,38 @@ class DiscreteLoss(Loss):
     """
 
     interval: float = eqx.field(static=True)
+    inputs: Kind = eqx.field(static=True)
 
-    def __init__(self, interval: Time):
+    def __init__(self, interval: Time, *, inputs: Kind = "linear"):
         self.interval = check_number("interval", interval)
+        self.inputs = check_kind(inputs)
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
-        q, interval = jnp.asarray(check_windows(batch).q), self.interval
-        over_intervals = jax.vmap(jax.vmap(lambda q, v: lagrangian_gradient(model, q, v)))
+        windows, timing = windows_at(batch, self.interval)
+        q, interval = jnp.asarray(windows.q), self.interval
+        pieces = pieces_of(model, timing, self.inputs, q.dtype)
+        half = jnp.asarray(interval / 2, q.dtype)
+
+        def gradient(q, v, piece):
+            at = model
+            if piece is not None:
+                at = at_time(along_piece(model, piece, self.inputs), half)
+            return lagrangian_gradient(at, q, v)
+
+        over_intervals = jax.vmap(jax.vmap(gradient))
         middle, step = (q[:, 1:] + q[:, :-1]) / 2, (q[:, 1:] - q[:, :-1]) / interval
-        force, momentum = over_intervals(middle, step)
+        force, momentum = over_intervals(middle, step, pieces)
         change = momentum[:, 1:] - momentum[:, :-1]
         impulse = interval / 2 * (force[:, 1:] + force[:, :-1])
         residual = (change - impulse).reshape(*change.shape[:2], -1) / interval
         centre = q[:, 1:-1], (q[:, 2:] - q[:, :-2]) / (2 * interval)
+        if timing is not None and pieces is not None:
+            t, u = instants_of(timing, slice(1, -1), q.dtype)
+            model = at_instants(model, t, u)
         mass_matrix = euler_lagrange_terms(model, *centre).mass_matrix
         error = jnp.linalg.solve(mass_matrix, residual[..., None]).reshape(len(q), -1)
         return error / math.sqrt(error.shape[1])
 
     def states(self, batch: PyTree) -> States:
-        return window_states(check_windows(batch), self.interval)
+        windows, timing = windows_at(batch, self.interval)
+        return window_states(windows, self.interval, timing)

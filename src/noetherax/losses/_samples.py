@@ -6,18 +6,17 @@ import numpy as np
 
 from ..data import TimedWindows, Tracks
 from ._discrete import DiscreteLoss
+from ._forces import ForceLoss, ForceObservations
+from ._instants import SAME
 from ._trajectory import TrajectoryLoss
 
 WINDOW = 9
 """Samples in a window where the user has not cut any: noise is averaged, and a step still compiles in
 seconds. Longer ones, of `Tracks.windows`, tell more."""
 
-SAME = 1e-3
-"""Part of an interval by which that of a loss and that of tracks may differ, as decimals do."""
-
 
 @functools.singledispatch
-def samples_of(loss: Callable, tracks: Tracks) -> Any:
+def samples_of(loss: Callable, tracks: Tracks, *, timed: bool = False) -> Any:
     """What of a user's tracks a loss compares: states and accelerations, if nothing else is registered
     for its type.
 
@@ -25,6 +24,8 @@ def samples_of(loss: Callable, tracks: Tracks) -> Any:
 
     - `loss`: a [`noetherax.Loss`][], or a function of a batch.
     - `tracks`: from [`noetherax.Tracks`][].
+    - `timed`: whether times and inputs come with them. It is passed only where it is true, for models
+        that depend on these.
 
     **Returns:**
 
@@ -34,20 +35,20 @@ def samples_of(loss: Callable, tracks: Tracks) -> Any:
 
     `ValueError` if the tracks lack what is compared; it says which call supplies it.
     """
-    return tracks.observations()
+    return tracks.observations(timed=timed)
 
 
 @samples_of.register
-def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks):
+def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks, *, timed: bool = False):
     longest = max(len(recording.t) for recording in tracks)
     if longest < 3:
         raise ValueError(
             f"{type(loss).__name__} compares three samples in a row or more, but the longest of these "
             f"{len(tracks)} recording(s) has {longest}."
         )
-    windows = tracks.windows(min(WINDOW, longest))
+    windows = tracks.windows(min(WINDOW, longest), timed=timed)
     if loss.interval is None:
-        if tracks.interval is None:
+        if timed or tracks.interval is None:
             return windows
         q, v, a = windows.q, windows.v, windows.a
         times = tracks.interval * np.arange(q.shape[1])
@@ -65,3 +66,16 @@ def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks):
             f"{tracks.interval:.6g} apart."
         )
     return windows
+
+
+@samples_of.register
+def _(loss: ForceLoss, tracks: Tracks, *, timed: bool = False):
+    q, v, a, t, tau = tracks.observations(timed=True)
+    count = 0 if tau is None else tau.shape[1]
+    if tau is None or count != q[0].size:
+        raise ValueError(
+            "ForceLoss takes the inputs of tracks for the measured forces, one for each of the "
+            f"{q[0].size} coordinates, but these tracks have {count or 'none'}. Leave others out, or "
+            "give noetherax.ForceObservations(q, v, a, tau)."
+        )
+    return ForceObservations(q, v, a, tau.reshape(q.shape), t if timed else None)

@@ -16,15 +16,18 @@ from .._checks import check_count, check_number
 from .._types import Time
 from ..data import (
     Noise,
+    Timing,
     Windows,
     check_noise,
     check_timed_windows,
-    check_windows,
+    timing_of,
 )
-from ..dynamics import solve_motion
+from ..dynamics import at_time, solve_motion
+from ..forces import Kind
 from ..solvers import RK4, check_formulated, for_single_steps, formulate
 from ._acceleration import solve_plainly
 from ._base import Loss, States
+from ._instants import Piece, along_piece, check_kind, pieces_of, windows_at
 from ._window_states import window_states
 
 DEGREE = 6
@@ -66,8 +69,9 @@ class TrajectoryLoss(Loss):
     A batch is [`noetherax.Windows`][], with velocities or without, or without an interval
     [`noetherax.TimedWindows`][]. Accelerations have no part in the loss, but [`noetherax.fit`][]
     prepares a new model by them; where they are not there, by those of a polynomial through each
-    window. The model is a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`. The loss has
-    no unit; it is not finite where ∂²L/∂v² is singular or the solver fails.
+    window. The model is a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or
+    not. Where it depends on time or takes inputs, the batch is [`noetherax.DrivenWindows`][]. The loss
+    has no unit; it is not finite where ∂²L/∂v² is singular or the solver fails.
 
     !!! example
 
@@ -100,6 +104,8 @@ class TrajectoryLoss(Loss):
         [`noetherax.VariationalMidpoint`][]; it takes fixed steps. Its error should be below the noise.
     - `substeps`: steps of the solver per interval.
     - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge.
+    - `inputs`: how inputs go on between samples, as in [`noetherax.Inputs`][]: `"linear"`, `"cubic"`,
+        or `"hold"`, which keeps each until the next sample.
 
     **Raises:**
 
@@ -112,6 +118,7 @@ class TrajectoryLoss(Loss):
     solver: diffrax.AbstractSolver
     substeps: int = eqx.field(static=True)
     iterations: int = eqx.field(static=True)
+    inputs: Kind = eqx.field(static=True)
 
     def __init__(
         self,
@@ -121,6 +128,7 @@ class TrajectoryLoss(Loss):
         solver: diffrax.AbstractSolver = RK4(),
         substeps: int | np.integer = 1,
         iterations: int | np.integer = 1,
+        inputs: Kind = "linear",
     ):
         if not isinstance(solver, diffrax.AbstractSolver):
             raise TypeError(
@@ -132,27 +140,30 @@ class TrajectoryLoss(Loss):
         self.solver = solver
         self.substeps = check_count("substeps", substeps)
         self.iterations = check_count("iterations", iterations)
+        self.inputs = check_kind(inputs)
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
-        times, windows = self._split(batch)
+        times, windows, timing = self._split(batch)
         windows = windows._replace(a=None)
+        pieces = pieces_of(model, timing, self.inputs, windows.q.dtype)
         sigma = check_noise(1.0 if self.noise is None else self.noise, windows)
-        step = functools.partial(_flow, solver=self.solver, steps=self.substeps)
+        step = functools.partial(_flow, self.solver, self.substeps, self.inputs)
         of_window = functools.partial(_window_residuals, model, step, sigma, self.iterations)
-        axes = (None if times is None else 0), 0
+        axes = (None if times is None else 0), 0, 0
         times = self.interval if times is None else jnp.asarray(times, windows.q.dtype)
-        return jax.vmap(of_window, axes)(times, jax.tree.map(jnp.asarray, windows))
+        return jax.vmap(of_window, axes)(times, jax.tree.map(jnp.asarray, windows), pieces)
 
     def states(self, batch: PyTree) -> States:
-        times, windows = self._split(batch)
-        return window_states(windows, self.interval if times is None else times)
+        times, windows, timing = self._split(batch)
+        return window_states(windows, self.interval if times is None else times, timing)
 
-    def _split(self, batch: PyTree) -> tuple[Any, Windows]:
-        """The times in a batch, if it has any, and the windows."""
+    def _split(self, batch: PyTree) -> tuple[Any, Windows, Timing | None]:
+        """The times between samples in a batch, if it has any, the windows, and when they were."""
         if self.interval is not None:
-            return None, check_windows(batch)
-        timed = check_timed_windows(batch)
-        return timed.t, Windows(timed.q, timed.v, timed.a)
+            return None, *windows_at(batch, self.interval)
+        states, timing = timing_of(batch)
+        timed = check_timed_windows(states)
+        return timed.t, Windows(timed.q, timed.v, timed.a), timing
 
 
 def _hashable(noise: Any) -> float | tuple[float, ...]:
@@ -161,7 +172,9 @@ def _hashable(noise: Any) -> float | tuple[float, ...]:
     return tuple(check_number(f"noise[{k}]", x) for k, x in enumerate(noise))
 
 
-def _window_residuals(lagrangian, step, sigma, iterations, at, window: Windows):
+def _window_residuals(
+    lagrangian, step, sigma, iterations, at, window: Windows, pieces: Piece | None
+):
     """Of one window, with its times or the interval between them. The sum of squares is χ² per degree
     of freedom."""
     q, v, _ = window
@@ -171,13 +184,13 @@ def _window_residuals(lagrangian, step, sigma, iterations, at, window: Windows):
     data = jnp.stack(observed, axis=1).reshape(times, seen)
     arrays, rest = eqx.partition(lagrangian, eqx.is_array)
     frozen = eqx.combine(lax.stop_gradient(arrays), rest)
-    apart, axes = (at, (0, None)) if np.ndim(at) == 0 else (jnp.diff(at), (0, 0))
+    apart, axes = (at, (0, None, 0)) if np.ndim(at) == 0 else (jnp.diff(at), (0, 0, 0))
 
     def linearise(lagrangian, states):
         """The misfit, its derivative in the first state, and how all states move to close the gaps."""
         slopes = jax.jacfwd(functools.partial(step, frozen))
-        transitions = jax.vmap(slopes, axes)(states[:-1], apart)
-        ends = jax.vmap(functools.partial(step, lagrangian), axes)(states[:-1], apart)
+        transitions = jax.vmap(slopes, axes)(states[:-1], apart, pieces)
+        ends = jax.vmap(functools.partial(step, lagrangian), axes)(states[:-1], apart, pieces)
         gaps = (ends - states[1:]).reshape(times - 1, size)
         response, shift = _chain(transitions.reshape(times - 1, size, size), gaps)
         misfit = weights * (data - (states.reshape(times, size) + shift)[:, :seen])
@@ -211,12 +224,14 @@ def _chain(transitions, gaps):
     return jax.tree.map(lambda x0, x: jnp.concatenate([x0[None], x]), start, rest)
 
 
-def _flow(lagrangian, state, interval, *, solver, steps: int):
+def _flow(solver, steps: int, kind: Kind, lagrangian, state, interval, piece: Piece | None):
     """The state (q, v), stacked, an interval later, by so many steps of the solver."""
     q, v = state
     step = jnp.asarray(interval / steps, q.dtype)
     times = [jnp.zeros_like(step), step, *(index * step for index in range(2, steps + 1))]
     solver = for_single_steps(solver)
+    if piece is not None:
+        lagrangian = at_time(along_piece(lagrangian, piece, kind), times[0])
     term, y, args, read = formulate(solver, lagrangian, q, v, _accelerate)
     memory = solver.init(term, times[0], times[1], y, args)
     for t0, t1 in itertools.pairwise(times):

@@ -7,28 +7,38 @@ import numpy as np
 from jaxtyping import Float
 
 from .._types import FloatArray, Time
-from ..data import Windows, local_basis
+from ..data import Timing, Windows, local_basis
 from ._base import States
+from ._instants import instants_of
 
 DEGREE = 4
 """Degree of the polynomials where accelerations were not observed: what noise leaves of them is enough
 for a start, and on long windows they err less than it."""
 
 
-def window_states(windows: Windows, at: Time | Float[FloatArray, "windows times"] | None) -> States:
+def window_states(
+    windows: Windows,
+    at: Time | Float[FloatArray, "windows times"] | None,
+    timing: Timing | None = None,
+) -> States:
     """The states inside of windows, whose times or the interval between them are given. Where
     accelerations were not observed, one in the middle of each, by the polynomial that fits best."""
     if windows.a is None or windows.v is None:
-        return _fitted(windows, at)
+        return _fitted(windows, at, timing)
     q, v, a = (_flat(x[:, 1:-1]) for x in windows if x is not None)
-    return q, v, a
+    return (q, v, a) if timing is None else (q, v, a, *_flat_instants(timing, slice(1, -1), q))
+
+
+def _flat_instants(timing: Timing, samples: slice, q) -> tuple:
+    instants = instants_of(timing, samples, q.dtype)
+    return tuple(None if x is None else _flat(x) for x in instants)
 
 
 def _flat(x):
     return x.reshape(-1, *x.shape[2:])
 
 
-def _fitted(windows: Windows, at: Any) -> States:
+def _fitted(windows: Windows, at: Any, timing: Timing | None) -> States:
     observed = [np.asarray(x, float) for x in windows if x is not None]
     kinds = [order for order, x in enumerate(windows) if x is not None]
     count, times, *shape = observed[0].shape
@@ -48,4 +58,8 @@ def _fitted(windows: Windows, at: Any) -> States:
     known = np.all(np.isfinite(a), axis=(1, 2))
     dtype = jnp.result_type(windows.q)
     q, v, a = (jnp.asarray(x[known], dtype) for x in (q + middle, v, a))
-    return q, v, a
+    if timing is None:
+        return q, v, a
+    instants = _flat_instants(timing, slice(times // 2, times // 2 + 1), q)
+    t, u = (None if x is None else x[known] for x in instants)
+    return q, v, a, t, u

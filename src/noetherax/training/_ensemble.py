@@ -11,6 +11,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from .._types import Model
+from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
@@ -101,7 +102,8 @@ def fit_ensemble(
     )
     keys = _checked_keys(lagrangians, keys)
     seeds = jax.vmap(jax.random.split)(keys)
-    observations = as_samples(observations, loss)
+    timed = depends_on_time(lagrangians)
+    observations = as_samples(observations, loss, timed)
     looks = _first_looks(observations, loss, seeds[:, 0])
     members = [
         about(f"Member {index}", ready, member_of(lagrangians, index), look, options)
@@ -111,7 +113,7 @@ def fit_ensemble(
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss, timed))
         fresh = jax.vmap(jax.random.fold_in, (0, None))(seeds[:, 0], 1)
         looks = about("validation", _first_looks, held_out.observations, loss, fresh)
         drawn = [batches for _, batches in looks]

@@ -8,6 +8,7 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
+from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss
 from ._batches import rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
@@ -120,13 +121,14 @@ def fit(
     options = checked_options(
         steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
-    observations = as_samples(observations, loss)
+    timed = depends_on_time(lagrangian)
+    observations = as_samples(observations, loss, timed)
     setup_key, run_key = jax.random.split(key)
     member = ready(lagrangian, first_look(observations, loss, setup_key), options)
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss))
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss, timed))
         fresh = jax.random.fold_in(setup_key, 1)
         drawn.append(about("validation", first_look, held_out.observations, loss, fresh)[1])
     watching = watching_of(

@@ -15,19 +15,20 @@ from ._batches import first_batches
 
 
 @functools.singledispatch
-def as_samples(observations: Any, loss: Callable) -> Any:
-    """What a loss compares, from what a user has: tracks are cut into samples."""
+def as_samples(observations: Any, loss: Callable, timed: bool = False) -> Any:
+    """What a loss compares, from what a user has: tracks are cut into samples, with times and inputs
+    where the model depends on them."""
     return observations
 
 
 @as_samples.register
-def _(observations: Tracks, loss: Callable):
-    return samples_of(loss, observations)
+def _(observations: Tracks, loss: Callable, timed: bool = False):
+    return samples_of(loss, observations, timed=True) if timed else samples_of(loss, observations)
 
 
 @as_samples.register
-def _(observations: list, loss: Callable):
-    return [as_samples(each, loss) for each in observations]  # one for each member
+def _(observations: list, loss: Callable, timed: bool = False):
+    return [as_samples(each, loss, timed) for each in observations]  # one for each member
 
 
 def first_look(observations: Any, loss: Callable, key) -> tuple[Any, Any]:

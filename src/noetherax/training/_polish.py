@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from .._programs import programs, run
 from .._types import Model
+from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
 from ._diagnosis import diagnosis
@@ -112,7 +113,8 @@ def polish(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
             "Call noetherax.fit first."
         )
-    batch = _collected(as_samples(observations, loss), loss, samples, key)
+    observations = as_samples(observations, loss, depends_on_time(lagrangian))
+    batch = _collected(observations, loss, samples, key)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
     _check_rows(loss, lagrangian, parameters, batch, count)

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
-from ..losses import AccelerationLoss, square_errors
+from ..dynamics import depends_on_time, forces_of
+from ..losses import AccelerationLoss, law_of, square_errors
 from ._checks import check_loss, check_precision
 from ._observed import as_samples, first_look, states_of
-from ._regular_start import regular_start, start_samples
+from ._regular_start import regular_start, regular_start_of, start_samples
 from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
 
 BETTER = 0.8
@@ -62,7 +63,8 @@ def prepare(
     check_loss(loss)
     if callable(observations) and key is None:
         raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
-    _, drawn = first_look(as_samples(observations, loss), loss, key)
+    observations = as_samples(observations, loss, depends_on_time(model))
+    _, drawn = first_look(observations, loss, key)
     chosen = chosen_leaves(model, mask)
     check_precision(eqx.filter(model, chosen), drawn)
     return prepared(model, drawn, loss, mask)
@@ -82,17 +84,21 @@ def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | N
             f"But the batch is {eqx.tree_pformat(batch)}. Pass preparation=False, and call "
             "noetherax.standardise(lagrangian, q, v) before."
         )
-    q, v, a = states
+    q, v, a, *instant = states
     notes: list[str] = []
     if a is None:
         model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
         return Preparation(model, "; ".join(notes))
     finite = np.all(np.isfinite(a), axis=(1, 2))
-    data = q[finite], v[finite], a[finite]
-    model = standardised(lagrangian, q, v, lambda fitted: _tried(fitted, data, notes))
+    data = tuple(None if x is None else x[finite] for x in (q, v, a, *instant))
+    law = law_of(loss, lagrangian)
+    if forces_of(law) or depends_on_time(law):
+        model = _tried_whole(lagrangian, loss, (q, v), data, notes)
+    else:
+        model = standardised(lagrangian, q, v, lambda fitted: _tried(fitted, data[:3], notes))
     start = model
     if is_new(lagrangian) and mask is None:
-        start = regular_start(model, *data)
+        start = regular_start_of(loss, model, data)
         solved = not eqx.tree_equal(start, model)
         notes.append(f"last layer {'by least squares' if solved else 'as it was'}")
     return Preparation(start, "; ".join(notes))
@@ -113,12 +119,44 @@ def _tried(fitted: Callable, data, notes: list[str]):
         notes.append(_bent(choice))
         return choice
     both = choice, fitted(False)
-    with_bends, without = (_error(neural, data) for neural in both)
-    choice = both[0] if with_bends < BETTER * without else both[1]
-    notes.append(
-        f"{_bent(choice)} (error of the start with bends {with_bends:.2g}, without {without:.2g})"
+    used, other = start_samples(data)
+    errors = [_error(regular_start(neural, *used), other) for neural in both]
+    return _chosen(both, errors, [_bent(neural) for neural in both], notes)
+
+
+def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) -> PyTree:
+    """The same where forces act or time counts: a neural Lagrangian alone then says nothing of the
+    accelerations, so that all of the model have their features bent or none."""
+    both, names = zip(
+        *(_standardised_whole(model, states, bend) for bend in (True, False)), strict=True
     )
-    return choice
+    if names[0] == names[1]:
+        notes.append(names[0])
+        return both[0]
+    used, other = start_samples(data)
+    errors = [_error(law_of(loss, regular_start_of(loss, x, used)), other) for x in both]
+    return _chosen(both, errors, names, notes)
+
+
+def _standardised_whole(model: PyTree, states, bend: bool) -> tuple[PyTree, str]:
+    parts: list[str] = []
+
+    def chosen(fitted: Callable):
+        neural = fitted(bend)
+        parts.append(_bent(neural))
+        return neural
+
+    return standardised(model, *states, chosen), "; ".join(parts)
+
+
+def _chosen(both, errors: list[float], names: list[str], notes: list[str]):
+    """The one with bends where it is nearer."""
+    with_bends, without = errors
+    index = 0 if with_bends < BETTER * without else 1
+    notes.append(
+        f"{names[index]} (error of the start with bends {with_bends:.2g}, without {without:.2g})"
+    )
+    return both[index]
 
 
 def _count(neural) -> int:
@@ -129,11 +167,10 @@ def _bent(neural) -> str:
     return f"{_count(neural) or 'none'} of {neural.features.num_features} features bent"
 
 
-def _error(neural, data) -> float:
+def _error(start, other) -> float:
     """Mean of e/(e + ‖a‖²), e the squared error of a start on states that it has not used: from 0 to
     1, so that a few singular states do not decide."""
-    used, other = start_samples(data)
-    error = square_errors(regular_start(neural, *used), other)
+    error = square_errors(start, other)
     size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
     with np.errstate(invalid="ignore"):
         part = error / (error + size)

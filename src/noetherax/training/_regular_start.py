@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,9 +9,9 @@ from jaxtyping import Array, Float, PyTree
 
 from .._programs import run
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms
+from ..dynamics import euler_lagrange_terms, forces_of, total_force
 from ..lagrangians import NeuralLagrangian
-from ..losses import check_finite, check_observations, square_errors
+from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
 
 SAMPLES = 1024
@@ -34,6 +36,8 @@ def regular_start(
     q: Float[FloatArray, "samples points space"],
     v: Float[FloatArray, "samples points space"],
     a: Float[FloatArray, "samples points space"],
+    t: Float[FloatArray, " samples"] | None = None,
+    u: Float[FloatArray, "samples inputs"] | None = None,
 ) -> PyTree:
     """Sets the last layer of a neural Lagrangian by least squares, so that training starts from a
     regular ∂²L/∂v² of the right signature.
@@ -50,6 +54,10 @@ def regular_start(
     of a relativistic particle on a line. The result is scaled to the norm of the random weights, whose
     place it takes.
 
+    Forces beside L stand on the other side, as they are now, and set its scale: w is the minimum of
+    mean ‖Σ_k w_k r_k − Q‖² + ρ ‖w‖², or the one above in the scale in which Q fits best, whichever has
+    the nearer acceleration.
+
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
     **Arguments:**
@@ -58,6 +66,7 @@ def regular_start(
         last layers of those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other
         (with a known Lagrangian added, for instance) is returned as it is.
     - `q`, `v`, `a`: observations, of which a thousand are used.
+    - `t`, `u`: their times and inputs, for a model that depends on them.
 
     **Returns:**
 
@@ -68,7 +77,9 @@ def regular_start(
     `ValueError` or `TypeError` as [`noetherax.fit`][] does, if the observations are not finite, or not
     of one shape and the precision of the weights.
     """
-    observations = tuple(jnp.asarray(x) for x in check_observations((q, v, a)))
+    given_states = (q, v, a) if t is None else (q, v, a, t, u)
+    observations = check_observations(given_states)
+    observations = tuple(None if x is None else jnp.asarray(x) for x in observations)
     check_finite(observations)
     states, _ = start_samples(observations)
     if not _last_layers(lagrangian):
@@ -76,31 +87,62 @@ def regular_start(
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
     parts = run(_linear_parts, lagrangian, *states)
-    equations, columns = (np.asarray(x, float) for x in parts)
+    equations, columns, acting = (None if x is None else np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
     rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
-    departure = np.abs(columns @ given - equations)
+    departure = np.abs(columns @ given - equations - (0 if acting is None else acting))
     # Apart, since residuals and trace have units of their own.
     for rows in (slice(-1), slice(-1, None)):
         if not np.all(departure[rows] <= np.max(rounding[rows])):
             return lagrangian
+    candidates = [
+        eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(found, weights.dtype)))
+        for found in _solutions(columns, acting, np.linalg.norm(given))
+    ]
+    models = [lagrangian, *candidates]
+    errors = np.array([np.mean(square_errors(model, states)) for model in models])
+    # Where nothing is better, that which was given.
+    return models[int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))]
+
+
+def _solutions(columns: np.ndarray, acting: np.ndarray | None, norm: float) -> list[np.ndarray]:
+    """Weights of last layers that solve the equations of motion best, in one way or another; none where
+    no weight gives ∂²L/∂v² a trace."""
     residuals, trace = columns[:-1], columns[-1]
     gram = residuals.T @ residuals
-    gram += (RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
+    ridge = RIDGE * np.trace(gram) / len(gram) or 1.0
+    gram += ridge * np.eye(len(gram))
     solution = np.linalg.solve(gram, trace)
     if not np.any(solution):
-        return lagrangian  # no weight gives ∂²L/∂v² a trace
-    solution *= np.linalg.norm(given) / np.linalg.norm(solution)
-    found = eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
-    before, after = (np.mean(square_errors(model, states)) for model in (lagrangian, found))
-    return found if after < (before if np.isfinite(before) else np.inf) else lagrangian
+        return []
+    found = [solution * norm / np.linalg.norm(solution)]
+    if acting is not None and np.any(acting):
+        force = residuals.T @ acting[:-1]
+        plain = np.linalg.solve(gram, force)
+        # Of w with a trace of one, s Q is nearest to Σ w_k r_k: then w/s has the scale of the force.
+        square = np.sum(np.square(acting))
+        fitted = np.block([[gram, -force[:, None]], [-force[None], np.array([[square]])]])
+        *solution, scale = np.linalg.lstsq(fitted, np.append(trace, 0.0), rcond=None)[0]
+        found += [plain] + ([np.array(solution) / scale] if scale else [])
+    return found
+
+
+def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
+    """The same for the law that the states of a loss follow; the model is the one that is changed."""
+    law = law_of(loss, model)
+    found = regular_start(law, *states)
+    layers = _last_layers(model)
+    return eqx.tree_at(_last_layers, model, _last_layers(found)) if layers else model
 
 
 def start_samples(observations: tuple) -> tuple[tuple, tuple]:
     """At most `SAMPLES` observations, and others from between them where there are more."""
     stride = -(-len(observations[0]) // SAMPLES)
-    used = tuple(x[::stride] for x in observations)
-    return used, tuple(x[stride // 2 :: stride] for x in observations)
+
+    def every(first: int) -> tuple:
+        return tuple(None if x is None else x[first::stride] for x in observations)
+
+    return every(0), every(stride // 2)
 
 
 def _last_layers(model: PyTree) -> list:
@@ -113,13 +155,14 @@ def _last_layers(model: PyTree) -> list:
     return [node.network.layers[-1].weight for node in nodes if neural(node)]
 
 
-def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
-    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, and their
-    derivative with respect to the last layers, one column for each weight."""
+def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array | None]:
+    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry; their
+    derivative with respect to the last layers, one column for each weight; and the forces beside L, if
+    there are any."""
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
 
     def equations(weights):
-        model = eqx.tree_at(_last_layers, lagrangian, unravel(weights))
+        model = at_instants(eqx.tree_at(_last_layers, lagrangian, unravel(weights)), *instant)
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
         trace = jnp.mean(jnp.trace(mass_matrix, axis1=-2, axis2=-1))
@@ -129,4 +172,7 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
         return jax.jvp(equations, (weights,), (unit,))[1]
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
-    return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
+    forces, acting = forces_of(at_instants(lagrangian, *instant)), None
+    if forces:
+        acting = jnp.append(total_force(forces, q, v).reshape(-1), jnp.zeros((), q.dtype))
+    return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T, acting

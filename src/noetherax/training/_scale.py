@@ -1,6 +1,7 @@
 """The size of a loss, which no optimiser then has to guess: units of length and of time drop out."""
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any, NamedTuple, final
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import PyTree
 
 from .._programs import run
 from ..lagrangians import SeparableLagrangian
+from ..losses import ForceLoss
 from ._observed import states_of
 
 ROOM = 1e6
@@ -19,13 +21,27 @@ the gradient of it, are smaller by some orders."""
 
 @final
 class FreeParticle(SeparableLagrangian):
-    """½ v²: nothing acts on anything."""
+    """½ m v²: nothing acts on anything."""
+
+    mass: float = 1.0
 
     def inertia(self):
-        return 1.0
+        return self.mass
 
     def potential(self, q):
         return jnp.zeros((), q.dtype)
+
+
+@singledispatch
+def no_law(loss: Callable) -> FreeParticle:
+    """What a loss is measured by: a model that has learned nothing."""
+    return FreeParticle()
+
+
+@no_law.register
+def _(loss: ForceLoss):
+    # No mass: in units of forces, that of a free particle is as good as any number.
+    return FreeParticle(0.0)
 
 
 class Scale(NamedTuple):
@@ -66,7 +82,7 @@ def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
 def loss_without_force(loss: Callable, drawn: PyTree) -> float | None:
     """The mean loss of a free particle; `None` where the loss cannot tell."""
     try:
-        value = mean_loss(loss, FreeParticle(), drawn)
+        value = mean_loss(loss, no_law(loss), drawn)
     except Exception:  # of any kind: a loss may ask for anything that the model has
         return None
     return value if 0 < value < np.inf else None

@@ -10,11 +10,11 @@ from jaxtyping import PyTree
 
 from .._programs import run
 from ..dynamics import euler_lagrange_terms
-from ..losses import Loss
+from ..losses import Loss, at_instants, law_of
 from ._batches import at_most
 from ._observed import states_of
 from ._plan import Member
-from ._scale import FreeParticle, mean_loss
+from ._scale import mean_loss, no_law
 
 LEFT_OUT = 0.05
 """Fraction of updates left out up to which a run is as good as whole."""
@@ -27,10 +27,11 @@ FEW = 100
 
 ASK = (
     "More steps will hardly help if the data do not obey what was declared: a Lagrangian without "
-    "explicit time, friction or constraints, with the symmetry of its features (does "
-    "noetherax.Trivial(space) in the place of the group do better?), v and a the derivatives of q "
-    "in the same units, all components of a of about the same size, or if their noise is as large as "
-    "the accelerations. Else try another key, a wider network or a smaller learning rate."
+    "explicit time, friction or constraints (forces stand beside it, noetherax.Forced), with the "
+    "symmetry of its features (does noetherax.Trivial(space) in the place of the group do better?), v "
+    "and a the derivatives of q in the same units, all components of a of about the same size, or if "
+    "their noise is as large as the accelerations. Else try another key, a wider network or a smaller "
+    "learning rate."
 )
 
 REGULAR = (
@@ -108,7 +109,8 @@ def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
         states = states_of(loss, at_most(drawn))
         if states is None:
             return None
-        q, v, _ = states
+        q, v, _, *instant = states
+        model = at_instants(law_of(loss, model), *instant)
         mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix, float)
         negative = np.sum(np.linalg.eigvalsh(mass) < 0, axis=-1)
     except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):
@@ -128,7 +130,7 @@ def _ruled(loss: Callable, drawn: PyTree) -> str | None:
         return None
     try:
         batch = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), at_most(drawn))
-        residuals = np.asarray(run(_of_samples, loss, FreeParticle(), batch), float)
+        residuals = np.asarray(run(_of_samples, loss, no_law(loss), batch), float)
     except Exception:  # of any kind: a loss may ask for anything that the model has
         return None
     ratio = np.mean(residuals) / np.median(residuals)

@@ -1,0 +1,65 @@
+"""A model along one recording or window: its time counts from a start, and its inputs are known."""
+
+from collections.abc import Callable
+from typing import final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._content import is_transparent
+from .._types import Configuration, Time, Velocity
+from ..forces import called
+from ._closed import closure_converted
+from ._forced import forces_of
+from ._time import depends_on_time, resolved
+
+
+@final
+class Since(eqx.Module):
+    """A model whose time counts from `start`, with inputs that are a function of the time since then,
+    or none. Steps are exact, and inputs taken at the right time, also where `start` itself is rounded,
+    as Julian dates are in float32.
+
+    Inputs that the model has been given by `Driven` are functions of its own time, and remain.
+    """
+
+    model: Callable
+    start: Float[Array, ""]
+    inputs: Callable | None = None
+
+    def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
+        """The value of the Lagrangian alone."""
+        return called(self.model, q, v, self.start + jnp.asarray(t, self.start.dtype))
+
+
+@depends_on_time.register
+def _(model: Since) -> bool:
+    return True
+
+
+@forces_of.register
+def _(model: Since):
+    return forces_of(model.model)
+
+
+@resolved.register
+def _(model: Since, t, u):
+    if model.inputs is not None:
+        u = model.inputs
+        for _ in range(t.ndim):
+            u = jax.vmap(u)
+        u = u(t)
+    return resolved(model.model, model.start + t.astype(model.start.dtype), u)
+
+
+@closure_converted.register
+def _(lagrangian: Since, q, v, t, u=None):
+    time, inputs = jax.ShapeDtypeStruct((), jnp.result_type(t)), lagrangian.inputs
+    if inputs is not None:
+        u = jax.eval_shape(inputs, time)
+        if not is_transparent(inputs):
+            inputs = eqx.filter_closure_convert(inputs, time)
+    start = jax.ShapeDtypeStruct((), lagrangian.start.dtype)
+    return Since(closure_converted(lagrangian.model, q, v, start, u), lagrangian.start, inputs)

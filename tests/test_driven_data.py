@@ -1,0 +1,252 @@
+"""Time and inputs in data, losses, training and evaluation: a spring that known inputs drive."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+from noetherax.losses import check_kind, samples_of
+
+STIFFNESS, FRICTION = 2.0, 0.3
+NUMBERS = np.random.default_rng(0)
+IRREGULAR = np.cumsum(NUMBERS.uniform(0.05, 0.15, size=60))
+EVEN = 0.1 * np.arange(60)
+U = np.stack([np.sin(3 * EVEN), NUMBERS.normal(size=60)], axis=1)
+
+
+class Spring(nx.Lagrangian):
+    stiffness: jax.Array
+
+    def __call__(self, q, v):
+        return jnp.sum(v**2) / 2 - self.stiffness * jnp.sum(q**2) / 2
+
+
+class Drag(nx.Force):
+    coefficient: jax.Array
+
+    def __call__(self, q, v):
+        return -self.coefficient * v
+
+
+def drive(q, v, t, u):
+    """Two motors on one coordinate."""
+    return (u[0] - 0.5 * u[1]).reshape(1, 1)
+
+
+def machine(stiffness=STIFFNESS, friction=FRICTION, driven=True):
+    forces = [Drag(jnp.asarray(friction)), *([drive] if driven else [])]
+    return nx.Forced(Spring(jnp.asarray(stiffness)), *forces)
+
+
+@functools.cache
+def motion(kind="linear", even=False):
+    """The true motion under inputs, with t, q, v, a; of `hold` in pieces, since u jumps."""
+    t = EVEN if even else IRREGULAR
+    model, q, v = machine(), jnp.ones((1, 1)), jnp.zeros((1, 1))
+
+    def piece(state, samples):
+        q, v = state
+        ends, u, held = samples
+        inputs = (lambda t: held) if kind == "hold" else nx.Inputs(t, U, kind)
+        ts = jnp.linspace(ends[0], ends[1], 9)
+        path = nx.rollout(nx.Driven(model, inputs), q, v, ts=ts, solver=nx.RK4())
+        state = path.q[-1], path.v[-1]
+        return state, state
+
+    ends = np.stack([t[:-1], t[1:]], axis=1)
+    _, (qs, vs) = jax.jit(functools.partial(jax.lax.scan, piece))(
+        (q, v), (jnp.asarray(ends), jnp.asarray(U[1:]), jnp.asarray(U[:-1]))
+    )
+    q, v = jnp.concatenate([q[None], qs]), jnp.concatenate([v[None], vs])
+    a = nx.acceleration(nx.at_time(model, t, U), q, v)
+    return t, *(np.asarray(x) for x in (q, v, a))
+
+
+def recorded(kind="linear", even=False, offset=0.0, members="qva"):
+    t, q, v, a = motion(kind, even)
+    v, a = (x if name in members else None for name, x in (("v", v), ("a", a)))
+    # Two recordings, so that windows and times of one are not those of the other.
+    parts = slice(0, 30), slice(30, 60)
+    cut = [[x[part] for part in parts] if x is not None else None for x in (q, v, a, U)]
+    return nx.Tracks([t[part] + offset for part in parts], *cut)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_true_law_has_no_loss_and_that_without_its_drive_has(offset):
+    tracks = recorded(offset=offset)
+    batch = tracks.observations()
+    assert batch._fields == ("q", "v", "a", "t", "u")
+    loss = nx.AccelerationLoss()
+    assert loss(machine(), batch) < 1e-20
+    assert loss(machine(driven=False), batch) > 0.1
+    # The same of windows, whose loss is measured by the noise.
+    windows = tracks.windows(9)
+    assert windows.start[0] == IRREGULAR[0] + offset
+    value = eqx.filter_jit(nx.TrajectoryLoss(noise=1e-3))
+    assert value(machine(), windows) < 1e-3
+    assert value(machine(driven=False), windows) > 1e2
+
+
+@pytest.mark.parametrize("kind", ["hold", "cubic"])
+def test_inputs_go_on_between_samples_as_told(kind):
+    windows = recorded(kind, members="q").windows(9)
+    right, wrong = (
+        eqx.filter_jit(nx.TrajectoryLoss(noise=1e-3, inputs=x))(machine(), windows)
+        for x in (kind, "hold" if kind == "cubic" else "linear")
+    )
+    # Slopes of cubics at the ends of windows are not those along the recording.
+    assert right < (1e-3 if kind == "hold" else 0.1)
+    assert wrong > 10
+
+
+def test_discrete_loss_takes_inputs_in_the_middle():
+    windows = recorded(even=True, members="q").windows(9)
+    loss = nx.DiscreteLoss(0.1)
+    value = eqx.filter_jit(loss)
+    assert value(machine(), windows) < 0.05 * value(machine(driven=False), windows)
+    with pytest.raises(ValueError, match="given the interval 0.2, but samples of these windows are 0.1"):
+        nx.DiscreteLoss(0.2).states(windows)
+
+
+def test_nothing_changes_where_nothing_depends_on_time():
+    """Users' losses unpack three arrays, and batches of time and inputs give the same program."""
+    tracks, model = recorded(), machine(driven=False)
+
+    def loss(model, batch):
+        q, v, a = batch
+        return jnp.mean((nx.acceleration(model, q, v) - a) ** 2)
+
+    _, history = nx.fit(
+        model, tracks, steps=1, loss=loss, key=jax.random.key(0), preparation=False, progress=False
+    )
+    assert len(history.loss) == 1
+    assert isinstance(samples_of(nx.TrajectoryLoss(), tracks), nx.TimedWindows)
+    for loss, plain, timed in (
+        (nx.AccelerationLoss(), tracks.observations(timed=False), tracks.observations()),
+        (nx.TrajectoryLoss(), tracks.windows(9, timed=False), tracks.windows(9)),
+    ):
+        arrays, rest = eqx.partition(model, eqx.is_array)
+        programs = [
+            str(jax.make_jaxpr(lambda *x: loss(eqx.combine(arrays, rest), kind(*x)))(*members))
+            for kind, members in (
+                (type(plain), plain[:4]),
+                (lambda *x: type(timed)(*x, *timed[len(x) :]), timed[: len(plain)]),
+            )
+        ]
+        assert programs[0] == programs[1]
+
+
+def test_what_lacks_times_or_inputs_is_named():
+    q, v, a = recorded().observations(timed=False)
+    loss = nx.AccelerationLoss()
+    with pytest.raises(ValueError, match=r"takes inputs, but the batch has none.*TimedObservations"):
+        loss(machine(), (q, v, a))
+    t = jnp.zeros(len(q))
+    with pytest.raises(ValueError, match=r"A force of this model takes inputs, but the data have none"):
+        loss(machine(), (q, v, a, t))
+    with pytest.raises(ValueError, match=r"u must have shape .*One input is u\[:, None\]"):
+        loss.states((q, v, a, t, t))
+    with pytest.raises(ValueError, match="inputs must be one of"):
+        check_kind("spline")
+    with pytest.raises(ValueError, match="one for each of the 1 coordinates, but these tracks have 2"):
+        samples_of(nx.ForceLoss(), recorded())
+
+
+def test_a_forced_model_is_learned_saved_and_polished(tmp_path):
+    """Drag and stiffness from tracks: by all that trains, to the true numbers."""
+    tracks, start = recorded(), machine(1.0, 0.0)
+    two = eqx.filter_vmap(machine)(jnp.array([1.0, 3.0]), jnp.array([0.0, 1.0]))
+    keys = jax.random.split(jax.random.key(0), 2)
+    models, history = nx.fit_ensemble(
+        two, tracks, steps=2, batch_size=8, keys=keys, validation=tracks, progress=False
+    )
+    assert history.loss.shape == (2, 2)
+    model = jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, models)
+    model, history = nx.polish(model, tracks, progress=False)
+    assert history.loss[-1] < 1e-20
+    nx.save(tmp_path / "model", model)
+    loaded = nx.load(tmp_path / "model", start)
+    assert np.isclose(loaded.lagrangian.stiffness, STIFFNESS)
+    assert np.isclose(loaded.forces[0].coefficient, FRICTION)
+
+
+def test_inputs_do_not_train():
+    driven = nx.Driven(machine(), nx.Inputs(EVEN, U))
+    chosen = nx.trainable(driven)
+    assert chosen.model.lagrangian.stiffness
+    assert not any(jax.tree.leaves(chosen.inputs))
+
+
+def test_a_new_network_starts_by_the_forces_that_act():
+    """Least squares of the last layer with the drive on the other side: the scale of L is known."""
+    q, v, a, _, u = recorded().observations()
+    shifted = nx.TimedObservations(q, v, a, jnp.arange(60.0), u)
+    features = nx.Trivial(1).invariant_features(1)
+    network = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+    model = nx.Forced(network, Drag(jnp.asarray(FRICTION)), drive)
+    model, note = nx.prepare(model, shifted)
+    assert "by least squares" in note
+    errors = nx.AccelerationLoss()(model, shifted)
+    assert errors < 0.1 * jnp.mean(a**2)
+    mass = nx.euler_lagrange_terms(model.lagrangian, q, v).mass_matrix
+    assert 0.7 < np.mean(mass) < 1.3
+
+
+def arm(q, v):
+    """Two joints, with a field that gives the velocity a part of its own."""
+    mass = jnp.array([[2.0, 0.5], [0.5, 1.0]]) * (1.5 + jnp.cos(q[1, 0]))
+    x = v[:, 0]
+    return x @ mass @ x / 2 + jnp.sum(jnp.cos(q)) + q[0, 0] * v[1, 0]
+
+
+def test_forces_of_a_motion_and_their_parts():
+    q, v, a = jax.random.normal(jax.random.key(1), (3, 5, 2, 1))
+    model = nx.Forced(arm, lambda q, v: -0.3 * v)
+    force = nx.generalised_force(model, q, v, a)
+    parts = nx.force_parts(model, q, v, a)
+    assert np.allclose(sum(parts), force, atol=1e-13)
+    assert np.allclose(parts.forces, 0.3 * v)
+    mass = nx.euler_lagrange_terms(arm, q, v).mass_matrix
+    assert np.allclose(parts.inertial[..., 0], jnp.einsum("sij,sj->si", mass, a[..., 0]))
+    assert np.allclose(parts.potential, jnp.sin(q))
+    assert np.allclose(nx.force_parts(model, q, 0 * v, a).coriolis, 0)
+    assert np.max(np.abs(parts.coriolis)) > 0.1
+    # Beside what a motion takes, its own acceleration follows.
+    moved = nx.Forced(model, lambda q, v, t, u: u.reshape(2, 1))
+    at = nx.at_time(moved, jnp.zeros(5), force.reshape(5, 2))
+    assert np.allclose(nx.acceleration(at, q, v), a)
+
+
+def test_force_loss_finds_the_scale_of_a_network():
+    q, v, a = jax.random.uniform(jax.random.key(2), (3, 200, 1, 1), minval=-1.0)
+    batch = nx.ForceObservations(q, v, a, tau=3 * a + 5 * jnp.sin(q) + 0.2 * v)
+    truth = nx.Forced(lambda q, v: jnp.sum(1.5 * v**2 + 5 * jnp.cos(q)), lambda q, v: -0.2 * v)
+    loss = nx.ForceLoss()
+    assert loss(truth, batch) < 1e-25
+    assert np.isclose(loss(lambda q, v: 0.0 * jnp.sum(q * v), batch), jnp.mean(batch.tau**2))
+    features = nx.Trivial(1).invariant_features(1)
+    network = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+    model = nx.Forced(network, Drag(jnp.asarray(0.2)))
+    model, note = nx.prepare(model, batch, loss=loss)
+    assert "by least squares" in note
+    assert loss(model, batch) < 0.05 * jnp.mean(batch.tau**2)
+    # Of tracks, the inputs are what was measured.
+    tracks = nx.Tracks(np.arange(200.0), q, v, a, inputs=batch.tau[:, 0])
+    assert np.array_equal(samples_of(loss, tracks).tau, batch.tau)
+
+
+def test_evaluation_follows_a_driven_model_under_what_was_recorded():
+    tracks = recorded(offset=1e3)
+    options = dict(solver=nx.RK4(), dt=None)
+    for times in (None, 10):
+        found = nx.evaluate(machine(), tracks, times=times, **options)
+        assert found["distance"].worst < 1e-3
+        assert found["explained"].worst > 1 - 1e-9
+        assert any("balance" in note for note in found.notes)
+    found = nx.evaluate(machine(driven=False), tracks, charges={}, **options)
+    assert found["distance"].worst > 0.1
+    assert any("inputs were not used" in note for note in found.notes)
