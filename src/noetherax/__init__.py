@@ -58,6 +58,8 @@ from .lagrangians import (
     Lagrangian,
     LagrangianSum,
     NeuralLagrangian,
+    NeuralMechanicalLagrangian,
+    NeuralSeparableLagrangian,
     SeparableLagrangian,
 )
 from .losses import (
@@ -130,7 +132,9 @@ __all__ = [
     "Measure",
     "MomentumMap",
     "NeuralLagrangian",
+    "NeuralMechanicalLagrangian",
     "NeuralODE",
+    "NeuralSeparableLagrangian",
     "NoetherCharge",
     "Observations",
     "Orthogonal",

@@ -3,6 +3,8 @@
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
+from ._neural_mechanical import NeuralMechanicalLagrangian
+from ._neural_separable import NeuralSeparableLagrangian
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
 
@@ -11,6 +13,8 @@ __all__ = [
     "Lagrangian",
     "LagrangianSum",
     "NeuralLagrangian",
+    "NeuralMechanicalLagrangian",
+    "NeuralSeparableLagrangian",
     "SeparableLagrangian",
     "inertia_of",
     "inertia_times",

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
+from ..features import standardisation_of
 from ..losses import AccelerationLoss, square_errors
 from ._checks import check_loss, check_precision
 from ._observed import as_samples, first_look, states_of
@@ -122,11 +123,17 @@ def _tried(fitted: Callable, data, notes: list[str]):
 
 
 def _count(neural) -> int:
-    return int(np.sum(np.asarray(neural.standardisation.bends) > 0))
+    return int(np.sum(_bends(neural) > 0))
+
+
+def _bends(neural) -> np.ndarray:
+    standardisation = standardisation_of(neural)
+    assert standardisation is not None  # it has one, or would not have been standardised
+    return np.asarray(standardisation.bends)
 
 
 def _bent(neural) -> str:
-    return f"{_count(neural) or 'none'} of {neural.features.num_features} features bent"
+    return f"{_count(neural) or 'none'} of {len(_bends(neural))} features bent"
 
 
 def _error(neural, data) -> float:

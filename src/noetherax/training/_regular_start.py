@@ -8,9 +8,10 @@ from jaxtyping import Array, Float, PyTree
 from .._programs import run
 from .._types import FloatArray
 from ..dynamics import euler_lagrange_terms
-from ..lagrangians import NeuralLagrangian
+from ..features import linear_weights
 from ..losses import check_finite, check_observations, square_errors
 from ._checks import check_precision
+from ._trainable import standardised_parts
 
 SAMPLES = 1024
 """Most observations used: the unknowns are the weights of one layer."""
@@ -36,7 +37,7 @@ def regular_start(
     a: Float[FloatArray, "samples points space"],
 ) -> PyTree:
     """Sets the last layer of a neural Lagrangian by least squares, so that training starts from a
-    regular ∂²L/∂v² of the right signature.
+    regular ∂²L/∂v² of the right signature, and near to the forces.
 
     With random weights ∂²L/∂v² has eigenvalues of either sign, one here and another there, and is
     singular in between, where the acceleration and its gradient are infinite. Training often cannot
@@ -50,13 +51,19 @@ def regular_start(
     of a relativistic particle on a line. The result is scaled to the norm of the random weights, whose
     place it takes.
 
+    Where ∂²L/∂v² does not depend on these weights, as in [`noetherax.NeuralSeparableLagrangian`][] and
+    [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of
+    L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of their mean square + ρ ‖w‖².
+
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
     **Arguments:**
 
-    - `lagrangian`: a standardised [`noetherax.NeuralLagrangian`][], or a model that is linear in the
-        last layers of those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other
-        (with a known Lagrangian added, for instance) is returned as it is.
+    - `lagrangian`: a standardised neural Lagrangian, or a model that is linear in the last layers of
+        those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other (a
+        [`noetherax.NeuralLagrangian`][] with a known Lagrangian added, for instance) is returned as
+        it is. Types of yours say by [a registration](../lagrangians.md#a-model-that-looks-at-the-data-first)
+        which weights they are linear in.
     - `q`, `v`, `a`: observations, of which a thousand are used.
 
     **Returns:**
@@ -76,21 +83,21 @@ def regular_start(
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
     parts = run(_linear_parts, lagrangian, *states)
-    equations, columns = (np.asarray(x, float) for x in parts)
+    equations, rest, columns = (np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
-    rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
-    departure = np.abs(columns @ given - equations)
-    # Apart, since residuals and trace have units of their own.
-    for rows in (slice(-1), slice(-1, None)):
-        if not np.all(departure[rows] <= np.max(rounding[rows])):
-            return lagrangian
+    forces_alone = bool(np.any(rest[-1:])) and not np.any(columns[-1])
+    if not forces_alone:
+        rest = np.zeros_like(rest)
+    if not _is_affine(equations, rest, columns, given, float(jnp.finfo(weights.dtype).eps)):
+        return lagrangian
     residuals, trace = columns[:-1], columns[-1]
     gram = residuals.T @ residuals
     gram += (RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
-    solution = np.linalg.solve(gram, trace)
+    solution = np.linalg.solve(gram, -residuals.T @ rest[:-1] if forces_alone else trace)
     if not np.any(solution):
-        return lagrangian  # no weight gives ∂²L/∂v² a trace
-    solution *= np.linalg.norm(given) / np.linalg.norm(solution)
+        return lagrangian  # no weight gives ∂²L/∂v² a trace, or any of the forces
+    if not forces_alone:
+        solution *= np.linalg.norm(given) / np.linalg.norm(solution)
     found = eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
     before, after = (np.mean(square_errors(model, states)) for model in (lagrangian, found))
     return found if after < (before if np.isfinite(before) else np.inf) else lagrangian
@@ -104,18 +111,24 @@ def start_samples(observations: tuple) -> tuple[tuple, tuple]:
 
 
 def _last_layers(model: PyTree) -> list:
-    """The weights that the neural Lagrangians of a model are linear in."""
-
-    def neural(node):
-        return isinstance(node, NeuralLagrangian)
-
-    nodes = jax.tree.leaves(model, is_leaf=neural)
-    return [node.network.layers[-1].weight for node in nodes if neural(node)]
+    """The weights that the parts of a model are linear in."""
+    return [weight for part in standardised_parts(model) for weight in linear_weights(part)]
 
 
-def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
-    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, and their
-    derivative with respect to the last layers, one column for each weight."""
+def _is_affine(equations, rest, columns, given, epsilon: float) -> bool:
+    """Whether the equations are `rest` plus linear in the weights that are given, but for rounding."""
+    rounding = LINEAR * epsilon * (np.abs(columns) @ np.abs(given) + np.abs(rest))
+    departure = np.abs(rest + columns @ given - equations)
+    # Apart, since residuals and trace have units of their own.
+    return all(
+        bool(np.all(departure[rows] <= np.max(rounding[rows])))
+        for rows in (slice(-1), slice(-1, None))
+    )
+
+
+def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array, Array]:
+    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, those of
+    last layers of zero, and their derivative with respect to these, one column for each weight."""
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
 
     def equations(weights):
@@ -129,4 +142,4 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array]:
         return jax.jvp(equations, (weights,), (unit,))[1]
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
-    return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T
+    return equations(weights), equations(0 * weights), jax.lax.map(column, units, batch_size=COLUMNS).T
