@@ -89,6 +89,8 @@ from .lagrangians import (
     Lagrangian,
     LagrangianSum,
     NeuralLagrangian,
+    NeuralMechanicalLagrangian,
+    NeuralSeparableLagrangian,
     SeparableLagrangian,
 )
 from .losses import (
@@ -180,7 +182,9 @@ __all__ = [
     "NeuralControl",
     "NeuralForce",
     "NeuralLagrangian",
+    "NeuralMechanicalLagrangian",
     "NeuralODE",
+    "NeuralSeparableLagrangian",
     "NoetherCharge",
     "Observations",
     "Orthogonal",

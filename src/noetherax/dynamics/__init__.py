@@ -4,7 +4,14 @@
 there is one file for each type with all rules of its own.
 """
 
-from . import _average, _instant, _neural, _separable, _sum  # noqa: F401 (they register)
+from . import (  # noqa: F401 (they register)
+    _average,
+    _instant,
+    _neural,
+    _neural_mechanical,
+    _separable,
+    _sum,
+)
 from ._closed import closure_converted
 from ._contracts import (
     RULES,

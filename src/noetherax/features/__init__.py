@@ -8,9 +8,12 @@ from ._coordinates import Coordinates
 from ._determinants import Determinants
 from ._names import feature_names
 from ._periodic import PeriodicCoordinates
+from ._prepared import linear_weights, standardisation_of, standardised_part
 from ._scalar_products import ScalarProducts
 from ._standardisation import Standardisation
+from ._units import Unit
 from ._vectors import StateVectors
+from ._without_velocity import WithoutVelocity
 
 __all__ = [
     "AtRest",
@@ -24,6 +27,11 @@ __all__ = [
     "Standardisation",
     "StateVectors",
     "TensorContractions",
+    "Unit",
+    "WithoutVelocity",
     "contract",
     "feature_names",
+    "linear_weights",
+    "standardisation_of",
+    "standardised_part",
 ]

@@ -1,18 +1,21 @@
-import math
 from collections.abc import Callable
 from typing import Any, final
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
 from .._types import Configuration, Velocity, check_state
-from ..features import InvariantFeatures, Standardisation
-from ._activation import check_activation
+from ..features import (
+    InvariantFeatures,
+    Standardisation,
+    linear_weights,
+    standardisation_of,
+    standardised_part,
+)
 from ._base import Lagrangian
+from ._perceptron import perceptron
 
 
 @final
@@ -58,32 +61,11 @@ class NeuralLagrangian(Lagrangian):
         dtype: Any = None,
         key: PRNGKeyArray,
     ):
-        for name, value in {"width": width, "depth": depth}.items():
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
-        if not hasattr(features, "num_features"):
-            raise TypeError(
-                "features must be InvariantFeatures, such as group.invariant_features(points=1), "
-                f"but got {features!r}."
-            )
-        if features.num_features < 1:
-            raise ValueError(f"A network needs at least one feature, but {features} has none.")
-        dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
-        check_activation(activation, dtype)
-        network = eqx.nn.MLP(
-            in_size=features.num_features,
-            out_size="scalar",
-            width_size=width,
-            depth=depth,
-            activation=activation,
-            final_activation=_identity,
-            use_final_bias=False,
-            dtype=dtype,
-            key=key,
-        )
+        network = perceptron(features, width, depth, activation=activation, dtype=dtype, key=key)
+        dtype = network.layers[0].weight.dtype
         self.features = features
         self.standardisation = Standardisation.identity(features.num_features, dtype)
-        self.network = _initialise(network, width, key)
+        self.network = network
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
         check_state(q, v)
@@ -91,21 +73,17 @@ class NeuralLagrangian(Lagrangian):
             return self.network(self.standardisation(self.features(q, v)))
 
 
-def _identity(x: Array) -> Array:
-    """The last layer is linear. Equinox' own default is a lambda, which cannot be pickled."""
-    return x
+@standardisation_of.register
+def _(lagrangian: NeuralLagrangian):
+    return lagrangian.standardisation
 
 
-def _initialise(network: eqx.nn.MLP, width: int, key: PRNGKeyArray) -> eqx.nn.MLP:
-    """The paper's weights, whose size the curvature ∂²L/∂v² needs to be invertible at the start."""
-    hidden = len(network.layers) - 1
-    deviations = [2 / math.sqrt(width)] + [1 / math.sqrt(width)] * (hidden - 1) + [math.sqrt(width)]
-    weights = [
-        deviation * jax.random.normal(k, layer.weight.shape, layer.weight.dtype)
-        for k, deviation, layer in zip(
-            jax.random.split(key, hidden + 1), deviations, network.layers, strict=True
-        )
-    ]
-    biases = [jnp.zeros(width, layer.weight.dtype) for layer in network.layers[:-1]]
-    network = eqx.tree_at(lambda net: [layer.weight for layer in net.layers], network, weights)
-    return eqx.tree_at(lambda net: [layer.bias for layer in net.layers[:-1]], network, biases)
+@standardised_part.register
+def _(lagrangian: NeuralLagrangian, q, v, bend):
+    fitted = Standardisation.fit(lagrangian.features, q, v, bend=bend)
+    return eqx.tree_at(lambda neural: neural.standardisation, lagrangian, fitted)
+
+
+@linear_weights.register
+def _(lagrangian: NeuralLagrangian):
+    return [lagrangian.network.layers[-1].weight]

@@ -61,7 +61,7 @@ class SeparableLagrangian(Lagrangian):
         return jnp.sum(v * momentum) / 2 - self.potential(q)
 
 
-def inertia_of(lagrangian: SeparableLagrangian, points: int, space: int):
+def inertia_of(lagrangian: Any, points: int, space: int):
     """Masses of all components, shape `(points·space,)`, or the symmetric matrix M: in NumPy's float64,
     unless JAX traces them."""
     inertia = lagrangian.inertia()

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
 from ..dynamics import depends_on_time, forces_of
+from ..features import standardisation_of
 from ..losses import AccelerationLoss, law_of, square_errors
 from ._checks import check_loss, check_precision
 from ._observed import as_samples, first_look, states_of
@@ -160,11 +161,17 @@ def _chosen(both, errors: list[float], names: list[str], notes: list[str]):
 
 
 def _count(neural) -> int:
-    return int(np.sum(np.asarray(neural.standardisation.bends) > 0))
+    return int(np.sum(_bends(neural) > 0))
+
+
+def _bends(neural) -> np.ndarray:
+    standardisation = standardisation_of(neural)
+    assert standardisation is not None  # it has one, or would not have been standardised
+    return np.asarray(standardisation.bends)
 
 
 def _bent(neural) -> str:
-    return f"{_count(neural) or 'none'} of {neural.features.num_features} features bent"
+    return f"{_count(neural) or 'none'} of {len(_bends(neural))} features bent"
 
 
 def _error(start, other) -> float:

@@ -9,10 +9,11 @@ from jaxtyping import Array, Float, PyTree
 
 from .._programs import run
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms, forces_of, total_force
-from ..lagrangians import NeuralLagrangian
+from ..dynamics import euler_lagrange_terms
+from ..features import linear_weights
 from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
+from ._trainable import standardised_parts
 
 SAMPLES = 1024
 """Most observations used: the unknowns are the weights of one layer."""
@@ -40,7 +41,7 @@ def regular_start(
     u: Float[FloatArray, "samples inputs"] | None = None,
 ) -> PyTree:
     """Sets the last layer of a neural Lagrangian by least squares, so that training starts from a
-    regular ∂²L/∂v² of the right signature.
+    regular ∂²L/∂v² of the right signature, and near to the forces.
 
     With random weights ∂²L/∂v² has eigenvalues of either sign, one here and another there, and is
     singular in between, where the acceleration and its gradient are infinite. Training often cannot
@@ -58,13 +59,21 @@ def regular_start(
     mean ‖Σ_k w_k r_k − Q‖² + ρ ‖w‖², or the one above in the scale in which Q fits best, whichever has
     the nearer acceleration.
 
+    Where ∂²L/∂v² does not depend on these weights, as in [`noetherax.NeuralSeparableLagrangian`][] and
+    [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of L
+    is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of their mean square + ρ
+    ‖w‖².
+
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
     **Arguments:**
 
-    - `lagrangian`: a standardised [`noetherax.NeuralLagrangian`][], or a model that is linear in the
-        last layers of those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other
-        (with a known Lagrangian added, for instance) is returned as it is.
+    - `lagrangian`: a standardised neural Lagrangian, or a model that is linear in the last layers of
+        those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other (a
+        [`noetherax.NeuralLagrangian`][] with a known Lagrangian added, for instance) is returned as
+        it is. Types of yours say by [a
+        registration](../lagrangians.md#a-model-that-looks-at-the-data-first) which weights they are
+        linear in.
     - `q`, `v`, `a`: observations, of which a thousand are used.
     - `t`, `u`: their times and inputs, for a model that depends on them.
 
@@ -87,17 +96,21 @@ def regular_start(
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
     parts = run(_linear_parts, lagrangian, *states)
-    equations, columns, acting = (None if x is None else np.asarray(x, float) for x in parts)
+    equations, rest, columns = (np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
-    rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
-    departure = np.abs(columns @ given - equations - (0 if acting is None else acting))
-    # Apart, since residuals and trace have units of their own.
-    for rows in (slice(-1), slice(-1, None)):
-        if not np.all(departure[rows] <= np.max(rounding[rows])):
-            return lagrangian
+    if not np.any(columns[-1]):  # the potential alone
+        solutions = [_plain(columns, rest)]
+    elif not np.any(rest[-1:]):  # of L nothing is known; there may be forces beside it
+        solutions = _solutions(columns, -rest, np.linalg.norm(given))
+    else:
+        return lagrangian
+    epsilon = float(jnp.finfo(weights.dtype).eps)
+    if not _is_affine(equations, rest, columns, given, epsilon):
+        return lagrangian
     candidates = [
         eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(found, weights.dtype)))
-        for found in _solutions(columns, acting, np.linalg.norm(given))
+        for found in solutions
+        if np.any(found)  # else no weight gives ∂²L/∂v² a trace, or any of the forces
     ]
     models = [lagrangian, *candidates]
     errors = np.array([np.mean(square_errors(model, states)) for model in models])
@@ -105,25 +118,32 @@ def regular_start(
     return models[int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))]
 
 
-def _solutions(columns: np.ndarray, acting: np.ndarray | None, norm: float) -> list[np.ndarray]:
-    """Weights of last layers that solve the equations of motion best, in one way or another; none where
-    no weight gives ∂²L/∂v² a trace."""
-    residuals, trace = columns[:-1], columns[-1]
+def _plain(columns: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Weights that make the residuals least, where the scale of L is given."""
+    residuals = columns[:-1]
+    return np.linalg.solve(_gram(residuals), -residuals.T @ rest[:-1])
+
+
+def _gram(residuals: np.ndarray) -> np.ndarray:
     gram = residuals.T @ residuals
-    ridge = RIDGE * np.trace(gram) / len(gram) or 1.0
-    gram += ridge * np.eye(len(gram))
+    return gram + (RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
+
+
+def _solutions(columns: np.ndarray, acting: np.ndarray, norm: float) -> list[np.ndarray]:
+    """Weights of last layers that solve the equations of motion best, in one way or another."""
+    residuals, trace = columns[:-1], columns[-1]
+    gram = _gram(residuals)
     solution = np.linalg.solve(gram, trace)
     if not np.any(solution):
         return []
     found = [solution * norm / np.linalg.norm(solution)]
-    if acting is not None and np.any(acting):
+    if np.any(acting):
         force = residuals.T @ acting[:-1]
-        plain = np.linalg.solve(gram, force)
         # Of w with a trace of one, s Q is nearest to Σ w_k r_k: then w/s has the scale of the force.
         square = np.sum(np.square(acting))
         fitted = np.block([[gram, -force[:, None]], [-force[None], np.array([[square]])]])
         *solution, scale = np.linalg.lstsq(fitted, np.append(trace, 0.0), rcond=None)[0]
-        found += [plain] + ([np.array(solution) / scale] if scale else [])
+        found += [_plain(columns, -acting)] + ([np.array(solution) / scale] if scale else [])
     return found
 
 
@@ -146,19 +166,24 @@ def start_samples(observations: tuple) -> tuple[tuple, tuple]:
 
 
 def _last_layers(model: PyTree) -> list:
-    """The weights that the neural Lagrangians of a model are linear in."""
-
-    def neural(node):
-        return isinstance(node, NeuralLagrangian)
-
-    nodes = jax.tree.leaves(model, is_leaf=neural)
-    return [node.network.layers[-1].weight for node in nodes if neural(node)]
+    """The weights that the parts of a model are linear in."""
+    return [weight for part in standardised_parts(model) for weight in linear_weights(part)]
 
 
-def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array | None]:
-    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry; their
-    derivative with respect to the last layers, one column for each weight; and the forces beside L, if
-    there are any."""
+def _is_affine(equations, rest, columns, given, epsilon: float) -> bool:
+    """Whether the equations are `rest` plus linear in the weights that are given, but for rounding."""
+    rounding = LINEAR * epsilon * (np.abs(columns) @ np.abs(given) + np.abs(rest))
+    departure = np.abs(rest + columns @ given - equations)
+    # Apart, since residuals and trace have units of their own.
+    return all(
+        bool(np.all(departure[rows] <= np.max(rounding[rows])))
+        for rows in (slice(-1), slice(-1, None))
+    )
+
+
+def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array]:
+    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, those of
+    last layers of zero, and their derivative with respect to these, one column for each weight."""
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
 
     def equations(weights):
@@ -172,7 +197,8 @@ def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, 
         return jax.jvp(equations, (weights,), (unit,))[1]
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
-    forces, acting = forces_of(at_instants(lagrangian, *instant)), None
-    if forces:
-        acting = jnp.append(total_force(forces, q, v).reshape(-1), jnp.zeros((), q.dtype))
-    return equations(weights), jax.lax.map(column, units, batch_size=COLUMNS).T, acting
+    return (
+        equations(weights),
+        equations(0 * weights),
+        jax.lax.map(column, units, batch_size=COLUMNS).T,
+    )

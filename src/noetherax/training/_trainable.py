@@ -7,10 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..features import ConfigurationFeatures, InvariantFeatures, Standardisation
+from ..features import (
+    ConfigurationFeatures,
+    InvariantFeatures,
+    Standardisation,
+    Unit,
+    standardisation_of,
+    standardised_part,
+)
 from ..forces import ForceScale, Inputs
 from ..groups import SymmetryGroup
-from ..lagrangians import NeuralLagrangian
 from ._checks import check_flag
 
 CONSTANT_TYPES = (
@@ -19,6 +25,7 @@ CONSTANT_TYPES = (
     InvariantFeatures,
     ConfigurationFeatures,
     Standardisation,
+    Unit,
     SymmetryGroup,
 )
 """Types whose arrays are part of the declaration, not parameters."""
@@ -26,7 +33,7 @@ CONSTANT_TYPES = (
 
 def trainable(model: PyTree) -> PyTree:
     """Which leaves of a model are parameters: floating-point arrays, but those of features, groups,
-    standardisations and inputs, which are constants however they are stored.
+    standardisations, units and inputs, which are constants however they are stored.
 
     **Arguments:**
 
@@ -73,11 +80,13 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
 
 
 def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
-    """Sets the standardisation of every neural Lagrangian in `model` from data, where it is not set.
+    """Sets the standardisation of every neural part of `model` from data, where it is not set.
 
     [`noetherax.fit`][] does this once. It replaces the identity by median and spread of the features
     over the samples, and bends those of position that span much into a logarithm, see
-    [`noetherax.Standardisation`][]; a standardisation that has been fitted is left alone.
+    [`noetherax.Standardisation`][]; a standardisation that has been fitted is left alone. Lagrangians
+    whose kinetic energy is a part of its own also take the units of their networks from it. Types of
+    yours take part if they [register for it](../lagrangians.md#a-model-that-looks-at-the-data-first).
 
     **Arguments:**
 
@@ -98,7 +107,7 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
 
 def standardised(model: PyTree, q, v, choose: Callable[[Callable[[bool], Any]], Any]) -> PyTree:
-    """A model whose new neural Lagrangians are replaced by `choose(fitted)`, where `fitted(bend)` is
+    """A model whose new neural parts are replaced by `choose(fitted)`, where `fitted(bend)` is
     one of them, standardised."""
     for name, array in {"q": q, "v": v}.items():
         if np.ndim(array) != 3 or np.shape(array) != np.shape(q) or not np.size(array):
@@ -114,39 +123,39 @@ def standardised(model: PyTree, q, v, choose: Callable[[Callable[[bool], Any]], 
     def set_from_data(node: Any):
         if not _unfitted(node):
             return node
-        dtype = node.standardisation.unit.dtype
+        dtype = standardisation_of(node).unit.dtype
         states = jnp.asarray(q, dtype), jnp.asarray(v, dtype)
 
-        def fitted(bend: bool):
-            new = Standardisation.fit(node.features, *states, bend=bend)
-            return eqx.tree_at(lambda neural: neural.standardisation, node, new)
+        return choose(lambda bend: standardised_part(node, *states, bend))
 
-        return choose(fitted)
-
-    return jax.tree.map(
-        set_from_data, model, is_leaf=lambda node: isinstance(node, NeuralLagrangian)
-    )
+    return jax.tree.map(set_from_data, model, is_leaf=is_standardised)
 
 
 def needs_standardisation(model: PyTree) -> bool:
-    """Whether a model holds a neural Lagrangian whose standardisation has not been fitted."""
-    return any(_unfitted(node) for node in _neural(model))
+    """Whether a model holds a part whose standardisation has not been fitted."""
+    return any(_unfitted(node) for node in standardised_parts(model))
 
 
 def is_new(model: PyTree) -> bool:
-    """Whether no neural Lagrangian of a model has seen data."""
-    return all(_unfitted(node) for node in _neural(model))
+    """Whether no part of a model has seen data."""
+    return all(_unfitted(node) for node in standardised_parts(model))
 
 
-def _neural(model: PyTree) -> list[NeuralLagrangian]:
-    nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, NeuralLagrangian))
-    return [node for node in nodes if isinstance(node, NeuralLagrangian)]
+def standardised_parts(model: PyTree) -> list:
+    """The parts of a model that take a standardisation from data."""
+    return [x for x in jax.tree.leaves(model, is_leaf=is_standardised) if is_standardised(x)]
+
+
+def is_standardised(node: Any) -> bool:
+    """Whether it has a standardisation, fitted or not."""
+    return standardisation_of(node) is not None
 
 
 def _unfitted(node: Any) -> bool:
-    if not isinstance(node, NeuralLagrangian):
+    standardisation = standardisation_of(node)
+    if standardisation is None:
         return False
-    fitted = node.standardisation.fitted
+    fitted = standardisation.fitted
     if np.ndim(fitted):
         raise ValueError(
             f"The model is an ensemble of {len(fitted)} members, where one model is expected. Train "

@@ -1,0 +1,36 @@
+from typing import final
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+@final
+class Unit(eqx.Module):
+    """The unit of a quantity that a model computes from numbers of order one: set from the data with
+    the standardisation, once, and never trained."""
+
+    value: Float[Array, ""]
+
+    @classmethod
+    def of(cls, name: str, value: float, dtype) -> "Unit":
+        """A unit of the size of the data.
+
+        **Arguments:**
+
+        - `name`: of the quantity, for the message of an error.
+        - `value`: its size over the data. Data in which it vanishes tell no unit: then it is one.
+        - `dtype`: of the model.
+
+        **Raises:**
+
+        `ValueError` if the size is outside of the range of this precision.
+        """
+        limits = jnp.finfo(dtype)
+        if value and not float(limits.tiny) < value < float(limits.max):
+            raise ValueError(
+                f"The unit of {name} that the data give, {value:.2g}, is outside of the range of "
+                f"{limits.dtype}. Measure lengths, times or masses in other units, such that it is "
+                "nearer to one, or give data and weights in float64."
+            )
+        return cls(jnp.asarray(value or 1.0, dtype))

@@ -1,0 +1,113 @@
+"""Networks of features with the weights that training starts from."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, PRNGKeyArray
+
+from ..features import ConfigurationFeatures, InvariantFeatures
+from ._activation import check_activation
+
+OF_STATES = InvariantFeatures, "invariant_features"
+OF_CONFIGURATIONS = ConfigurationFeatures, "configuration_features"
+"""Kinds of features, and the method of a group that gives them."""
+
+
+def perceptron(
+    features: Any,
+    width: int,
+    depth: int,
+    *,
+    activation: Callable,
+    dtype: Any,
+    key: PRNGKeyArray,
+    kind: tuple[type, str] = OF_STATES,
+) -> eqx.nn.MLP:
+    """A scalar f of features with the weights of Müller 2023, section 3.1: normal with standard
+    deviation 2/√width in the first layer, 1/√width in the others, √width in the last, which has no
+    bias; other biases start at zero.
+
+    **Arguments:**
+
+    - `features`, `width`, `depth`, `activation`, `dtype`, `key`: as in
+        [`noetherax.NeuralLagrangian`][].
+    - `kind`: which features are expected.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` as there.
+    """
+    for name, value in {"width": width, "depth": depth}.items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+    (expected, method), others = kind, (InvariantFeatures, ConfigurationFeatures)
+    if not hasattr(features, "num_features") or (
+        isinstance(features, others) and not isinstance(features, expected)
+    ):
+        raise TypeError(
+            f"features must be {expected.__name__}, such as group.{method}(points=1), "
+            f"but got {features!r}."
+        )
+    if features.num_features < 1:
+        raise ValueError(f"A network needs at least one feature, but {features} has none.")
+    dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+    check_activation(activation, dtype)
+    network = eqx.nn.MLP(
+        in_size=features.num_features,
+        out_size="scalar",
+        width_size=width,
+        depth=depth,
+        activation=activation,
+        final_activation=_identity,
+        use_final_bias=False,
+        dtype=dtype,
+        key=key,
+    )
+    return _initialise(network, width, math.sqrt(width), key)
+
+
+def triangular(scalar: eqx.nn.MLP, size: int, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """A network of the same features and shape, for the entries of a lower triangular matrix, row by
+    row: near the identity at the start, which its last bias holds."""
+    rows, columns = np.tril_indices(size)
+    first = scalar.layers[0]
+    network = eqx.nn.MLP(
+        in_size=first.in_features,
+        out_size=len(rows),
+        width_size=first.out_features,
+        depth=len(scalar.layers) - 1,
+        activation=scalar.activation,
+        final_activation=_identity,
+        dtype=first.weight.dtype,
+        key=key,
+    )
+    network = _initialise(network, first.out_features, 1 / first.out_features, key)
+    unit = jnp.asarray(rows == columns, first.weight.dtype)
+    return eqx.tree_at(
+        lambda net: (net.layers[-1].bias, net.activation), network, (unit, scalar.activation)
+    )
+
+
+def _identity(x: Array) -> Array:
+    """The last layer is linear. Equinox' own default is a lambda, which cannot be pickled."""
+    return x
+
+
+def _initialise(network: eqx.nn.MLP, width: int, last: float, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """The paper's weights, whose size the curvature ∂²L/∂v² needs to be invertible at the start."""
+    hidden = len(network.layers) - 1
+    deviations = [2 / math.sqrt(width)] + [1 / math.sqrt(width)] * (hidden - 1) + [last]
+    weights = [
+        deviation * jax.random.normal(k, layer.weight.shape, layer.weight.dtype)
+        for k, deviation, layer in zip(
+            jax.random.split(key, hidden + 1), deviations, network.layers, strict=True
+        )
+    ]
+    biases = [jnp.zeros(width, layer.weight.dtype) for layer in network.layers[:-1]]
+    network = eqx.tree_at(lambda net: [layer.weight for layer in net.layers], network, weights)
+    return eqx.tree_at(lambda net: [layer.bias for layer in net.layers[:-1]], network, biases)
