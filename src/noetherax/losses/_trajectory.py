@@ -33,6 +33,9 @@ from ._window_states import window_states
 DEGREE = 6
 """Highest degree of the polynomial through positions that gives the first guess of the states."""
 
+LOCAL = 13
+"""Most samples under one such polynomial: over a window of several periods none follows the motion."""
+
 LEAST_TERMS = 3
 """A motion with a force is a parabola at least."""
 
@@ -55,8 +58,8 @@ class TrajectoryLoss(Loss):
     trajectory to first order: a Gauss–Newton step, in which the state at the start of the window is
     projected out (variable projection: Golub & Pereyra 1973; Kaufman 1975). It is no parameter of the
     training. The states that the pieces start from are those observed; for positions alone, values and
-    slopes of a polynomial through the window (Savitzky & Golay 1964), of the degree up to 6 that
-    follows the motion and not its noise (Craven & Wahba 1978). One step is enough as long as that
+    slopes of polynomials through 13 samples or fewer (Savitzky & Golay 1964), of the degree up to 6
+    that follows the motion and not its noise (Craven & Wahba 1978). One step is enough as long as that
     polynomial follows the window: on Kepler orbits with noise the loss of the
     true law changes by 1e-4 or less with more.
 
@@ -197,7 +200,7 @@ def _window_residuals(
         columns = weights[:, None] * response[:, :seen]
         return misfit.reshape(-1), columns.reshape(-1, size), response, shift
 
-    states = jnp.stack(_polynomial(q, at) if v is None else observed, axis=1)
+    states = jnp.stack(_guessed(q, at) if v is None else observed, axis=1)
     for _ in range(iterations - 1):
         misfit, columns, response, shift = linearise(frozen, states)
         basis, triangle = jnp.linalg.qr(columns)
@@ -243,6 +246,21 @@ def _flow(solver, steps: int, kind: Kind, lagrangian, state, interval, piece: Pi
 def _accelerate(lagrangian, q, v):
     a, _ = solve_motion(lagrangian, q, v, solve_plainly)
     return a.reshape(v.shape)
+
+
+def _guessed(q, at):
+    """Values and slopes of polynomials through the positions of a window, at each time of that whose
+    middle is nearest."""
+    times = len(q)
+    if times <= LOCAL:
+        return _polynomial(q, at)
+    first = np.clip(np.arange(times) - LOCAL // 2, 0, times - LOCAL)
+    samples = np.arange(times - LOCAL + 1)[:, None] + np.arange(LOCAL)
+    regular = np.ndim(at) == 0
+    of_pieces = jax.vmap(_polynomial, (0, None if regular else 0))
+    values, slopes = of_pieces(q[samples], at if regular else at[samples])
+    place = np.arange(times) - first
+    return [values[first, place], slopes[first, place]]
 
 
 def _polynomial(q, at):
