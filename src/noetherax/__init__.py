@@ -23,6 +23,7 @@ from .dynamics import (
 )
 from .features import (
     AtRest,
+    Comoving,
     Concatenation,
     ConfigurationFeatures,
     Coordinates,
@@ -113,6 +114,7 @@ __all__ = [
     "AveragedLagrangian",
     "AxialRotations",
     "Checkpoints",
+    "Comoving",
     "Compensated",
     "Concatenation",
     "ConfigurationFeatures",

@@ -1,6 +1,7 @@
 """Invariant maps of (q, v), and of q alone. They know nothing of groups."""
 
 from ._base import InvariantFeatures
+from ._comoving import Comoving, Turn
 from ._concatenation import Concatenation
 from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions, contract
@@ -14,6 +15,7 @@ from ._vectors import StateVectors
 
 __all__ = [
     "AtRest",
+    "Comoving",
     "Concatenation",
     "ConfigurationFeatures",
     "Coordinates",
@@ -24,6 +26,7 @@ __all__ = [
     "Standardisation",
     "StateVectors",
     "TensorContractions",
+    "Turn",
     "contract",
     "feature_names",
 ]
