@@ -230,7 +230,7 @@ def _orthogonal(
                 f"dimensions are listed beside {parts[0].num_features} products. Pass "
                 "determinants=False to leave them out; the features are then invariant under "
                 "reflections too.",
-                stacklevel=6 if frame.velocities else 7,  # Equinox adds a frame to methods
+                stacklevel=6 if frame.velocities else 8,  # Equinox adds a frame to methods
             )
         parts.append(Determinants(vectors))
     return parts
