@@ -11,6 +11,25 @@ import noetherax as nx
 from noetherax import testing
 
 POINTS = 2
+
+SPIN = helpers.turn_about([0, 0, 1])
+SCREWS = {
+    "screw": ([SPIN], [[0.0, 0, 1]]),
+    "slow screw": ([SPIN], [[0.0, 0, 1e-5]]),
+    "screw about an oblique axis": ([0.7 * helpers.turn_about([1, 2, 3])], [[0.3, -0.2, 1.0]]),
+    "spiral": ([SPIN + np.diag([0.5, 0.5, 0])], [[0.0, 0, 2]]),
+    "screw and shifts across": ([0 * SPIN, 0 * SPIN, SPIN], [[1, 0, 0], [0, 1, 0], [0, 0, 0.5]]),
+    "two screws about one axis": (
+        [np.kron(np.diag([w, 0]), [[0.0, -1], [1, 0]]) for w in (2, 0.3)],
+        [[0, 0, 1, 0], [0, 0, 0, 1]],
+    ),
+}
+"""Groups with invariants that are no polynomials."""
+
+GROUPS = helpers.GROUPS | {
+    name: lambda generators=generators: helpers.Declared(*generators)
+    for name, generators in SCREWS.items()
+}
 ROTATIONS = nx.Rotations(3)
 
 
@@ -31,10 +50,10 @@ def at(features, group, coefficients, q, components):
     return known, len(images), fields, features(q.astype(jnp.float32))
 
 
-@pytest.mark.parametrize("name", helpers.GROUPS)
+@pytest.mark.parametrize("name", GROUPS)
 def test_every_group_has_features_of_the_configuration(name):
     """Invariant, complete, smooth everywhere and as good in single precision."""
-    group = helpers.GROUPS[name]()
+    group = GROUPS[name]()
     features = group.configuration_features(POINTS)
     rng = np.random.default_rng(0)
     q, coefficients = rng.normal(size=(POINTS, group.space)), 0.3 * rng.normal(size=group.dimension)
@@ -86,20 +105,37 @@ def test_determinants_can_be_left_out():
 
 
 @pytest.mark.parametrize(
-    ("features", "points", "dtype"),
+    ("name", "points", "dtype"),
     [
-        (ROTATIONS.configuration_features(3), 3, np.float64),
-        (nx.Euclidean(2).configuration_features(2), 2, np.float32),
-        (nx.Translations(2).configuration_features(1), 1, np.float64),
+        ("Rotations(3)", 3, np.float64),
+        ("Euclidean(2)", 2, np.float32),
+        ("Translations(3)", 1, np.float64),
+        ("screw", 2, np.float64),
     ],
-    ids=["rotations", "single precision", "none"],
 )
-def test_laws_hold(features, points, dtype):
-    groups = {3: ROTATIONS, 2: nx.Euclidean(2), 1: nx.Translations(2)}
+def test_laws_hold(name, points, dtype):
+    group = GROUPS[name]()
+    features = group.configuration_features(points)
     seen = testing.check_configuration_features(
-        features, groups[points], points=points, dtype=dtype, max_examples=24
+        features, group, points=points, dtype=dtype, max_examples=24
     )
     assert {"configuration_completeness_law", "smoothness_law"} <= {law.law for law in seen}
+
+
+def test_positions_of_a_screw_are_those_in_axes_that_turn_with_it():
+    features = GROUPS["screw"]().configuration_features(1)
+    x, y, z = q = np.array([0.3, -0.7, 1.1])
+    carried = [np.cos(z) * x + np.sin(z) * y, np.cos(z) * y - np.sin(z) * x]
+    assert nx.feature_names(features) == ("q[0]'", "q[1]'")
+    assert np.allclose(features(q[None]), carried, rtol=1e-14)
+
+
+def test_what_is_no_screw_is_not_taken_for_one():
+    with pytest.raises(ValueError, match="coordinates with a period are among them"):
+        (GROUPS["screw"]() * nx.Periodic(3)).configuration_features(1)
+    frequencies = np.kron(np.diag([1.0, np.sqrt(2)]), [[0.0, -1], [1, 0]])
+    with pytest.raises(ValueError, match="have 3 independent .* degree 4 give 2"):
+        helpers.Declared([frequencies]).configuration_features(1)
 
 
 class Products(nx.ConfigurationFeatures):
@@ -145,7 +181,7 @@ def test_they_are_saved_and_loaded(tmp_path):
     like = features, Products(np.zeros(2))
     assert eqx.tree_equal(nx.load(tmp_path / "model.nx", like), (features, Products(np.ones(2))))
     other = ROTATIONS.configuration_features(2), Products(np.zeros(2))
-    with pytest.raises(ValueError, match=r"model\[0\].parts\[0\] was TensorContractions and is ScalarProducts"):
+    with pytest.raises(ValueError, match=r"parts\[0\] was TensorContractions and is Scalar"):
         nx.load(tmp_path / "model.nx", other)
 
 

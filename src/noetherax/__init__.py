@@ -38,6 +38,7 @@ from .dynamics import (
 )
 from .features import (
     AtRest,
+    Comoving,
     Concatenation,
     ConfigurationFeatures,
     Coordinates,
@@ -146,6 +147,7 @@ __all__ = [
     "AveragedLagrangian",
     "AxialRotations",
     "Checkpoints",
+    "Comoving",
     "Compensated",
     "Concatenation",
     "ConfigurationFeatures",

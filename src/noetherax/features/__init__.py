@@ -1,6 +1,7 @@
 """Invariant maps of (q, v), and of q alone. They know nothing of groups."""
 
 from ._base import InvariantFeatures
+from ._comoving import Comoving, Turn
 from ._concatenation import Concatenation
 from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions, contract
@@ -17,6 +18,7 @@ from ._without_velocity import WithoutVelocity
 
 __all__ = [
     "AtRest",
+    "Comoving",
     "Concatenation",
     "ConfigurationFeatures",
     "Coordinates",
@@ -27,6 +29,7 @@ __all__ = [
     "Standardisation",
     "StateVectors",
     "TensorContractions",
+    "Turn",
     "Unit",
     "WithoutVelocity",
     "contract",

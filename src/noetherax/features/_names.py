@@ -3,6 +3,7 @@ from functools import singledispatch
 import numpy as np
 
 from ._base import InvariantFeatures
+from ._comoving import Comoving
 from ._concatenation import Concatenation
 from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions
@@ -19,7 +20,8 @@ def feature_names(features: InvariantFeatures | ConfigurationFeatures) -> tuple[
     Points count from 1, as in textbooks: q1·v2 is the product of the position of the first point with
     the velocity of the second. If there is only one point it has no number. `q[0, 2]` are the
     components of q along the axes 0 and 2; products with another metric than the identity are
-    ⟨q, v⟩, and T1, T2, … invariant tensors without a name of their own.
+    ⟨q, v⟩, and T1, T2, … invariant tensors without a name of their own. A prime says that positions are
+    carried back along a screw.
 
     !!! example
 
@@ -46,6 +48,12 @@ def feature_names(features: InvariantFeatures | ConfigurationFeatures) -> tuple[
 @feature_names.register(AtRest)
 def _(features: Concatenation | AtRest):
     return tuple(name for part in features.parts for name in feature_names(part))
+
+
+@feature_names.register
+def _(features: Comoving):
+    names = feature_names(features.inner)
+    return tuple(f"{names[i]}'" for i in features.kept)
 
 
 @feature_names.register

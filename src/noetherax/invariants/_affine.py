@@ -15,9 +15,7 @@ from ..algebras import (
     translations,
 )
 from ..features import (
-    AtRest,
     Concatenation,
-    ConfigurationFeatures,
     Coordinates,
     Determinants,
     InvariantFeatures,
@@ -56,24 +54,13 @@ def affine_invariants(
 
     `ValueError` if no complete set is found, or if a coordinate with a period is mixed with others.
     """
-    parts = _parts(algebra, points, name, determinants, max_degree, periods, velocities=True)
+    parts = invariant_parts(
+        algebra, points, name, determinants, max_degree, periods, velocities=True
+    )
     return parts[0] if len(parts) == 1 else Concatenation(tuple(parts))
 
 
-def affine_configuration_invariants(
-    algebra: CheckedAlgebra,
-    points: int,
-    name: str,
-    determinants: bool,
-    max_degree: int,
-    periods: np.ndarray,
-) -> ConfigurationFeatures:
-    """The same of positions alone; there may be none."""
-    parts = _parts(algebra, points, name, determinants, max_degree, periods, velocities=False)
-    return AtRest(points, len(periods), tuple(part for part in parts if part.num_features))
-
-
-def _parts(
+def invariant_parts(
     algebra: CheckedAlgebra,
     points: int,
     name: str,
@@ -83,6 +70,7 @@ def _parts(
     *,
     velocities: bool,
 ) -> list[InvariantFeatures]:
+    """The same, one for each block of axes or two; of positions alone if not `velocities`."""
     balanced, unit = algebra.balanced, algebra.unit
     space = len(unit)
     parts: list[InvariantFeatures] = []
@@ -242,7 +230,7 @@ def _orthogonal(
                 f"dimensions are listed beside {parts[0].num_features} products. Pass "
                 "determinants=False to leave them out; the features are then invariant under "
                 "reflections too.",
-                stacklevel=6 if frame.velocities else 7,  # Equinox adds a frame to methods
+                stacklevel=6 if frame.velocities else 8,  # Equinox adds a frame to methods
             )
         parts.append(Determinants(vectors))
     return parts

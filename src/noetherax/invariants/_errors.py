@@ -16,5 +16,10 @@ class IllConditioned(ValueError):
 
 
 @final
+class Incomplete(ValueError):
+    """Polynomials are not all the invariants that there are."""
+
+
+@final
 class TooManyTensors(ValueError):
     """A representation has more invariant tensors than anyone could use as features."""

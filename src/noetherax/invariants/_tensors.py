@@ -11,7 +11,7 @@ import numpy as np
 from ..algebras import AffineAlgebra, null_space, translations
 from ..features import InvariantFeatures, StateVectors
 from ._conditioning import well_conditioned
-from ._errors import NEARLY, IllConditioned, TooManyTensors
+from ._errors import NEARLY, IllConditioned, Incomplete, TooManyTensors
 from ._frame import Frame, centre
 from ._generic_state import jacobian_rank, largest_change, moved, velocity_rank, verify
 from ._regularity import warn_if_singular
@@ -66,7 +66,7 @@ def _tensor_invariants(
         counted = f"2·{points}" if frame.velocities else f"{points}"
         space = "state" if frame.velocities else "configuration"
         _refuse_if_nearly_invariant(block, vectors, kinds, needed, degree, axes, name)
-        raise ValueError(
+        raise Incomplete(
             f"On the axes {axes} of {name}, {points} point(s) have {needed} independent invariants "
             f"({counted}·{len(axes)} coordinates of the {space} minus the dimension of the orbits), "
             f"but polynomials up to degree {degree} give {found}. The bound is max_degree="
@@ -89,7 +89,7 @@ def _refuse_if_nearly_invariant(block, vectors, kinds, needed: int, degree: int,
         return
     if jacobian_rank(near) >= needed:
         change = largest_change(near)
-        raise ValueError(
+        raise Incomplete(
             f"On the axes {axes} of {name} there are {needed} independent polynomials that the "
             f"generators nearly leave alone: they change them by {change:.2g} of their slope, where "
             f"rounding explains {block.tolerance:.1g}. {NEARLY}"
