@@ -108,7 +108,9 @@ def test_discrete_loss_takes_inputs_in_the_middle():
     loss = nx.DiscreteLoss(0.1)
     value = eqx.filter_jit(loss)
     assert value(machine(), windows) < 0.05 * value(machine(driven=False), windows)
-    with pytest.raises(ValueError, match="given the interval 0.2, but samples of these windows are 0.1"):
+    with pytest.raises(
+        ValueError, match="given the interval 0.2, but samples of these windows are 0.1"
+    ):
         nx.DiscreteLoss(0.2).states(windows)
 
 
@@ -143,16 +145,22 @@ def test_nothing_changes_where_nothing_depends_on_time():
 def test_what_lacks_times_or_inputs_is_named():
     q, v, a = recorded().observations(timed=False)
     loss = nx.AccelerationLoss()
-    with pytest.raises(ValueError, match=r"takes inputs, but the batch has none.*TimedObservations"):
+    with pytest.raises(
+        ValueError, match=r"takes inputs, but the batch has none.*TimedObservations"
+    ):
         loss(machine(), (q, v, a))
     t = jnp.zeros(len(q))
-    with pytest.raises(ValueError, match=r"A force of this model takes inputs, but the data have none"):
+    with pytest.raises(
+        ValueError, match=r"A force of this model takes inputs, but the data have none"
+    ):
         loss(machine(), (q, v, a, t))
     with pytest.raises(ValueError, match=r"u must have shape .*One input is u\[:, None\]"):
         loss.states((q, v, a, t, t))
     with pytest.raises(ValueError, match="inputs must be one of"):
         check_kind("spline")
-    with pytest.raises(ValueError, match="one for each of the 1 coordinates, but these tracks have 2"):
+    with pytest.raises(
+        ValueError, match="one for each of the 1 coordinates, but these tracks have 2"
+    ):
         samples_of(nx.ForceLoss(), recorded())
 
 
@@ -250,3 +258,38 @@ def test_evaluation_follows_a_driven_model_under_what_was_recorded():
     found = nx.evaluate(machine(driven=False), tracks, charges={}, **options)
     assert found["distance"].worst > 0.1
     assert any("inputs were not used" in note for note in found.notes)
+
+
+class Swing(nx.systems.System):
+    """A spring with friction whose stiffness goes up and down."""
+
+    @property
+    def lagrangian(self):
+        def swing(q, v, t):
+            return jnp.sum(v**2) / 2 - (1 + 0.5 * jnp.sin(2 * t)) * jnp.sum(q**2) / 2
+
+        return nx.Forced(swing, lambda q, v: -0.1 * v)
+
+    @property
+    def group(self):
+        return nx.Trivial(1)
+
+    def initial_state(self):
+        return jnp.ones((1, 1)), jnp.zeros((1, 1))
+
+    def random_state(self, key):
+        return self.initial_state()
+
+
+def test_a_system_with_friction_and_time():
+    system = Swing()
+    law = system.lagrangian
+    batch = system.sampler(batch_size=64, noise=0.0, samples=50)(jax.random.key(0))
+    assert nx.AccelerationLoss()(law, batch) < 1e-20
+    windows = system.windows(0.1, batch_size=4, noise=0.0, samples=50)(jax.random.key(0))
+    assert eqx.filter_jit(nx.TrajectoryLoss(0.1, noise=1e-3))(law, windows) < 1e-2
+    with pytest.raises(ValueError, match="depends on time, and a fresh orbit"):
+        nx.systems.Orbits(system, np.inf).sampler()
+    found = nx.evaluate(law, system, ts=np.linspace(0, 5, 51), orbits=0, solver=nx.RK4(), dt=0.05)
+    assert found["distance"].worst < 1e-4 > found["error of da/dq"].worst
+    assert any("balance" in note for note in found.notes)

@@ -126,19 +126,20 @@ class Law(NamedTuple):
     along_v: np.ndarray
 
 
-def law_at(model: Callable, q, v, dtype) -> Law:
-    """A law in a given precision."""
-    found = run(_law, model, *(jnp.asarray(x, dtype) for x in (q, v)))
+def law_at(model: Callable, q, v, dtype, t=None) -> Law:
+    """A law in a given precision, at times where it depends on them."""
+    instants = (t,) if depends_on_time(model) and t is not None else ()
+    found = run(_law, model, *(jnp.asarray(x, dtype) for x in (q, v, *instants)))
     a, along_q, along_v = (np.asarray(x, float) for x in found)
     return Law(a, *(x.reshape(len(a), a[0].size, -1) for x in (along_q, along_v)))
 
 
-def _law(model, q, v):
+def _law(model, q, v, *instants):
     def along(unit):
         """The accelerations and their derivatives in one coordinate of all states."""
         tangents = jnp.broadcast_to(unit.reshape(2, *q.shape[1:]), (len(q), 2, *q.shape[1:]))
         state = tangents[:, 0], tangents[:, 1]
-        return jax.jvp(lambda q, v: _accelerations(model, q, v), (q, v), state)
+        return jax.jvp(lambda q, v: _accelerations(model, q, v, *instants), (q, v), state)
 
     # By `vmap`: `jacfwd` cannot take a rule of derivatives such as that of accelerations.
     size = q[0].size

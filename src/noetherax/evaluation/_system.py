@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from .._checks import check_count, check_number
 from ..charges import Energy
+from ..dynamics import depends_on_time, forces_of
 from ..groups import periods
 from ..systems import Orbits, System, motion
 from ._distances import (
@@ -25,9 +26,17 @@ from ._distances import (
 )
 from ._drifts import check_charges, drift_measures
 from ._judged import judged
-from ._motions import Paths, follow, has_lagrangian, law_at, precision_of, slope_errors
+from ._motions import (
+    Paths,
+    along,
+    follow,
+    has_lagrangian,
+    law_at,
+    precision_of,
+    slope_errors,
+)
 from ._record import Evaluation, Measure
-from ._tracks import NO_CHARGES
+from ._tracks import FORCED, NO_CHARGES
 
 STATES = 64
 """On the true motion where laws are compared."""
@@ -69,7 +78,9 @@ def _(
     true_twins = _true(system, twins, times)
     count = len(reference.ts)
     q0, v0 = (np.concatenate(pair) for pair in zip(starts, twins, strict=True))
-    both = follow(model, q0, v0, np.tile(times, (2 * count, 1)), rollout)
+    under, under_law = (along(x, reference, "linear") for x in (model, law))
+    tiled = reference._replace(ts=np.tile(times, (2 * count, 1)), start=np.zeros(2 * count))
+    both = follow(model, q0, v0, tiled.ts, rollout, along(model, tiled, "linear"))
     p = None if both.p is None else both.p[:count]
     paths = Paths(both.q[:count], both.v[:count], p)
     ours, ours_beside = np.split(np.asarray(both.q), 2)
@@ -88,13 +99,15 @@ def _(
     times_known = reference.ts, reference.known
     # True momenta along the model's motion, whatever momenta the model itself has.
     plain = Paths(paths.q, paths.v, None)
-    measures |= drift_measures(charges, law, plain, *times_known, "true drift")
+    measures |= drift_measures(charges, law, plain, *times_known, "true drift", under_law)
     notes = [] if orbits else [NO_ORBITS]
     notes += [] if group.dimension or not orbits else [NOT_MOVED]
-    if has_lagrangian(model, *(x[0] for x in starts)):
-        measures |= drift_measures(charges, model, paths, *times_known, "model drift")
+    if has_lagrangian(model, *(x[0] for x in starts), under):
+        measures |= drift_measures(charges, model, paths, *times_known, "model drift", under)
     elif charges:
         notes.append(NO_CHARGES)
+    if charges and any(forces_of(x) or depends_on_time(x) for x in (model, law)):
+        notes.append(FORCED)
     failed = int(np.sum(~np.all(np.isfinite(ours + ours_beside), axis=(1, 2, 3))))
     subject = f"{type(system).__name__}, to t = {times[-1]:.6g}"
     return Evaluation(subject, measures, reference.ts, errors, failed, tuple(notes))
@@ -105,9 +118,10 @@ def _law_measures(model: Callable, law: Callable, reference: Reference) -> dict[
     count = reference.ts.shape[1]
     index = np.unique(np.linspace(0, count - 1, min(STATES, count)).round().astype(int))
     q, v = reference.q[0, index], reference.v[0, index]
-    ours = law_at(model, q, v, precision_of(model))
+    t = reference.ts[0, index]
+    ours = law_at(model, q, v, precision_of(model), t)
     with jax.enable_x64(True):
-        true = law_at(law, q, v, np.float64)
+        true = law_at(law, q, v, np.float64, t)
     share = explained(ours.a[None], true.a[None], np.ones((1, len(index)), bool))
     units = (_unit(reference.q, reference), _unit(reference.v, reference))
     found = {"explained": Measure(share, 1.0, EXPLAINED)}
@@ -172,7 +186,7 @@ def _true(system, starts, times: np.ndarray) -> Reference:
         q, v = (np.asarray(x) for x in motion(system, q0, v0, times))
     ts = np.tile(times, (len(q), 1))
     turns = np.broadcast_to(periods(system.group), q.shape[2:])
-    return Reference(ts, q, v, np.ones(ts.shape, bool), turns)
+    return Reference(ts, q, v, np.ones(ts.shape, bool), turns, np.zeros(len(q)))
 
 
 def _beside(reference: Reference, twin: float, key, dtype) -> tuple[np.ndarray, np.ndarray]:

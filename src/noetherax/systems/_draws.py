@@ -12,11 +12,11 @@ from jaxtyping import Array, PRNGKeyArray
 
 from .._programs import run
 from .._types import FloatArray, check_state
-from ..dynamics import acceleration
+from ..dynamics import acceleration, at_time, depends_on_time
 from ._motion import in_float64, motion, true_motion
 
-Exact = tuple[FloatArray, FloatArray, FloatArray]
-"""Positions, velocities and accelerations."""
+Exact = tuple[FloatArray, ...]
+"""Positions, velocities and accelerations; and times, where the law depends on them."""
 
 Draw = Callable[[PRNGKeyArray, int, int | None], tuple[Exact, PRNGKeyArray]]
 """A function `(key, count, times) -> (exact, key)`: states `(count, points, space)` where `times` is
@@ -53,6 +53,12 @@ def direct_draw(system: Any, fresh: bool, interval: float | None) -> Draw | None
     if not fresh:
         return None
     lagrangian = system.lagrangian
+    if depends_on_time(lagrangian):
+        raise ValueError(
+            f"The law of {type(system).__name__} depends on time, and a fresh orbit is observed at its "
+            "start alone, at t = 0. Ask for a number of orbits: Orbits(system, 32, "
+            "key=jax.random.key(0))."
+        )
     states = in_float64(lambda: random_states(system, jax.random.key(0), TRIAL))
     exact_states(lagrangian, *states)
     if interval is not None:
@@ -91,27 +97,30 @@ def draw_from(exact: Exact) -> Draw:
         if times is None:
             index_key, noise_key = jax.random.split(key)
             index = jax.random.randint(index_key, (count,), 0, trajectories * samples)
-            q, v, a = (x.reshape(-1, *x.shape[2:])[index] for x in exact)
-            return (q, v, a), noise_key
+            return tuple(x.reshape(-1, *x.shape[2:])[index] for x in exact), noise_key
         *keys, noise_key = jax.random.split(key, 3)
         which = jax.random.randint(keys[0], (count, 1), 0, trajectories)
         first = jax.random.randint(keys[1], (count, 1), 0, samples - times + 1)
-        q, v, a = (x[which, first + jnp.arange(times)] for x in exact)
-        return (q, v, a), noise_key
+        return tuple(x[which, first + jnp.arange(times)] for x in exact), noise_key
 
     return draw
 
 
-def exact_states(lagrangian: Callable, q, v) -> Exact:
-    """States and their accelerations, computed in float64, in JAX's default precision.
+def exact_states(lagrangian: Callable, q, v, ts=None) -> Exact:
+    """States and their accelerations, computed in float64, in JAX's default precision; and their times,
+    `ts` along each orbit, where the law depends on them.
 
     **Raises:**
 
     `ValueError` that shows the first state whose acceleration is not determined or not finite.
     """
+    times = ()
+    if ts is not None and depends_on_time(lagrangian):
+        times = (np.broadcast_to(np.asarray(ts, np.float64), q.shape[:-2]),)
     with jax.enable_x64(True):
-        states = (x.reshape(-1, *x.shape[-2:]) for x in (q, v))
-        a = np.asarray(run(_accelerations, lagrangian, *states)).reshape(v.shape)
+        states = [x.reshape(-1, *x.shape[-2:]) for x in (q, v)]
+        instants = [x.reshape(-1) for x in times]
+        a = np.asarray(run(_accelerations, lagrangian, *states, *instants)).reshape(v.shape)
     dtype = jnp.result_type(float)
     with np.errstate(over="ignore"):  # it is named below
         exact = jnp.asarray(q, dtype), jnp.asarray(v, dtype), jnp.asarray(a, dtype)
@@ -124,11 +133,11 @@ def exact_states(lagrangian: Callable, q, v) -> Exact:
             f"singular, L not differentiable, or a number too large for {dtype}. Keep the initial and "
             "random states of the system away from there, or take fewer samples."
         )
-    return exact
+    return *exact, *(jnp.asarray(x, dtype) for x in times)
 
 
-def _accelerations(lagrangian: Callable, q, v) -> Array:
-    return acceleration(lagrangian, q, v, throw=False)
+def _accelerations(lagrangian: Callable, q, v, t=None) -> Array:
+    return acceleration(at_time(lagrangian, t), q, v, throw=False)
 
 
 def check_interval(q, v, interval: float) -> None:
@@ -148,6 +157,6 @@ def observe(key: PRNGKeyArray, exact: Exact, noise: float) -> tuple[Array, Array
     """Adds fresh Gaussian noise of standard deviation `noise` to every array."""
     q, v, a = (
         jnp.asarray(x) + noise * jax.random.normal(k, x.shape, x.dtype)
-        for k, x in zip(jax.random.split(key, 3), exact, strict=True)
+        for k, x in zip(jax.random.split(key, 3), exact[:3], strict=True)
     )
     return q, v, a

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from .._types import FloatArray
-from ..data import Windows
+from ..data import DrivenWindows, TimedObservations, Windows
 from ._checks import check_batches, check_counts, check_positive
 from ._draws import (
     Draw,
@@ -134,7 +134,7 @@ class Orbits(eqx.Module):
         noise: float = 1e-3,
         samples: int | None = None,
         interval: float | None = None,
-    ) -> Callable[[PRNGKeyArray], tuple[Array, Array, Array]]:
+    ) -> Callable[[PRNGKeyArray], tuple[Array, Array, Array] | TimedObservations]:
         """Noisy observations at random times.
 
         The orbits are computed once and states are drawn from them at random. A fresh orbit is
@@ -150,7 +150,8 @@ class Orbits(eqx.Module):
 
         **Returns:**
 
-        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`.
+        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`; of a system whose law
+        depends on time `key ->` [`noetherax.TimedObservations`][].
 
         **Raises:**
 
@@ -162,7 +163,8 @@ class Orbits(eqx.Module):
 
         def sample(key: PRNGKeyArray):
             exact, noise_key = draw(key, batch_size, None)
-            return observe(noise_key, exact, noise)
+            observed = observe(noise_key, exact, noise)
+            return TimedObservations(*observed, exact[3]) if exact[3:] else observed
 
         return sample
 
@@ -176,7 +178,7 @@ class Orbits(eqx.Module):
         samples: int | None = None,
         velocities: bool = False,
         accelerations: bool = False,
-    ) -> Callable[[PRNGKeyArray], Windows]:
+    ) -> Callable[[PRNGKeyArray], Windows | DrivenWindows]:
         """Noisy observations in the order of time, at equal intervals.
 
         A window of a fresh orbit starts at its random state, or for [`noetherax.systems.Kepler`][] has
@@ -194,7 +196,8 @@ class Orbits(eqx.Module):
         **Returns:**
 
         A function `key ->` [`noetherax.Windows`][], for [`noetherax.TrajectoryLoss`][] or
-        [`noetherax.smooth`][].
+        [`noetherax.smooth`][]; of a system whose law depends on time `key ->`
+        [`noetherax.DrivenWindows`][].
 
         **Raises:** as `sampler`; also `ValueError` if the system does not move within an interval.
         """
@@ -204,10 +207,15 @@ class Orbits(eqx.Module):
         draw = self._direct(interval) if samples is None else None
         draw = draw or self._drawn(samples, interval, times)
 
-        def sample(key: PRNGKeyArray) -> Windows:
+        def sample(key: PRNGKeyArray) -> Windows | DrivenWindows:
             exact, noise_key = draw(key, batch_size, times)
             q, v, a = observe(noise_key, exact, noise)
-            return Windows(q, v if velocities else None, a if accelerations else None)
+            states = q, v if velocities else None, a if accelerations else None
+            if not exact[3:]:
+                return Windows(*states)
+            t = exact[3]
+            since = jnp.broadcast_to(interval * jnp.arange(times, dtype=t.dtype), t.shape)
+            return DrivenWindows(since, *states, start=t[:, 0])
 
         return sample
 
@@ -236,8 +244,9 @@ class Orbits(eqx.Module):
         check_positive(interval=interval)
         if times > samples:
             raise ValueError(f"A window of {times} times does not fit into {samples} samples.")
-        q, v = true_motion(self.system, self._starts, interval * np.arange(samples))
+        ts = interval * np.arange(samples)
+        q, v = true_motion(self.system, self._starts, ts)
         check_interval(q, v, interval)
         if self.trajectories is None:
             q, v = q[None], v[None]
-        return draw_from(exact_states(self.system.lagrangian, q, v))
+        return draw_from(exact_states(self.system.lagrangian, q, v, ts))

@@ -53,7 +53,8 @@ class System(eqx.Module):
     @property
     @abc.abstractmethod
     def lagrangian(self) -> Callable:
-        """The true law, a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`."""
+        """The true law, a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`; with forces a
+        [`noetherax.Forced`][], and with inputs a [`noetherax.Driven`][]."""
 
     @property
     @abc.abstractmethod
