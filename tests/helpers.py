@@ -17,6 +17,7 @@ import optax
 
 import noetherax as nx
 from noetherax.dynamics import known, lagrangian_gradient, solve_motion
+from noetherax.features import ConfigurationFeatures
 
 
 class Cylindrical(nx.AffineGroup):
@@ -141,6 +142,41 @@ class PotentialNetwork(nx.SeparableLagrangian):
         return self.network(jnp.ravel(q))
 
 
+class Places(ConfigurationFeatures):
+    """The coordinates themselves."""
+
+    num_features: int
+
+    def __call__(self, q):
+        return jnp.ravel(q)
+
+
+class Separation(ConfigurationFeatures):
+    """The squared distance of two points, which Euclidean motions keep."""
+
+    num_features = 1
+
+    def __call__(self, q):
+        return jnp.sum(jnp.square(q[0] - q[1]))[None]
+
+
+class Lengths(ConfigurationFeatures):
+    """q_i · q_j of two points, which rotations about the origin keep."""
+
+    num_features = 3
+
+    def __call__(self, q):
+        return (q @ q.T)[np.triu_indices(2)]
+
+
+def structured(kind, features: ConfigurationFeatures, space: int, seed: int = 0, **options):
+    """A neural Lagrangian of two points with a kinetic energy of its own, standardised."""
+    options = {"width": 8, "dtype": jnp.float64, "masses": (1.0, 3.0)} | options
+    lagrangian = kind(features, key=jax.random.key(seed), **options)
+    q, v = np.random.default_rng(seed).normal(size=(2, 64, 2, space))
+    return nx.standardise(lagrangian, q, v)
+
+
 def neural(group: nx.SymmetryGroup, points: int, seed: int = 0, **options) -> nx.NeuralLagrangian:
     """A neural Lagrangian with random weights and a standardisation fitted to random states."""
     key = jax.random.key(seed)
@@ -230,6 +266,18 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
         2,
         None,
     ),
+    "neural separable": lambda: (
+        structured(nx.NeuralSeparableLagrangian, Separation(), 2),
+        nx.Euclidean(2),
+        2,
+        None,
+    ),
+    "neural mechanical": lambda: (
+        structured(nx.NeuralMechanicalLagrangian, Lengths(), 2),
+        nx.Rotations(2),
+        2,
+        None,
+    ),
     "neural, one hidden layer": lambda: (
         neural(nx.Rotations(3), 1, depth=1),
         nx.Rotations(3),
@@ -294,6 +342,11 @@ POINT = np.ones((1, 1))
 
 RULED: dict[str, Callable[[], tuple]] = {
     "NeuralLagrangian": lambda: (on_the_line(), 1, None),
+    "NeuralMechanicalLagrangian": lambda: (
+        structured(nx.NeuralMechanicalLagrangian, Places(2), 1, width=4, activation=jnp.tanh),
+        2,
+        None,
+    ),
     "SeparableLagrangian": lambda: (Quartic(jnp.array([1.0, 3.0])), 2, None),
     "LagrangianSum": lambda: (nx.LagrangianSum(on_the_line(), HarmonicOscillator()), 1, None),
     "AveragedLagrangian": lambda: (

@@ -21,59 +21,68 @@ from ._contracts import (
     euler_lagrange_terms,
     over_batch,
 )
+from ._perceptron import derivatives_along
 
 
 @euler_lagrange_terms.register
+@full_precision()
 def _(lagrangian: NeuralMechanicalLagrangian, q, v):
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
-    return over_batch(lambda q, v: _terms(lagrangian, q, v), q)(q, v)
+    x, rate, bend, slope = over_batch(lambda q, v: _slopes(lagrangian, q, v), q)(q, v)
+    expression, factor = _expression(lagrangian, x, rate, bend)
+    factored = jnp.swapaxes(factor, -1, -2) @ slope
+    inertia = jnp.asarray(inertia_of(lagrangian, *v.shape[-2:]), factored.dtype)
+    inertia = jnp.diag(inertia) if inertia.ndim == 1 else inertia
+    mass_matrix = inertia + jnp.swapaxes(factored, -1, -2) @ factored
+    return EulerLagrangeTerms(mass_matrix, -jnp.einsum("...m,...mi->...i", expression, slope))
 
 
 @euler_lagrange_residual.register
+@full_precision()
 def _(lagrangian: NeuralMechanicalLagrangian, q, v, a):
     check_motion(q, v, a)
     q, v, a = (jnp.asarray(x) for x in (q, v, a))
-    return over_batch(lambda *motion: _residual(lagrangian, *motion), q)(q, v, a)
+
+    def motion_of(q, v, a):
+        return jax.jvp(lambda *state: _with_rate(lagrangian, *state), (q, v), (v, a))
+
+    (x, rate), (_, bend) = over_batch(motion_of, q)(q, v, a)
+    expression, _ = _expression(lagrangian, x, rate, bend)
+
+    def covector_of(q, v, a, expression):
+        _, pull_back = jax.vjp(lagrangian.coordinates, q)
+        inertia = inertia_times(inertia_of(lagrangian, *v.shape), a)
+        return (inertia + pull_back(expression)[0]).reshape(-1)
+
+    return over_batch(covector_of, q)(q, v, a, expression)
 
 
-@full_precision()
-def _terms(lagrangian: NeuralMechanicalLagrangian, q, v):
-    def rate_of(q):
-        return jax.jvp(lagrangian.coordinates, (q,), (v,))
-
-    (x, rate), (_, bend) = jax.jvp(rate_of, (q,), (v,))
-    slope = _slope(lagrangian, q).reshape(len(x), v.size)
-    factored = lagrangian.factor(x).T @ slope
-    inertia = jnp.asarray(inertia_of(lagrangian, *v.shape), factored.dtype)
-    inertia = jnp.diag(inertia) if inertia.ndim == 1 else inertia
-    force = -_expression(lagrangian, x, rate, bend) @ slope
-    return EulerLagrangeTerms(inertia + factored.T @ factored, force)
+def _with_rate(lagrangian: NeuralMechanicalLagrangian, q, v):
+    """x and ẋ."""
+    return jax.jvp(lagrangian.coordinates, (q,), (v,))
 
 
-@full_precision()
-def _residual(lagrangian: NeuralMechanicalLagrangian, q, v, a):
-    def rate_of(q, v):
-        return jax.jvp(lagrangian.coordinates, (q,), (v,))
-
-    (x, rate), (_, bend) = jax.jvp(rate_of, (q, v), (v, a))
-    _, pull_back = jax.vjp(lagrangian.coordinates, q)
-    (covector,) = pull_back(_expression(lagrangian, x, rate, bend))
-    return (inertia_times(inertia_of(lagrangian, *v.shape), a) + covector).reshape(-1)
-
-
-def _slope(lagrangian: NeuralMechanicalLagrangian, q):
-    """∂x/∂q, from one side or the other: by whichever are fewer, features or coordinates."""
-    few = lagrangian.features.num_features < q.size
-    return (jax.jacrev if few else jax.jacfwd)(lagrangian.coordinates)(q)
+def _slopes(lagrangian: NeuralMechanicalLagrangian, q, v):
+    """x, ẋ, ẍ without acceleration, and ∂x/∂q: by columns or by rows, whichever are fewer."""
+    (x, rate), (_, bend) = jax.jvp(lambda q: _with_rate(lagrangian, q, v), (q,), (v,))
+    derivative = jax.jacrev if len(x) < q.size else jax.jacfwd
+    return x, rate, bend, derivative(lagrangian.coordinates)(q).reshape(len(x), q.size)
 
 
 def _expression(lagrangian: NeuralMechanicalLagrangian, x, rate, bend):
-    """d/dt (B Bᵀ ẋ) − ∂l/∂x where x changes at the rate ẋ, and that at the rate ẍ."""
-
-    def momentum(x, rate):
-        factor = lagrangian.factor(x)
-        return factor @ (rate @ factor)
-
-    _, change = jax.jvp(momentum, (x, rate), (rate, bend))
-    return change - jax.grad(lagrangian.reduced)(x, rate)
+    """d/dt (B Bᵀ ẋ) − ∂l/∂x where x changes at the rate ẋ, and that at the rate ẍ; and B."""
+    entries, change, pull_back = derivatives_along(lagrangian.inertia_network, x, rate)
+    # The matrix is linear in the entries, so that what is the derivative by one is that by the other.
+    factor, spread = jax.vjp(lagrangian.triangle, entries)
+    turning = lagrangian.triangle(change)
+    flow = jnp.einsum("...m,...mn->...n", rate, factor)
+    flow_change = jnp.einsum("...m,...mn->...n", rate, turning)
+    flow_change = flow_change + jnp.einsum("...m,...mn->...n", bend, factor)
+    momentum_change = jnp.einsum("...mn,...n->...m", turning, flow)
+    momentum_change = momentum_change + jnp.einsum("...mn,...n->...m", factor, flow_change)
+    (covector,) = spread(rate[..., :, None] * flow[..., None, :])
+    potential = lagrangian.potential_network
+    _, _, pull_back_potential = derivatives_along(potential, x, rate)
+    unit = jnp.broadcast_to(lagrangian.energy_unit.value, (*x.shape[:-1], 1))
+    return momentum_change - pull_back(covector) + pull_back_potential(unit), factor

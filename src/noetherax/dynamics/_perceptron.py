@@ -1,5 +1,6 @@
 """Gradient and Hessian of a multilayer perceptron f(x) in closed form, from sweeps forth and back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -66,6 +67,30 @@ def gradient_along(network: Any, x, direction) -> tuple[Array, Array]:
         change = (slope * change + turning * adjoint) @ layer.weight
         adjoint = (slope * adjoint) @ layer.weight
     return adjoint, change
+
+
+def derivatives_along(network: Any, x, direction) -> tuple[Array, Array, Callable[[Array], Array]]:
+    """Outputs f(x), their derivative along u = `direction`, and the adjoint c → cᵀ ∂f/∂x: one sweep
+    forth and one back, with one exponential for each unit."""
+    *hidden, last = network.layers
+    values, tangent = x, direction
+    slopes = []
+    for index, layer in enumerate(hidden):
+        values, slope, _ = activate(
+            of_layer(network.activation, index), values @ layer.weight.T + layer.bias
+        )
+        tangent = slope * (tangent @ layer.weight.T)
+        slopes.append(slope)
+    outputs = values @ last.weight.T
+    outputs = outputs if last.bias is None else outputs + last.bias
+
+    def pull_back(covector):
+        adjoint = covector @ last.weight
+        for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+            adjoint = (slope * adjoint) @ layer.weight
+        return adjoint
+
+    return outputs, tangent @ last.weight.T, pull_back
 
 
 def _first_hessian(matrix, weights):

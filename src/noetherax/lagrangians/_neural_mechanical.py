@@ -121,10 +121,16 @@ class NeuralMechanicalLagrangian(Lagrangian):
 
     def factor(self, x: Float[Array, " features"]) -> Float[Array, "features features"]:
         """B(x), in units in which |Bᵀ ẋ|² is an energy."""
-        rows, columns = np.tril_indices(len(x))
-        entries = self.inertia_network(x)
-        matrix = jnp.zeros((len(x), len(x)), entries.dtype).at[rows, columns].set(entries)
-        return jnp.sqrt(self.energy_unit.value) / self.rate_unit.value * matrix
+        return self.triangle(self.inertia_network(x))
+
+    def triangle(self, entries: Float[Array, "*batch entries"]) -> Float[Array, "*batch n n"]:
+        """The lower triangular matrix, in its units, of what the network gives."""
+        size = self.features.num_features
+        rows, columns = np.tril_indices(size)
+        place = np.zeros((size, size), int)
+        place[rows, columns] = np.arange(len(rows))
+        unit = jnp.sqrt(self.energy_unit.value) / self.rate_unit.value
+        return entries[..., place] * (unit * np.tril(np.ones_like(place)).astype(entries.dtype))
 
     def potential(self, x: Float[Array, " features"]) -> Float[Array, ""]:
         """V of standardised features."""
