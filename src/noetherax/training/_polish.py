@@ -1,3 +1,4 @@
+import math
 import time
 import warnings
 from typing import Any
@@ -22,7 +23,10 @@ from ._observed import as_samples, checked_arrays, states_in
 from ._trainable import chosen_leaves, needs_standardisation
 
 CHUNK = 256
-"""Samples whose Jacobian is held at a time."""
+"""Most samples whose Jacobian is held at a time."""
+
+ROWS = 8192
+"""Most residuals whose Jacobian is held at a time: a long window is a sample of hundreds."""
 
 TRIALS = 30
 """Steps tried, each more damped than the last, before the loss is taken to be at its least."""
@@ -117,16 +121,16 @@ def polish(
     batch = _collected(observations, loss, samples, key)
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
-    _check_rows(loss, lagrangian, parameters, batch, count)
+    rows = _check_rows(loss, lagrangian, parameters, batch, count)
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
     call = programs()
     with jax.enable_x64(True):
-        everything = parameters, constants, _chunked(batch, count), loss
+        everything = parameters, constants, _chunked(batch, count, rows), loss
         best, fixed, chunks, loss = _in_double(everything)
-        part = chunks if few == count else _in_double(_chunked(_drawn(batch, few), few))
+        part = chunks if few == count else _in_double(_chunked(_drawn(batch, few), few, rows))
         value = float(call(_cost, loss, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
@@ -169,8 +173,9 @@ def polish(
     return eqx.combine(learned, constants), history
 
 
-def _check_rows(loss: Loss, lagrangian, parameters, batch, count: int) -> None:
-    """Residuals must be floating-point arrays with the samples first, and change with the weights."""
+def _check_rows(loss: Loss, lagrangian, parameters, batch, count: int) -> int:
+    """The number of residuals of one sample. They must be floating-point arrays with the samples first,
+    and change with the weights."""
     check_precision(parameters, batch)
     check_model(lagrangian, parameters, loss, batch)
     value = eqx.filter_eval_shape(_residuals, loss, lagrangian, batch)
@@ -186,6 +191,7 @@ def _check_rows(loss: Loss, lagrangian, parameters, batch, count: int) -> None:
             "The residuals of a loss must be one row for each sample of the batch that it is given, "
             f"but for one sample they have shape {shape}."
         )
+    return max(1, math.prod(shape))
 
 
 def _residuals(loss: Loss, lagrangian, batch):
@@ -225,12 +231,14 @@ def _in_double(tree):
     )
 
 
-def _chunked(batch, count: int):
-    """Samples in equal chunks `(chunks, samples, ...)`, the last filled up with repetitions, and the
-    weight of each: zero for those."""
-    chunks = -(-count // CHUNK)
-    index = np.resize(np.arange(count), chunks * CHUNK).reshape(chunks, CHUNK)
-    weight = (np.arange(chunks * CHUNK) < count).astype(float).reshape(chunks, CHUNK)
+def _chunked(batch, count: int, rows: int):
+    """Samples of so many residuals each in equal chunks `(chunks, samples, ...)`, the last filled up
+    with repetitions, and the weight of each: zero for those."""
+    most = min(count, CHUNK, max(1, ROWS // rows))
+    chunks = -(-count // most)
+    size = -(-count // chunks)
+    index = np.resize(np.arange(count), chunks * size).reshape(chunks, size)
+    weight = (np.arange(chunks * size) < count).astype(float).reshape(chunks, size)
     return jax.tree.map(lambda x: x[index], batch), jnp.asarray(weight)
 
 
