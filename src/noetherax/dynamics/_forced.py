@@ -134,8 +134,9 @@ def _(lagrangian: Forced, q, v):
         if jax.tree.leaves((moved.forces, *state)):
             moving = (moved.forces, *state)
             _, force = eqx.filter_jvp(total_force, (lagrangian.forces, q, v), moving)
-            force = force.reshape(*force.shape[:-2], -1)
-            rate = -force if rate is None else rate - force
+            if force is not None:  # it is that of a force that no state changes
+                force = force.reshape(*force.shape[:-2], -1)
+                rate = -force if rate is None else rate - force
         return rate
 
     return _with_force(terms, _total(lagrangian, q, v)), change_of_residual
