@@ -4,6 +4,7 @@ import functools
 import operator
 from collections.abc import Callable
 from functools import singledispatch
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -56,7 +57,7 @@ def total_force(forces: tuple[Callable, ...], q, v) -> Array:
 
 
 @singledispatch
-def forces_of(model: Callable) -> tuple[Callable, ...]:
+def forces_of(model: Any) -> tuple[Callable, ...]:
     """The forces that act beside a Lagrangian, in order; none by default."""
     return ()
 
