@@ -182,6 +182,12 @@ def test_a_forced_model_is_learned_saved_and_polished(tmp_path):
     assert np.isclose(loaded.forces[0].coefficient, FRICTION)
 
 
+def test_a_force_that_no_state_changes_has_a_derivative():
+    model = nx.Forced(Spring(jnp.asarray(2.0)), lambda q, v: jnp.ones((1, 1)))
+    slope = jax.jacfwd(lambda q: nx.acceleration(model, q, q))(jnp.ones((1, 1)))
+    assert np.allclose(slope, -2)
+
+
 def test_inputs_do_not_train():
     driven = nx.Driven(machine(), nx.Inputs(EVEN, U))
     chosen = nx.trainable(driven)
@@ -290,6 +296,6 @@ def test_a_system_with_friction_and_time():
     assert eqx.filter_jit(nx.TrajectoryLoss(0.1, noise=1e-3))(law, windows) < 1e-2
     with pytest.raises(ValueError, match="depends on time, and a fresh orbit"):
         nx.systems.Orbits(system, np.inf).sampler()
-    found = nx.evaluate(law, system, ts=np.linspace(0, 5, 51), orbits=0, solver=nx.RK4(), dt=0.05)
+    options = dict(orbits=0, charges={}, solver=nx.RK4(), dt=0.05)
+    found = nx.evaluate(law, system, ts=np.linspace(0, 5, 51), **options)
     assert found["distance"].worst < 1e-4 > found["error of da/dq"].worst
-    assert any("balance" in note for note in found.notes)

@@ -4,6 +4,7 @@ import functools
 import operator
 from collections.abc import Callable
 from functools import singledispatch
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -56,7 +57,7 @@ def total_force(forces: tuple[Callable, ...], q, v) -> Array:
 
 
 @singledispatch
-def forces_of(model: Callable) -> tuple[Callable, ...]:
+def forces_of(model: Any) -> tuple[Callable, ...]:
     """The forces that act beside a Lagrangian, in order; none by default."""
     return ()
 
@@ -134,8 +135,9 @@ def _(lagrangian: Forced, q, v):
         if jax.tree.leaves((moved.forces, *state)):
             moving = (moved.forces, *state)
             _, force = eqx.filter_jvp(total_force, (lagrangian.forces, q, v), moving)
-            force = force.reshape(*force.shape[:-2], -1)
-            rate = -force if rate is None else rate - force
+            if force is not None:  # it is that of a force that no state changes
+                force = force.reshape(*force.shape[:-2], -1)
+                rate = -force if rate is None else rate - force
         return rate
 
     return _with_force(terms, _total(lagrangian, q, v)), change_of_residual

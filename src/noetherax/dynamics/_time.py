@@ -34,14 +34,14 @@ TIME = (
 
 
 @singledispatch
-def depends_on_time(model: Callable) -> bool:
+def depends_on_time(model: Any) -> bool:
     """Whether a model, or a part of it, takes the time or inputs. Types that are made of others
     register a rule."""
     return arguments_of(model) > 2
 
 
 @singledispatch
-def is_at_instant(model: Callable) -> bool:
+def is_at_instant(model: Any) -> bool:
     """Whether a model that depends on time is at an instant already."""
     return False
 
@@ -58,7 +58,7 @@ def resolved(model: Callable, t: Array, u: Array | None) -> Callable:
     return AtInstant(model, t, u if count == 4 else None)
 
 
-def takes_inputs(model: Callable) -> bool:
+def takes_inputs(model: Any) -> bool:
     """Whether a model has forces that take inputs, and none are bound to it."""
     if not depends_on_time(model):
         return False

@@ -12,7 +12,7 @@ NAMES = (("t", "time"), ("u", "inputs"))
 
 
 @singledispatch
-def arguments_of(function: Callable) -> int:
+def arguments_of(function: Any) -> int:
     """How many of (q, v, t, u) a Lagrangian or force takes: 2, 3 or 4.
 
     A third argument is the time and a fourth the inputs, unless it has a default and another name: what
