@@ -34,4 +34,3 @@ class Unit(eqx.Module):
                 "nearer to one, or give data and weights in float64."
             )
         return cls(jnp.asarray(value or 1.0, dtype))
-

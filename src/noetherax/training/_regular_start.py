@@ -53,7 +53,8 @@ def regular_start(
 
     Where ∂²L/∂v² does not depend on these weights, as in [`noetherax.NeuralSeparableLagrangian`][] and
     [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of
-    L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of their mean square + ρ ‖w‖².
+    L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of
+    mean ‖r₀ + Σ_k w_k r_k‖² + ρ ‖w‖².
 
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
@@ -62,8 +63,8 @@ def regular_start(
     - `lagrangian`: a standardised neural Lagrangian, or a model that is linear in the last layers of
         those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other (a
         [`noetherax.NeuralLagrangian`][] with a known Lagrangian added, for instance) is returned as
-        it is. Types of yours say by [a registration](../lagrangians.md#a-model-that-looks-at-the-data-first)
-        which weights they are linear in.
+        it is. Types of yours register which weights they are linear in, see
+        [`linear_weights`][noetherax.features.linear_weights].
     - `q`, `v`, `a`: observations, of which a thousand are used.
 
     **Returns:**
@@ -142,4 +143,8 @@ def _linear_parts(lagrangian: PyTree, q, v, a) -> tuple[Array, Array, Array]:
         return jax.jvp(equations, (weights,), (unit,))[1]
 
     units = jnp.eye(weights.size, dtype=weights.dtype)
-    return equations(weights), equations(0 * weights), jax.lax.map(column, units, batch_size=COLUMNS).T
+    return (
+        equations(weights),
+        equations(0 * weights),
+        jax.lax.map(column, units, batch_size=COLUMNS).T,
+    )
