@@ -294,3 +294,23 @@ def _(lagrangian: Straight, q, v):
 def test_a_type_with_rules_need_be_no_scalar_function():
     for stiffness in (1.0, 4.0):
         np.testing.assert_allclose(end(Straight(stiffness)), exact(stiffness, 0.3), rtol=1e-3)
+
+
+class Labelled(eqx.Module):
+    """Something static that no computation looks at, and a leaf that is no array."""
+
+    x: jax.Array
+    number: int
+    label: float = eqx.field(static=True)
+
+
+def doubled(labelled: Labelled):
+    return eqx.tree_at(lambda y: y.x, labelled, 2 * labelled.x)
+
+
+def test_arguments_may_differ_in_a_static_field_that_nothing_is_computed_from():
+    first, second = (Labelled(jnp.ones(2), 2, label) for label in (1.0, 2.0))
+    for labelled in (first, second, first):
+        found = run(doubled, labelled)
+        assert found.label == labelled.label
+        assert np.array_equal(found.x, [2, 2])

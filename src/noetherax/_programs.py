@@ -90,7 +90,8 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
         else:
             traced = jitted.trace(*dynamic).jaxpr
             # The same computation of another container, a tuple or a named one, packs otherwise.
-            kinds = tuple(type(x) for x in arguments)
+            # So does one that differs in a static field, though nothing be computed from that.
+            kinds = tuple(type(x) for x in arguments), jax.tree.structure(dynamic)
             key, size = (content(traced), kinds), sum(np.size(x) * 8 for x in traced.consts)
         jitted = _found((function, key, donated), _Kept(jitted, size)).jitted
     except (Incomparable, TypeError):

@@ -1,12 +1,11 @@
 """All rules of L = vᵀ m v/2 + l(x, ẋ), l = |B(x)ᵀ ẋ|²/2 − V(x), x features of the configuration.
 
-The Euler–Lagrange expression of l is the same in any coordinates: that of q is (∂x/∂q)ᵀ times that of
-x,
+The Euler–Lagrange expression of l is a covector: that of q is (∂x/∂q)ᵀ times that of x,
 
     d/dt (B Bᵀ ẋ) − ∂l/∂x     along     ẋ = (∂x/∂q) v,   ẍ = (∂x/∂q) a + (d/dt ∂x/∂q) v.
 
-The matrix is read off B, the Coriolis forces are one derivative of B forth and one of l back in the few
-x, and nothing is differentiated twice by a velocity.
+The matrix is read off B; the Coriolis forces are one derivative of B along ẋ, and one of l. Nothing is
+differentiated twice by a velocity.
 """
 
 import jax

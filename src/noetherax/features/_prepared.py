@@ -1,8 +1,7 @@
-"""What a part of a model takes from the data before it trains: three functions that its type registers.
+"""What a part of a model takes from the data before it trains: three functions for its type.
 
-`noetherax.fit`, `noetherax.standardise` and `noetherax.regular_start` walk through a model, a
-Lagrangian or anything that holds some, and prepare every part for which `standardisation_of` is
-registered.
+`noetherax.fit`, `noetherax.standardise` and `noetherax.regular_start` walk through a model and prepare
+every part, a Lagrangian or anything else, for which `standardisation_of` is registered.
 """
 
 from functools import singledispatch

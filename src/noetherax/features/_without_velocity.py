@@ -18,6 +18,9 @@ class WithoutVelocity(InvariantFeatures):
 
     features: ConfigurationFeatures
 
+    def __init__(self, features: ConfigurationFeatures):
+        self.features = features
+
     @property
     def num_features(self) -> int:
         return self.features.num_features

@@ -88,10 +88,10 @@ def _check_matrix(matrix: np.ndarray) -> None:
         )
 
 
-def kinetic_size(inertia: np.ndarray, v: Any) -> float:
+def kinetic_size(inertia: Any, v: Any) -> float:
     """The mean of vᵀ M v over samples of velocities about their mean, of shape
     `(samples, points, space)`, in float64, where no unit is out of range."""
-    flat = np.asarray(v, float).reshape(len(v), -1)
+    inertia, flat = np.asarray(inertia, float), np.asarray(v, float).reshape(len(v), -1)
     spread = flat - np.mean(flat, axis=0)
     if not np.any(spread):
         spread = flat

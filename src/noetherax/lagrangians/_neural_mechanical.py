@@ -35,9 +35,9 @@ class NeuralMechanicalLagrangian(Lagrangian):
 
     B a lower triangular matrix and V a scalar, each a network of x. M is positive definite for any
     weights, so that L always determines the motion. It is the structure that Deep Lagrangian Networks
-    (Lutter, Ritter and Peters 2019) assume, on invariant features. What it assumes the data must bear:
-    no part of L that is linear in v (a magnetic field, a rotating frame) or of another form
-    (relativity); for those there is [`noetherax.NeuralLagrangian`][].
+    (Lutter, Ritter and Peters 2019) assume, on invariant features. It holds for no L with a part that
+    is linear in v (a magnetic field, a rotating frame), nor for relativity: for those there is
+    [`noetherax.NeuralLagrangian`][].
 
     With the features of `Trivial`, the coordinates themselves, M(q) is any positive definite matrix
     above diag(m). The second and third term are invariant under the group that S belongs to, whatever
@@ -95,7 +95,7 @@ class NeuralMechanicalLagrangian(Lagrangian):
             key=keys[0],
             kind=OF_CONFIGURATIONS,
         )
-        self.inertia_network = triangular(self.potential_network, features.num_features, keys[1])
+        self.inertia_network = triangular(self.potential_network, activation, keys[1])
         dtype = self.potential_network.layers[0].weight.dtype
         self.features = features
         self.standardisation = Standardisation.identity(features.num_features, dtype)

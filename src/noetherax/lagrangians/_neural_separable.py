@@ -27,9 +27,8 @@ class NeuralSeparableLagrangian(SeparableLagrangian):
     the configuration.
 
     For particles and vibrations, where the kinetic energy is known in form: the network learns forces
-    alone, from far fewer data than [`noetherax.NeuralLagrangian`][] needs for both, and L determines
-    the motion for any weights. What it assumes the data must bear: no mass that changes with q (for
-    that, [`noetherax.NeuralMechanicalLagrangian`][]), no force that depends on v.
+    alone, and L determines the motion for any weights. It holds for no mass that changes with q (for
+    that there is [`noetherax.NeuralMechanicalLagrangian`][]), and for no force that depends on v.
 
     V is invariant under the group that S belongs to. So then is L, for any weights, if the group keeps
     vᵀ M v: rotations, reflections, translations and periods do, with one mass for each point; Lorentz

@@ -28,9 +28,7 @@ def perceptron(
     key: PRNGKeyArray,
     kind: tuple[type, str] = OF_STATES,
 ) -> eqx.nn.MLP:
-    """A scalar f of features with the weights of Müller 2023, section 3.1: normal with standard
-    deviation 2/√width in the first layer, 1/√width in the others, √width in the last, which has no
-    bias; other biases start at zero.
+    """A scalar f of features with the weights of Müller 2023, section 3.1.
 
     **Arguments:**
 
@@ -71,26 +69,31 @@ def perceptron(
     return _initialise(network, width, math.sqrt(width), key)
 
 
-def triangular(scalar: eqx.nn.MLP, size: int, key: PRNGKeyArray) -> eqx.nn.MLP:
-    """A network of the same features and shape, for the entries of a lower triangular matrix, row by
-    row: near the identity at the start, which its last bias holds."""
-    rows, columns = np.tril_indices(size)
+def triangular(scalar: eqx.nn.MLP, activation: Callable, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """A network like a scalar one, for the entries of a lower triangular matrix with as many rows as
+    there are features, row by row: near the identity at the start, which its last bias holds.
+
+    **Arguments:**
+
+    - `scalar`: from `perceptron`, of the same features.
+    - `activation`, `key`: as there.
+    """
     first = scalar.layers[0]
+    rows, columns = np.tril_indices(int(first.in_features))
+    width = int(first.out_features)
     network = eqx.nn.MLP(
         in_size=first.in_features,
         out_size=len(rows),
-        width_size=first.out_features,
+        width_size=width,
         depth=len(scalar.layers) - 1,
-        activation=scalar.activation,
+        activation=activation,
         final_activation=_identity,
         dtype=first.weight.dtype,
         key=key,
     )
-    network = _initialise(network, first.out_features, 1 / first.out_features, key)
+    network = _initialise(network, width, 1 / width, key)
     unit = jnp.asarray(rows == columns, first.weight.dtype)
-    return eqx.tree_at(
-        lambda net: (net.layers[-1].bias, net.activation), network, (unit, scalar.activation)
-    )
+    return eqx.tree_at(lambda net: net.layers[-1].bias, network, unit)
 
 
 def _identity(x: Array) -> Array:

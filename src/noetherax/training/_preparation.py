@@ -165,8 +165,7 @@ def _count(neural) -> int:
 
 
 def _bends(neural) -> np.ndarray:
-    standardisation = standardisation_of(neural)
-    assert standardisation is not None  # it has one, or would not have been standardised
+    standardisation: Any = standardisation_of(neural)  # there is one: it has just been set
     return np.asarray(standardisation.bends)
 
 

@@ -60,9 +60,9 @@ def regular_start(
     the nearer acceleration.
 
     Where ∂²L/∂v² does not depend on these weights, as in [`noetherax.NeuralSeparableLagrangian`][] and
-    [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of L
-    is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of their mean square + ρ
-    ‖w‖².
+    [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of
+    L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of
+    mean ‖r₀ + Σ_k w_k r_k‖² + ρ ‖w‖².
 
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
@@ -71,9 +71,8 @@ def regular_start(
     - `lagrangian`: a standardised neural Lagrangian, or a model that is linear in the last layers of
         those it holds, such as an [`noetherax.AveragedLagrangian`][] of one. Any other (a
         [`noetherax.NeuralLagrangian`][] with a known Lagrangian added, for instance) is returned as
-        it is. Types of yours say by [a
-        registration](../lagrangians.md#a-model-that-looks-at-the-data-first) which weights they are
-        linear in.
+        it is. Types of yours register which weights they are linear in, see
+        [`linear_weights`][noetherax.features.linear_weights].
     - `q`, `v`, `a`: observations, of which a thousand are used.
     - `t`, `u`: their times and inputs, for a model that depends on them.
 

@@ -121,9 +121,10 @@ def standardised(model: PyTree, q, v, choose: Callable[[Callable[[bool], Any]], 
             )
 
     def set_from_data(node: Any):
-        if not _unfitted(node):
+        standardisation = standardisation_of(node)
+        if standardisation is None or not _unfitted(node):
             return node
-        dtype = standardisation_of(node).unit.dtype
+        dtype = standardisation.unit.dtype
         states = jnp.asarray(q, dtype), jnp.asarray(v, dtype)
 
         return choose(lambda bend: standardised_part(node, *states, bend))
