@@ -1,15 +1,14 @@
-"""Laws of forces: as symmetric as promised, no part along a generator, no power, smooth at rest, and an
-account of every charge."""
+"""Laws of what forces promise: symmetry, no part along a generator, no power; and an account of every
+charge."""
 
 import jax
 import numpy as np
 
 from ..dynamics import forces_of
 from ..groups import component_representatives, periods
-from ._evidence import ROUNDING, Seen, Tolerance, require, require_finite, seen
+from ._evidence import ROUNDING, Seen, Tolerance, require, seen
 from ._force_programs import STEPS, balance_of, kinetic_energy
 from ._force_records import ForceRecord, moderate
-from ._force_states import usual_speed
 from ._programs import Program
 from ._sizes import largest
 from ._symmetry_laws import MANY_TURNS
@@ -20,13 +19,6 @@ BEYOND_NUMBERS = "its value there, or with new weights, is beyond numbers"
 
 BALANCED = Tolerance(
     1e4, "rounding of a dozen steps of a variational solver, each the solution of an equation"
-)
-
-AT_REST = 1e-12
-"""A speed, in units of the usual one, at which a smooth force is as at rest."""
-
-SMOOTH = Tolerance(
-    1e-2, "a force that changes more between rest and 1e-12 of the usual speed jumps there", 0.0
 )
 
 SHORTEST = 1e-3
@@ -222,65 +214,6 @@ def rest_law(record: ForceRecord) -> Seen:
         **record.evidence,
     )
     return seen("rest_law", cases, judged, BEYOND_NUMBERS)
-
-
-def force_regularity_law(record: ForceRecord) -> Seen:
-    """Force and first derivatives are finite, also at rest and at equal velocities; and at the origin
-    and where points coincide, unless the states are the user's own."""
-    cases = record.cases
-    _finite(record, "the drawn state", cases.q, cases.v)
-    if record.subject.rest:
-        _finite(record, "rest", cases.q, 0 * cases.v)
-        _finite(record, "equal velocities", cases.q, cases.v[:, :1] + 0 * cases.v)
-    if record.subject.state_strategy is None:
-        _finite(record, "the origin", 0 * cases.q, cases.v)
-        _finite(record, "rest at the origin", 0 * cases.q, 0 * cases.v)
-        _finite(record, "coinciding points", cases.q[:, :1] + 0 * cases.q, cases.v)
-    reason = "with new weights it is beyond numbers"
-    return seen("force_regularity_law", cases, record.usable, reason)
-
-
-def _finite(record: ForceRecord, place: str, q: np.ndarray, v: np.ndarray) -> None:
-    known = record.function.values.at(np.stack([q, v], axis=1))
-    cases = record.cases._replace(q=q, v=v)
-    for order, part in enumerate(("value", "slope")):
-        law = f"derivatives of order {order} are finite at {place}"
-        require_finite(law, known[part], cases, record.usable)
-
-
-def smooth_at_rest_law(record: ForceRecord) -> Seen:
-    """The force and its first derivatives at rest are the limits of those at ever smaller velocities:
-    they neither jump there nor grow without bound, whatever stands at rest itself."""
-    cases, values = record.cases, record.function.values
-    if not record.subject.rest:
-        return Seen("smooth_at_rest_law", cases.distinct, 0, "not asked for at rest")
-    v = record.function.units.directions[:, 1].astype(float)
-    v = v / np.abs(v).max(axis=(1, 2), keepdims=True) * usual_speed(cases)
-    rest, slow, usual = (
-        values.at(np.stack([cases.q, (factor * v).astype(cases.q.dtype)], axis=1))
-        for factor in (0.0, AT_REST, 1.0)
-    )
-    judged = record.usable & moderate(rest) & moderate(usual)
-    unit = np.stack([record.function.units.state[:, 0], np.abs(v)], axis=1)
-    unit = unit.reshape(len(unit), 1, -1)
-    for what, known in (
-        ("the force", [x["value"] for x in (rest, slow, usual)]),
-        ("its first derivative", [x["slope"] * unit for x in (rest, slow, usual)]),
-    ):
-        judge = judged.reshape(-1, *[1] * (known[0].ndim - 1))
-        at_rest, near, _ = known = [np.where(judge, x, 0).astype(float) for x in known]
-        sizes = np.abs(known).reshape(3, len(judged), -1).max(axis=(0, 2))
-        require(
-            f"{what} at rest is its limit at small velocities",
-            np.abs(near - at_rest).reshape(len(judged), -1).max(axis=1),
-            sizes,
-            SMOOTH,
-            cases._replace(v=0 * cases.v),
-            judged=judged,
-            direction=v,
-            **record.evidence,
-        )
-    return seen("smooth_at_rest_law", cases, judged, BEYOND_NUMBERS)
 
 
 def balance_law(record: ForceRecord) -> Seen:

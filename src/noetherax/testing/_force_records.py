@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._evidence import Drawn
+from ._evidence import ROUNDING, Drawn
 from ._force_programs import Applied, covector_moves_of, force_of
 from ._force_states import further_states, instants, usual_speed
 from ._records import FunctionRecord
@@ -19,6 +19,16 @@ from ._weights import weights
 
 LARGEST_POWER = 0.4
 """Of the largest number: products of two such values are numbers still."""
+
+NUDGE = 64.0
+"""Of rounding: changes of a state under which a force shows how it is rounded itself."""
+
+NUDGES = 2
+
+NUDGE_SEED = 6
+
+NUDGED = 64.0
+"""Times the change of the force under these: allowed, where it exceeds rounding of the terms."""
 
 
 @final
@@ -70,6 +80,26 @@ class ForceRecord:
         """What rounding of every entry at the drawn states is relative to."""
         of_drawn = self.everywhere.terms[np.arange(len(self.cases.q)) % self.cases.distinct]
         return np.fmax(self.function.values.scale, of_drawn.reshape(len(of_drawn), -1))
+
+    def noise(
+        self,
+        here: dict,
+        name: str,
+        state: np.ndarray,
+        index: np.ndarray,
+        direction: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """By how much a value changes where a state changes by some roundings, in the units of a scale:
+        within a force terms may cancel that its slopes do not show, as those of a saturated network."""
+        epsilon = float(np.finfo(np.float32 if name == "single" else state.dtype).eps)
+        rng, noise = np.random.default_rng(NUDGE_SEED), np.zeros(here[name].shape)
+        for _ in range(NUDGES):
+            change = NUDGE * epsilon * rng.uniform(-1, 1, size=state.shape)
+            nudged = (state * (1 + change)).astype(state.dtype)
+            near = self.function.values.at(nudged, direction=direction, index=index)
+            with np.errstate(invalid="ignore"):
+                noise = np.fmax(noise, _number(near[name].astype(float) - here[name]))
+        return NUDGED * noise / ROUNDING.of(np.float32 if name == "single" else state.dtype)
 
     @property
     def evidence(self) -> dict:
@@ -139,7 +169,15 @@ class Everywhere:
         state = np.stack([self.state[:, 0], v * faster], axis=1)
         size = self.size * np.stack([np.ones_like(faster), faster], axis=1)
         known = self.values.at(state, size, index=self.index)
-        return self.record.of_forces(np.fmax(entries, self._terms(known, size)))
+        entries = np.fmax(entries, self._terms(known, size))
+        noise = self.record.noise(self.here, "value", self.state, self.index)
+        return self.record.of_forces(entries + noise + self._faded(entries))
+
+    def _faded(self, entries: np.ndarray) -> np.ndarray:
+        """Rounding of rounding of the largest terms that a case has anywhere: a network may fade to
+        nothing, with slopes that are remains."""
+        largest = entries.max(axis=1).reshape(len(self.sets), self.count).max(axis=0)
+        return float(np.finfo(self.state.dtype).eps) * largest[self.index][:, None]
 
     @cached_property
     def _filled(self) -> dict:

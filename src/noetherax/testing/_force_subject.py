@@ -15,14 +15,17 @@ from ._force_laws import (
     covector_derivative_law,
     covector_period_law,
     equivariance_law,
-    force_regularity_law,
     power_law,
     rest_law,
-    smooth_at_rest_law,
 )
 from ._force_records import ForceRecord
-from ._regularity_laws import derivatives_law, precision_law
-from ._subjects import CASES, laws, of_its_function, sharing
+from ._force_regularity_laws import (
+    force_derivatives_law,
+    force_precision_law,
+    force_regularity_law,
+    smooth_at_rest_law,
+)
+from ._subjects import CASES, laws, sharing
 
 
 @final
@@ -137,7 +140,7 @@ EQUIVARIANCE_LAWS = (
 ANY_FORCE_LAWS = (
     force_regularity_law,
     smooth_at_rest_law,
-    of_its_function(derivatives_law),
-    of_its_function(precision_law),
+    force_derivatives_law,
+    force_precision_law,
     balance_law,
 )

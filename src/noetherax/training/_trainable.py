@@ -7,18 +7,26 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ..features import InvariantFeatures, Standardisation
+from ..features import ConfigurationFeatures, InvariantFeatures, Standardisation
+from ..forces import ForceScale, Inputs
 from ..groups import SymmetryGroup
 from ..lagrangians import NeuralLagrangian
 from ._checks import check_flag
 
-CONSTANT_TYPES = (InvariantFeatures, Standardisation, SymmetryGroup)
+CONSTANT_TYPES = (
+    Inputs,
+    ForceScale,
+    InvariantFeatures,
+    ConfigurationFeatures,
+    Standardisation,
+    SymmetryGroup,
+)
 """Types whose arrays are part of the declaration, not parameters."""
 
 
 def trainable(model: PyTree) -> PyTree:
-    """Which leaves of a model are parameters: floating-point arrays, but those of features, groups
-    and standardisations, which are constants however they are stored.
+    """Which leaves of a model are parameters: floating-point arrays, but those of features, groups,
+    standardisations and inputs, which are constants however they are stored.
 
     **Arguments:**
 
