@@ -112,17 +112,22 @@ def _carried(record: ForceRecord, law: str, state, size, carried, element) -> np
         return np.einsum("nfpi,npibj->nfbj", record.of_forces(force), carried)
 
     here = record.of_forces(np.where(judged[:, None], values.here["value"], 0))
-    require(
-        law,
-        back(there["value"], carried) - here,
-        back(terms, np.abs(carried)) + record.of_forces(record.scale),
-        ROUNDING,
-        record.cases,
-        judged=judged,
-        index=("force", "point", "axis"),
-        element=element,
-        **record.evidence,
-    )
+    error, there = back(there["value"], carried) - here, back(terms, np.abs(carried))
+
+    def check(scale: np.ndarray) -> None:
+        require(
+            law,
+            error,
+            there + record.of_forces(scale),
+            ROUNDING,
+            record.cases,
+            judged=judged,
+            index=("force", "point", "axis"),
+            element=element,
+            **record.evidence,
+        )
+
+    record.settle(check)
     return judged
 
 
@@ -143,17 +148,22 @@ def covector_derivative_law(record: ForceRecord) -> Seen:
     scale = np.einsum("nmi,nai->nam", here.slope, np.abs(flat))
     scale = scale + np.einsum("nmi,nai->nam", np.abs(slope), reach)
     judged = here.judged & finite
-    require(
-        "the Lie derivative of the force along every generator vanishes",
-        moved.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.force, turned),
-        scale.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.terms, np.abs(turned)),
-        ROUNDING,
-        here.cases,
-        judged=judged,
-        index=("generator", "force", "point", "axis"),
-        fields=fields[:, :, 0],
-        **here.evidence,
-    )
+    error = moved.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.force, turned)
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the Lie derivative of the force along every generator vanishes",
+            error,
+            scale.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
+            ROUNDING,
+            here.cases,
+            judged=judged,
+            index=("generator", "force", "point", "axis"),
+            fields=fields[:, :, 0],
+            **here.evidence,
+        )
+
+    here.settle(check)
     return seen(name, here.cases, judged, BEYOND_NUMBERS)
 
 
@@ -164,18 +174,23 @@ def charges_law(record: ForceRecord) -> Seen:
         return Seen(name, 0, 0, NO_GENERATORS)
     here = record.everywhere
     fields, reach = here.moves["fields"][:, :, 0], here.reach[:, :, 0]
-    scale = np.einsum("nfpi,napi->naf", here.terms, np.abs(fields))
-    require(
-        "the force has no part along a generator",
-        np.einsum("nfpi,napi->naf", here.force, fields),
-        scale + np.einsum("nfpi,napi->naf", np.abs(here.force), reach),
-        ROUNDING,
-        here.cases,
-        judged=here.judged,
-        index=("generator", "force"),
-        fields=fields,
-        **here.evidence,
-    )
+    error = np.einsum("nfpi,napi->naf", here.force, fields)
+    rounded = np.einsum("nfpi,napi->naf", np.abs(here.force), reach)
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the force has no part along a generator",
+            error,
+            np.einsum("nfpi,napi->naf", terms, np.abs(fields)) + rounded,
+            ROUNDING,
+            here.cases,
+            judged=here.judged,
+            index=("generator", "force"),
+            fields=fields,
+            **here.evidence,
+        )
+
+    here.settle(check)
     return seen(name, here.cases, here.judged, BEYOND_NUMBERS)
 
 
@@ -185,16 +200,20 @@ def power_law(record: ForceRecord) -> Seen:
     here = record.everywhere
     v = here.cases.v.astype(float)
     power = np.einsum("nfpi,npi->nf", here.force, v)
-    require(
-        "the force adds no energy, Q · v ≤ 0",
-        np.maximum(power, 0),
-        np.einsum("nfpi,npi->nf", here.terms, np.abs(v)),
-        ROUNDING,
-        here.cases,
-        judged=here.judged,
-        index=("force",),
-        **here.evidence,
-    )
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the force adds no energy, Q · v ≤ 0",
+            np.maximum(power, 0),
+            np.einsum("nfpi,npi->nf", terms, np.abs(v)),
+            ROUNDING,
+            here.cases,
+            judged=here.judged,
+            index=("force",),
+            **here.evidence,
+        )
+
+    here.settle(check)
     return seen("power_law", here.cases, here.judged, BEYOND_NUMBERS)
 
 
@@ -203,16 +222,21 @@ def rest_law(record: ForceRecord) -> Seen:
     cases, values = record.cases, record.function.values
     known = values.at(np.stack([cases.q, 0 * cases.v], axis=1))
     judged = record.usable & moderate(known)
-    require(
-        "a force that adds no energy vanishes at rest",
-        np.where(judged[:, None], known["value"], 0),
-        record.scale,
-        ROUNDING,
-        cases._replace(v=0 * cases.v),
-        judged=judged,
-        index=("entry",),
-        **record.evidence,
-    )
+    value = record.of_forces(np.where(judged[:, None], known["value"], 0))
+
+    def check(scale: np.ndarray) -> None:
+        require(
+            "a force that adds no energy vanishes at rest",
+            value,
+            record.of_forces(scale),
+            ROUNDING,
+            cases._replace(v=0 * cases.v),
+            judged=judged,
+            index=("force", "point", "axis"),
+            **record.evidence,
+        )
+
+    record.settle(check)
     return seen("rest_law", cases, judged, BEYOND_NUMBERS)
 
 

@@ -1,6 +1,6 @@
 """What the laws of forces share: the forces at the drawn cases, and at states beyond them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, final
 
@@ -23,11 +23,11 @@ LARGEST_POWER = 0.4
 NUDGE = 64.0
 """Of rounding: changes of a state under which a force shows how it is rounded itself."""
 
-NUDGES = 2
+NUDGES = 4
 
 NUDGE_SEED = 6
 
-NUDGED = 64.0
+NUDGED = 128.0
 """Times the change of the force under these: allowed, where it exceeds rounding of the terms."""
 
 
@@ -75,9 +75,11 @@ class ForceRecord:
     def everywhere(self) -> "Everywhere":
         return Everywhere(self)
 
-    @cached_property
-    def scale(self) -> np.ndarray:
-        """What rounding of every entry at the drawn states is relative to."""
+    def settle(self, check: Callable) -> None:
+        """Calls `check` with what rounding of every entry at the drawn states is relative to."""
+        _settle(check, lambda: self.function.values.scale, self._scale)
+
+    def _scale(self) -> np.ndarray:
         of_drawn = self.everywhere.terms[np.arange(len(self.cases.q)) % self.cases.distinct]
         return np.fmax(self.function.values.scale, of_drawn.reshape(len(of_drawn), -1))
 
@@ -158,11 +160,21 @@ class Everywhere:
         known = [np.abs(x["slope"]) + x["bend"] for x in (self.here, self._filled)]
         return np.fmax(*(_number(x) for x in known))
 
+    def settle(self, check: Callable) -> None:
+        """Calls `check` with what rounding of the forces is relative to."""
+        _settle(check, lambda: self.of_here, lambda: self.terms)
+
+    @cached_property
+    def of_here(self) -> np.ndarray:
+        """The terms of the forces at the states as they are."""
+        return self.record.of_forces(self._terms(self.here, self.size))
+
     @cached_property
     def terms(self) -> np.ndarray:
         """What rounding of the forces is relative to: their terms there, at the same without zeros, and
         at the usual speed. What is a difference at high speed is one at low speed, too."""
-        entries = np.fmax(self._terms(self.here, self.size), self._terms(self._filled, self.size))
+        here, filled = self.of_here.reshape(len(self.state), -1), self._filled
+        entries = np.fmax(here, self._terms(filled, self.size))
         v = self.units.filled[:, 1]
         largest = np.abs(v).max(axis=(1, 2), keepdims=True)
         faster = np.maximum(usual_speed(self.record.cases) / largest, 1).astype(v.dtype)
@@ -202,6 +214,18 @@ class Everywhere:
     def reach(self) -> np.ndarray:
         """What the lifted generators are sums of, in their shape."""
         return np.einsum("napibj,nxbj->naxpi", np.abs(self.moves["slopes"]), self.size)
+
+
+def _settle(check: Callable, *scales: Callable) -> None:
+    """Requires something of one of several scales, each larger and more costly than those before: the
+    first settles most."""
+    *quick, last = scales
+    for scale in quick:
+        try:
+            return check(scale())
+        except AssertionError:
+            pass
+    return check(last())
 
 
 def _number(x: np.ndarray) -> np.ndarray:

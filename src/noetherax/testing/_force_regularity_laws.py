@@ -10,6 +10,10 @@ from ._force_records import ForceRecord, moderate
 from ._force_states import usual_speed
 from ._regularity_laws import LARGEST_SINGLE
 
+SINGLE = Tolerance(
+    1e5, "rounding of some thousand operations in single precision, and of differences in a network"
+)
+
 AT_REST = 1e-12
 """A speed, in units of the usual one, at which a smooth force is as at rest."""
 
@@ -95,21 +99,41 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
     flat = direction.reshape(len(direction), 1, -1).astype(float)
     slope = known(here["slope"])
     terms = np.sum(np.abs(slope * flat) + np.abs(known(here["along"]) * flat), axis=-1)
-    scale = np.maximum.reduce([record.scale, terms, *(np.abs(known(x["value"])) for x in near)])
-    first = np.sum(slope * flat, axis=-1)
-    evidence = {"judged": judged, "index": ("entry",), "direction": direction} | record.evidence
-    law = "derivatives taken forward and in reverse agree"
-    noise = record.noise(here, "forward", cases.state, np.arange(len(judged)), direction)
-    error = known(here["forward"]) - first
-    require(law, error, scale + noise, ROUNDING, cases, **evidence)
     around = [known(x["value"]) for x in near]
-    evidence["judged"] = judged[:, None]
-    # Friction may bend so sharply that the doubt of the differences is but half of their error.
-    scale = scale + central(around, step)[1] / DIFFERENCES.of(cases.q.dtype)
-    law = "the derivative of order 1 is that of the force, by differences"
-    smooth = require_derivative(law, around, first, scale, cases, **evidence)
+    terms = np.maximum.reduce([terms, *map(np.abs, around)])
+    first = np.sum(slope * flat, axis=-1)
+    shape = {"index": ("force", "point", "axis"), "direction": direction} | record.evidence
+
+    def forward(scale: np.ndarray) -> None:
+        noise = 0.0
+        if scale is not values.scale:
+            every = np.arange(len(judged))
+            noise = record.noise(here, "forward", cases.state, every, direction)
+        law = "derivatives taken forward and in reverse agree"
+        error = record.of_forces(known(here["forward"]) - first)
+        scale = record.of_forces(np.fmax(scale, terms) + noise)
+        require(law, error, scale, ROUNDING, cases, judged=judged, **shape)
+
+    record.settle(forward)
+    smooth = np.zeros(0)
+
+    def differences(scale: np.ndarray) -> None:
+        nonlocal smooth
+        # Friction may bend so sharply that the doubt of differences is but half of their error.
+        doubt = central(around, step)[1] / DIFFERENCES.of(cases.q.dtype)
+        smooth = require_derivative(
+            "the derivative of order 1 is that of the force, by differences",
+            [record.of_forces(x) for x in around],
+            record.of_forces(first),
+            record.of_forces(np.fmax(scale, terms) + doubt),
+            cases,
+            judged=judged[:, None, None, None],
+            **shape,
+        )
+
+    record.settle(differences)
     reason = "it bends too sharply for differences, or is beyond numbers"
-    return seen("force_derivatives_law", cases, np.any(smooth, axis=1), reason)
+    return seen("force_derivatives_law", cases, np.any(smooth, axis=(1, 2, 3)), reason)
 
 
 def force_precision_law(record: ForceRecord) -> Seen:
@@ -119,16 +143,22 @@ def force_precision_law(record: ForceRecord) -> Seen:
         return Seen(name, 0, 0, f"not compared: {record.function.refusals[0]}")
     judged = record.usable & np.all(np.abs(here["double"]) < LARGEST_SINGLE, axis=1)
     single, double = (np.where(judged[:, None], here[x], 0) for x in ("single", "double"))
-    noise = record.noise(here, "single", cases.state, np.arange(len(cases.q)))
-    require(
-        "single and double precision give the same force",
-        single - double,
-        record.scale + noise,
-        ROUNDING,
-        cases,
-        judged=judged,
-        precision=np.float32,
-        index=("entry",),
-        **record.evidence,
-    )
+
+    def check(scale: np.ndarray) -> None:
+        noise = 0.0
+        if scale is not record.function.values.scale:
+            noise = record.noise(here, "single", cases.state, np.arange(len(cases.q)))
+        require(
+            "single and double precision give the same force",
+            record.of_forces(single - double),
+            record.of_forces(scale + noise),
+            SINGLE,
+            cases,
+            judged=judged,
+            precision=np.float32,
+            index=("force", "point", "axis"),
+            **record.evidence,
+        )
+
+    record.settle(check)
     return seen(name, cases, judged, "too large for single precision")

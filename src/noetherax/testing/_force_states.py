@@ -6,10 +6,12 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 
-from ._elements import times
 from ._evidence import Drawn
 from ._sizes import Units
 from ._special_states import BEYOND
+
+TIME_DECADES = (-2.0, 2.0)
+"""Powers of ten of times."""
 
 INPUT_DECADES = (-3.0, 2.0)
 """Powers of ten of the size of inputs."""
@@ -60,6 +62,15 @@ def instants(
             lambda seed: _rounded(draw(np.random.default_rng(seed)), dtype)
         )
 
+    def draw_time(seed: int) -> float:
+        rng = np.random.default_rng(seed)
+        kind, sign = rng.random(), rng.choice([-1.0, 1.0, 1.0])
+        if kind < 0.1:
+            return 0.0
+        if kind < 0.4 and special:
+            return sign * rng.choice(special) * rng.choice(BEYOND)
+        return sign * 10.0 ** rng.uniform(*TIME_DECADES)
+
     def draw_inputs(seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
         u, kind = rng.normal(size=inputs), rng.random()
@@ -74,8 +85,9 @@ def instants(
             return rng.choice(special, size=inputs) * rng.choice(BEYOND) * sign
         return u
 
-    of_inputs = st.integers(0, 2**32 - 1).map(draw_inputs)
-    return st.tuples(times(special), of_inputs).map(lambda instant: _rounded(instant, dtype))
+    seeds = st.integers(0, 2**32 - 1)
+    both = st.tuples(seeds.map(draw_time), seeds.map(draw_inputs))
+    return both.map(lambda instant: _rounded(instant, dtype))
 
 
 def _around(like: tuple, inputs: int):
