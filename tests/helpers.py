@@ -365,6 +365,59 @@ RULED: dict[str, Callable[[], tuple]] = {
 the line. The referee has the same motion; `None` for the Lagrangian itself."""
 
 
+class Distances(nx.features.ConfigurationFeatures):
+    """The squares of all distances: invariants of any Euclidean group."""
+
+    num_features: int
+
+    def __init__(self, points: int):
+        self.num_features = points * (points - 1) // 2
+
+    def __call__(self, q):
+        first, second = np.triu_indices(len(q), 1)
+        return jnp.sum((q[first] - q[second]) ** 2, axis=-1)
+
+
+KEPT = {"keeps_charges": True, "dissipative": True}
+
+
+def friction(kind: Callable, *arguments, **options) -> tuple:
+    """A line of the registry below: friction of the distances of three bodies in the plane."""
+    return kind(Distances(3), *arguments, **options), nx.Euclidean(2), 3, KEPT
+
+
+def small(seed: int = 0) -> dict:
+    """Options of a small network."""
+    return {"width": 4, "depth": 1, "key": jax.random.key(seed)}
+
+
+def two_bodies() -> nx.InvariantFeatures:
+    return nx.Euclidean(2).invariant_features(2)
+
+
+FORCES: dict[str, Callable[[], tuple]] = {
+    "LinearFriction": lambda: friction(nx.LinearFriction, (0.1, 1.0, 3.0)),
+    "QuadraticFriction": lambda: friction(nx.QuadraticFriction, 0.1),
+    "DryFriction": lambda: friction(nx.DryFriction, 0.1, width=0.1),
+    "Friction": lambda: friction(nx.Friction, **small()),
+    "Friction, convex": lambda: friction(nx.Friction, "convex", **small()),
+    "Drag": lambda: (
+        nx.Drag(two_bodies(), 2, **small()),
+        nx.Euclidean(2),
+        2,
+        {"dissipative": True},
+    ),
+    "NeuralForce": lambda: (nx.NeuralForce(two_bodies(), **small()), nx.Euclidean(2), 2, {}),
+    "NeuralControl": lambda: (
+        nx.NeuralControl(nx.Rotations(3).invariant_features(1), 2, **small()),
+        nx.Rotations(3),
+        1,
+        {"inputs": 2},
+    ),
+}
+"""Forces by name, which begins with that of their type: `(force, group, points, promises)`."""
+
+
 class StormerVerlet(diffrax.AbstractSolver):
     """A user's solver: half a kick, a drift and half a kick, for L = vᵀ M v/2 − V(q)."""
 

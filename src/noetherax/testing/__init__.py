@@ -13,6 +13,8 @@ from ._checks import (
 )
 from ._elements import group_elements
 from ._evidence import Seen
+from ._force_states import instants
+from ._force_subject import Force, check_force
 from ._rules import check_rules
 from ._states import states
 from ._subjects import Charge, ConfigurationFeatures, Features, Group, Lagrangian, laws
@@ -22,16 +24,19 @@ __all__ = [
     "Charge",
     "ConfigurationFeatures",
     "Features",
+    "Force",
     "Group",
     "Lagrangian",
     "Seen",
     "check_charge",
     "check_configuration_features",
     "check_features",
+    "check_force",
     "check_group",
     "check_lagrangian",
     "check_rules",
     "group_elements",
+    "instants",
     "laws",
     "parametrize_with_laws",
     "states",

@@ -36,7 +36,7 @@ def require_derivative(
     too sharply.
     """
     step, precision = step_of(cases.q.dtype), cases.q.dtype
-    differences, doubt = _central([np.asarray(x, float) for x in values], step)
+    differences, doubt = central([np.asarray(x, float) for x in values], step)
     share = np.divide(doubt, scale, where=scale > 0, out=np.zeros_like(doubt))
     judged = judged & (share < RESOLVED * step**2)
     error = np.where(judged, differences - derivative, 0)
@@ -45,7 +45,7 @@ def require_derivative(
     return judged
 
 
-def _central(values: list, step: float) -> tuple[np.ndarray, np.ndarray]:
+def central(values: list, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Central differences of fourth order, and by how much those of second order differ from them: far
     enough to bound the error of the fourth, even across a bend."""
     outer, inner = (values[3] - values[0]) / (4 * step), (values[2] - values[1]) / (2 * step)

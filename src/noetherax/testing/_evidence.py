@@ -17,8 +17,8 @@ class Tolerance(NamedTuple):
         return self.factor * float(np.finfo(precision).eps) ** self.power
 
     def __str__(self) -> str:
-        power = "ε" if self.power == 1 else f"ε^{self.power:g}"
-        return f"{self.factor:.0e} {power}, {self.reason}"
+        power = {0: "", 1: " ε"}.get(self.power, f" ε^{self.power:g}")
+        return f"{self.factor:.0e}{power}, {self.reason}"
 
 
 ROUNDING = Tolerance(

@@ -55,13 +55,23 @@ class FunctionRecord:
     - `whole`: the function in it.
     - `trace`: makes of the function's static part, a precision and a list for refusals what is
         evaluated, a function of one case.
+    - `moves`: makes of the group what is asked of it.
+    - `models`: makes of special values a strategy of such functions, where their weights are not drawn
+        as those of any.
     """
 
-    def __init__(self, subject: Any, whole: Any, trace: Callable):
-        self.subject, self.group, self.trace = subject, subject.group, trace
+    def __init__(
+        self,
+        subject: Any,
+        whole: Any,
+        trace: Callable,
+        moves: Callable = moves_of,
+        models: Callable | None = None,
+    ):
+        self.subject, self.group, self.trace, self.models = subject, subject.group, trace, models
         self.batch = batch_of(subject, self.group.space)
         self.model = Model(whole)
-        self.action = Action(self.group, moves_of(self.group), self.batch)
+        self.action = Action(self.group, moves(self.group), self.batch)
         self.refusals: list[str] = []
 
     @cached_property
@@ -76,8 +86,9 @@ class FunctionRecord:
     def cases(self) -> Drawn:
         special = self.program.special
         elements = self.action.elements(special)
-        own = self.subject.state_strategy, self.subject.weight_strategy
-        drawn = draw_cases(self.batch, self.model, special, elements, *own)
+        own = self.subject.weight_strategy if self.models is None else self.models(special)
+        of_states = self.subject.state_strategy
+        drawn = draw_cases(self.batch, self.model, special, elements, of_states, own)
         if self.subject.state_strategy is not None:
             return drawn
         # In units of the periods: states of many turns would say nothing of slopes.

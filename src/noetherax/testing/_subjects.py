@@ -143,7 +143,7 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
 
 @laws.register
 def _(subject: Group):
-    return _sharing(subject, GroupRecord, GROUP_LAWS)
+    return sharing(subject, GroupRecord, GROUP_LAWS)
 
 
 @laws.register
@@ -152,7 +152,7 @@ def _(subject: Features):
     # The user's own states are all there is: the origin may be none of them.
     anywhere = (smoothness_law,) if subject.state_strategy is None else ()
     functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
-    return _sharing(subject, record_of_features, functions)
+    return sharing(subject, record_of_features, functions)
 
 
 @laws.register
@@ -165,12 +165,12 @@ def _(subject: ConfigurationFeatures):
 
 @laws.register
 def _(subject: Lagrangian):
-    return _sharing(subject, LagrangianRecord, LAGRANGIAN_LAWS)
+    return sharing(subject, LagrangianRecord, LAGRANGIAN_LAWS)
 
 
 @laws.register
 def _(subject: Charge):
-    return _sharing(subject, ChargeRecord, CHARGE_LAWS)
+    return sharing(subject, ChargeRecord, CHARGE_LAWS)
 
 
 def of_its_function(law: Callable) -> Callable:
@@ -220,7 +220,7 @@ NEED_GENERATORS = {
 """Laws that hold of a group without generators, and say so."""
 
 
-def _sharing(subject: Any, make: Callable, functions: Sequence[Callable]) -> tuple[Callable, ...]:
+def sharing(subject: Any, make: Callable, functions: Sequence[Callable]) -> tuple[Callable, ...]:
     shared = _Shared(subject, make, len(functions))
     return tuple(_law(function, shared) for function in functions)
 

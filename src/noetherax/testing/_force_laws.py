@@ -1,0 +1,305 @@
+"""Laws of what forces promise: symmetry, no part along a generator, no power; and an account of every
+charge."""
+
+import jax
+import numpy as np
+
+from ..dynamics import forces_of
+from ..groups import component_representatives, periods
+from ._evidence import ROUNDING, Seen, Tolerance, require, seen
+from ._force_programs import STEPS, balance_of, kinetic_energy
+from ._force_records import ForceRecord, moderate
+from ._programs import Program
+from ._sizes import largest
+from ._symmetry_laws import MANY_TURNS
+
+NO_GENERATORS = "the group has no generators"
+
+BEYOND_NUMBERS = "its value there, or with new weights, is beyond numbers"
+
+BALANCED = Tolerance(
+    1e4, "rounding of a dozen steps of a variational solver, each the solution of an equation"
+)
+
+SHORTEST = 1e-3
+"""Of the time: motions that are shorter are lost in its rounding."""
+
+NO_LAGRANGIAN = (
+    "the group changes ½ Σ v², the Lagrangian beside a force alone: give noetherax.Forced(L, force) "
+    "with an L that has the symmetry"
+)
+
+NO_MOTION = "no case has a motion that can be followed"
+
+MOTIONS = 8
+"""Cases whose motion is followed."""
+
+PART_OF_A_TURN = 0.1
+"""Of the time in which a motion changes: one step of it."""
+
+
+def equivariance_law(record: ForceRecord) -> Seen:
+    """Q(h·q, h_* v) · h_* w = Q(q, v) · w for group elements h, small and large, at any time and with
+    any inputs, for every displacement w."""
+    name = "equivariance_law"
+    if not record.group.dimension:
+        return Seen(name, 0, 0, NO_GENERATORS)
+    here = record.function.moves.here
+    law = "a group element carries the force with it"
+    size, element = record.function.sizes.moved, record.cases.coefficients
+    judged = _carried(record, law, here["moved"], size, here["carried"], element)
+    return seen(name, record.cases, judged, BEYOND_NUMBERS)
+
+
+def covector_component_law(record: ForceRecord) -> Seen:
+    """The group's further components, such as reflections, carry the force with them, also after an
+    element."""
+    name = "covector_component_law"
+    components = component_representatives(record.group).astype(record.cases.q.dtype)
+    if not len(components):
+        return Seen(name, 0, 0, "the group has no further components")
+    judged = np.ones(len(record.cases.q), bool)
+    for component in components:
+        for state, size, carried in _before_and_after(record):
+            further = np.einsum("ij,npjbk->npibk", component, carried)
+            size = np.maximum(size, size @ np.abs(component).T)
+            law = "a component of the group carries the force with it"
+            element = np.broadcast_to(component, (len(judged), *component.shape))
+            judged &= _carried(record, law, state @ component.T, size, further, element)
+    return seen(name, record.cases, judged, BEYOND_NUMBERS)
+
+
+def covector_period_law(record: ForceRecord) -> Seen:
+    """The force is the same if one point is shifted by periods of the group, also after an element."""
+    name, turns = "covector_period_law", periods(record.group)
+    axes = [int(axis) for axis in np.flatnonzero(np.isfinite(turns))]
+    if not axes:
+        return Seen(name, 0, 0, "the group has no periods")
+    judged = np.ones(len(record.cases.q), bool)
+    for point in range(record.cases.q.shape[1]):
+        for axis in axes:
+            for count in (1, -MANY_TURNS):
+                change = np.zeros_like(record.cases.state[0])
+                change[0, point, axis] = count * turns[axis]
+                for state, size, carried in _before_and_after(record):
+                    size = np.maximum(size, largest(change[None]))
+                    law = "a shift by periods leaves the force unchanged"
+                    element = np.broadcast_to(change, state.shape)
+                    judged &= _carried(record, law, state + change, size, carried, element)
+    return seen(name, record.cases, judged, BEYOND_NUMBERS)
+
+
+def _before_and_after(record: ForceRecord):
+    """The drawn states, and where elements lead: with their sizes, and with what the elements do to
+    displacements."""
+    here, sizes = record.function.moves.here, record.function.sizes
+    q = record.cases.q[0]
+    identity = np.eye(q.size).reshape(*q.shape, *q.shape)
+    yield record.cases.state, sizes.state, np.broadcast_to(identity, here["carried"].shape)
+    yield here["moved"], sizes.moved, here["carried"]
+
+
+def _carried(record: ForceRecord, law: str, state, size, carried, element) -> np.ndarray:
+    """Requires that the force at other states, seen in displacements before they were `carried` there,
+    is that at the drawn ones. Returns what was judged."""
+    values = record.function.values
+    there, carried = values.at(state, size), carried.astype(float)
+    terms = np.nan_to_num(values.terms(there, size), nan=0.0, posinf=0.0)
+    judged = record.usable & moderate(there) & moderate(values.here)
+
+    def back(force: np.ndarray, carried: np.ndarray) -> np.ndarray:
+        force = np.where(judged[:, None], force, 0).astype(float)
+        return np.einsum("nfpi,npibj->nfbj", record.of_forces(force), carried)
+
+    here = record.of_forces(np.where(judged[:, None], values.here["value"], 0))
+    error, there = back(there["value"], carried) - here, back(terms, np.abs(carried))
+
+    def check(scale: np.ndarray) -> None:
+        require(
+            law,
+            error,
+            there + record.of_forces(scale),
+            ROUNDING,
+            record.cases,
+            judged=judged,
+            index=("force", "point", "axis"),
+            element=element,
+            **record.evidence,
+        )
+
+    record.settle(check)
+    return judged
+
+
+def covector_derivative_law(record: ForceRecord) -> Seen:
+    """The Lie derivative of the force along every generator vanishes, at any velocity:
+    ∂Q/∂q · ξ + ∂Q/∂v · δv + Q · ∂ξ/∂q = 0."""
+    name = "covector_derivative_law"
+    if not record.group.dimension:
+        return Seen(name, 0, 0, NO_GENERATORS)
+    here = record.everywhere
+    fields, turned = here.moves["fields"], here.moves["slopes"]
+    flat = fields.reshape(*fields.shape[:2], -1)
+    reach = here.reach.reshape(flat.shape)
+    finite = np.all(np.isfinite(here.here["slope"]), axis=(1, 2))
+    slope = np.where(finite[:, None, None], here.here["slope"], 0).astype(float)
+    moved = np.einsum("nmi,nai->nam", slope, flat)
+    shape = *moved.shape[:2], *here.force.shape[1:]
+    scale = np.einsum("nmi,nai->nam", here.slope, np.abs(flat))
+    scale = scale + np.einsum("nmi,nai->nam", np.abs(slope), reach)
+    judged = here.judged & finite
+    error = moved.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.force, turned)
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the Lie derivative of the force along every generator vanishes",
+            error,
+            scale.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
+            ROUNDING,
+            here.cases,
+            judged=judged,
+            index=("generator", "force", "point", "axis"),
+            fields=fields[:, :, 0],
+            **here.evidence,
+        )
+
+    here.settle(check)
+    return seen(name, here.cases, judged, BEYOND_NUMBERS)
+
+
+def charges_law(record: ForceRecord) -> Seen:
+    """The force has no part along a generator, Q · ξ_a = 0: it changes no charge, at any velocity."""
+    name = "charges_law"
+    if not record.group.dimension:
+        return Seen(name, 0, 0, NO_GENERATORS)
+    here = record.everywhere
+    fields, reach = here.moves["fields"][:, :, 0], here.reach[:, :, 0]
+    error = np.einsum("nfpi,napi->naf", here.force, fields)
+    rounded = np.einsum("nfpi,napi->naf", np.abs(here.force), reach)
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the force has no part along a generator",
+            error,
+            np.einsum("nfpi,napi->naf", terms, np.abs(fields)) + rounded,
+            ROUNDING,
+            here.cases,
+            judged=here.judged,
+            index=("generator", "force"),
+            fields=fields,
+            **here.evidence,
+        )
+
+    here.settle(check)
+    return seen(name, here.cases, here.judged, BEYOND_NUMBERS)
+
+
+def power_law(record: ForceRecord) -> Seen:
+    """The force adds no energy, Q · v ≤ 0, at velocities over decades and in any direction, with points
+    far away, close together and at the origin."""
+    here = record.everywhere
+    v = here.cases.v.astype(float)
+    power = np.einsum("nfpi,npi->nf", here.force, v)
+
+    def check(terms: np.ndarray) -> None:
+        require(
+            "the force adds no energy, Q · v ≤ 0",
+            np.maximum(power, 0),
+            np.einsum("nfpi,npi->nf", terms, np.abs(v)),
+            ROUNDING,
+            here.cases,
+            judged=here.judged,
+            index=("force",),
+            **here.evidence,
+        )
+
+    here.settle(check)
+    return seen("power_law", here.cases, here.judged, BEYOND_NUMBERS)
+
+
+def rest_law(record: ForceRecord) -> Seen:
+    """A force that adds no energy vanishes at rest."""
+    cases, values = record.cases, record.function.values
+    known = values.at(np.stack([cases.q, 0 * cases.v], axis=1))
+    judged = record.usable & moderate(known)
+    value = record.of_forces(np.where(judged[:, None], known["value"], 0))
+
+    def check(scale: np.ndarray) -> None:
+        require(
+            "a force that adds no energy vanishes at rest",
+            value,
+            record.of_forces(scale),
+            ROUNDING,
+            cases._replace(v=0 * cases.v),
+            judged=judged,
+            index=("force", "point", "axis"),
+            **record.evidence,
+        )
+
+    record.settle(check)
+    return seen("rest_law", cases, judged, BEYOND_NUMBERS)
+
+
+def balance_law(record: ForceRecord) -> Seen:
+    """Along a short motion by a variational solver, the charges change by what the force puts into
+    them, and not at all where they are promised to be kept; in float64."""
+    name, function, promised = "balance_law", record.function, record.subject.keeps_charges
+    if not record.group.dimension:
+        return Seen(name, 0, 0, NO_GENERATORS)
+    if function.batch.dtype != np.float64:
+        return Seen(name, 0, 0, "asked for in float64 only")
+    own = bool(forces_of(record.subject.force))
+    if not own and not _keeps_kinetic_energy(record):
+        return Seen(name, 0, 0, NO_LAGRANGIAN)
+    chosen, step = _motions(record)
+    if not len(chosen):
+        return Seen(name, 0, 0, NO_MOTION)
+    parameters = jax.tree.map(lambda x: x[chosen], record.cases.parameters)
+    motion = parameters, record.cases.state[chosen], record.cases.t[chosen], step[chosen]
+    program = Program(
+        balance_of(function.model.static, record.group, None if own else kinetic_energy), *motion
+    )
+    known = program(*motion)
+    cases = record.cases.subset(chosen)
+    judged = np.all(np.isfinite(known["left"]), axis=(1, 2))
+    scale = known["parts"][:, None] + np.abs(known["change"])
+    laws = {"left": "charges change by what the force puts into them, along a motion"}
+    if promised:
+        laws["change"] = "the force keeps all charges, along a motion"
+    for part, law in laws.items():
+        require(
+            law,
+            np.where(judged[:, None, None], known[part], 0),
+            scale,
+            BALANCED,
+            cases,
+            judged=judged,
+            index=("time", "charge"),
+            t=cases.t,
+        )
+    return seen(name, cases, judged, "a step found no solution")
+
+
+def _keeps_kinetic_energy(record: ForceRecord) -> bool:
+    """Whether the group leaves ½ Σ v² unchanged."""
+    fields, v = record.function.moves.here["fields"][:, :, 1].astype(float), record.cases.v
+    change = np.einsum("napi,npi->na", fields, v)
+    size = np.einsum("napi,npi->na", np.abs(fields), np.abs(v))
+    return bool(np.all(np.abs(change) <= ROUNDING.of(v.dtype) * size))
+
+
+def _motions(record: ForceRecord) -> tuple[np.ndarray, np.ndarray]:
+    """Cases whose motion is followed, those of the most usual pace, and their steps."""
+    cases, known, units = record.cases, record.function.values.here, record.function.units.state
+    q, v = np.moveaxis(units.max(axis=(2, 3)).astype(float), 1, 0)
+    of_q, of_v = np.moveaxis(
+        np.abs(known["slope"]).reshape(*known["slope"].shape[:2], 2, -1).max(axis=(1, 3)), 1, 0
+    )
+    with np.errstate(all="ignore"):
+        pace = v / q + np.abs(known["value"]).max(axis=1) / v + of_v + np.sqrt(of_q)
+        step = PART_OF_A_TURN / pace
+        fit = record.usable & np.isfinite(step) & (step > 0)
+        fit &= STEPS * step > SHORTEST * np.abs(cases.t)
+        far = np.where(fit, np.abs(np.log(pace)), np.inf)
+    chosen = np.argsort(far, kind="stable")[:MOTIONS]
+    return chosen[np.isfinite(far[chosen])], step

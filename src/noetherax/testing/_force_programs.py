@@ -1,0 +1,129 @@
+"""What the laws of forces need, as functions of one case."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from .._balance import balance
+from .._drift import charge_along
+from .._rollout import rollout
+from ..dynamics import at_time, covector, forces_of
+from ..forces import Driven, Forced, Inputs
+from ..solvers import VariationalMidpoint
+from ._functions import in_both_precisions, moves_of, other_precision
+
+STEPS = 12
+"""Of the rollout on which the balance is judged."""
+
+PROBE_SEED = 4
+"""Of the direction in which a force is asked how its slopes change."""
+
+
+@final
+class Applied(eqx.Module):
+    """A force, or all forces of a model, with the time and the inputs of a case: a function of the
+    state whose value is every entry of every force."""
+
+    force: Any
+    t: Array
+    u: Array
+
+    def __call__(self, q, v):
+        parts = [covector(part, q, v) for part in self.parts()]
+        return jnp.stack(parts).reshape(-1)
+
+    def parts(self) -> tuple[Callable, ...]:
+        """The force, or those of a model, at the instant."""
+        model = at_time(self.force, self.t, self.u if self.u.size else None)
+        return forces_of(model) or (model,)
+
+
+def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
+    """Values and slopes of forces, and how both change along a direction. Takes what `function_of`
+    does; acceleration and time make no difference here.
+
+    Second derivatives are many, and need not exist: one change of the slopes, along a random direction
+    of the state's size, has to tell how they are rounded.
+    """
+    other = other_precision(dtype)
+
+    def at(parameters, state, size, direction, a, t):
+        applied = eqx.combine(parameters, static)
+
+        def expansion(x):
+            value, pull_back = jax.vjp(lambda x: applied(x[0], x[1]), x)
+            unit = jnp.eye(len(value), dtype=value.dtype)
+            return value, jax.vmap(lambda row: pull_back(row)[0])(unit)
+
+        probe = np.random.default_rng(PROBE_SEED).normal(size=state.shape)
+        probes = jnp.stack([direction, size * jnp.asarray(probe, size.dtype)])
+        (value, slope), (forward, change) = jax.vmap(
+            lambda probe: jax.jvp(expansion, (state,), (probe,)), out_axes=(None, 0)
+        )(probes)
+        change = jnp.where(jnp.isfinite(change), change, 0).reshape(2, len(value), -1)
+        known = {
+            "value": value,
+            "slope": slope.reshape(len(value), -1),
+            "bend": jnp.abs(change[1]),
+            "along": change[0],
+            "forward": forward[0],
+        }
+        call = type(applied).__call__
+        return known | in_both_precisions(call, applied, tuple(state), other, refusals)
+
+    return at
+
+
+def covector_moves_of(group: Any) -> Callable:
+    """What a group does to a state, and the derivative of a finite element on q, by which it carries
+    displacements along."""
+    moves = moves_of(group)
+
+    def at(coefficients, direction, q, v, t):
+        known = moves(coefficients, direction, q, v, t)
+        if group.dimension:
+            carried = jax.jacfwd(lambda q: group.act(coefficients, q, v, t)[0])(q)
+        else:
+            carried = jnp.eye(q.size, dtype=q.dtype).reshape(q.shape + q.shape)
+        return known | {"carried": carried}
+
+    return at
+
+
+def kinetic_energy(q, v):
+    """The Lagrangian beside a force that is part of no model."""
+    return jnp.sum(v**2) / 2
+
+
+def balance_of(static: Any, group: Any, lagrangian: Callable | None) -> Callable:
+    """The charges of a group along a short motion with forces: what is left of them when the part of
+    the forces is taken off, their change, and the size of what they are sums of.
+
+    `lagrangian` stands beside a force that is not part of a model. Inputs change on the way.
+    """
+
+    def at(parameters, state, t, step):
+        applied = eqx.combine(parameters, static)
+        model = applied.force if lagrangian is None else Forced(lagrangian, applied.force)
+        ts = t + step * jnp.arange(STEPS + 1, dtype=state.dtype)
+        if applied.u.size:
+            ends = jnp.stack([applied.u, -applied.u])
+            model = Driven(model, Inputs(ts[jnp.array([0, -1])], ends, kind="linear"))
+        solver = VariationalMidpoint()
+        trajectory = rollout(model, state[0], state[1], ts=ts, solver=solver, throw=False)
+        charge = group.noether_charge(model)
+        values = charge_along(charge, trajectory)
+        fields = jax.vmap(group.generators)(trajectory.q, ts)
+        parts = jnp.einsum("napi,npi->na", jnp.abs(fields), jnp.abs(trajectory.p))
+        return {
+            "left": balance(charge, trajectory),
+            "change": values - values[0],
+            "parts": jnp.max(parts, axis=0),
+        }
+
+    return at

@@ -1,0 +1,164 @@
+"""Laws of any force: finite first derivatives, which are those of its value and do not jump at rest, in
+single precision as in double."""
+
+import numpy as np
+
+from ._differences import SHIFTS, central, require_derivative, step_of
+from ._evidence import DIFFERENCES, ROUNDING, Seen, Tolerance, require, require_finite, seen
+from ._force_laws import BEYOND_NUMBERS
+from ._force_records import ForceRecord, moderate
+from ._force_states import usual_speed
+from ._regularity_laws import LARGEST_SINGLE
+
+SINGLE = Tolerance(
+    1e5, "rounding of some thousand operations in single precision, and of differences in a network"
+)
+
+AT_REST = 1e-12
+"""A speed, in units of the usual one, at which a smooth force is as at rest."""
+
+SMOOTH = Tolerance(
+    1e-2, "a force that changes more between rest and 1e-12 of the usual speed jumps there", 0.0
+)
+
+
+def force_regularity_law(record: ForceRecord) -> Seen:
+    """Force and first derivatives are finite, also at rest and at equal velocities; and at the origin
+    and where points coincide, unless the states are the user's own."""
+    cases = record.cases
+    _finite(record, "the drawn state", cases.q, cases.v)
+    if record.subject.rest:
+        _finite(record, "rest", cases.q, 0 * cases.v)
+        _finite(record, "equal velocities", cases.q, cases.v[:, :1] + 0 * cases.v)
+    if record.subject.state_strategy is None:
+        _finite(record, "the origin", 0 * cases.q, cases.v)
+        _finite(record, "rest at the origin", 0 * cases.q, 0 * cases.v)
+        _finite(record, "coinciding points", cases.q[:, :1] + 0 * cases.q, cases.v)
+    reason = "with new weights it is beyond numbers"
+    return seen("force_regularity_law", cases, record.usable, reason)
+
+
+def _finite(record: ForceRecord, place: str, q: np.ndarray, v: np.ndarray) -> None:
+    known = record.function.values.at(np.stack([q, v], axis=1))
+    cases = record.cases._replace(q=q, v=v)
+    for order, part in enumerate(("value", "slope")):
+        law = f"derivatives of order {order} are finite at {place}"
+        require_finite(law, known[part], cases, record.usable)
+
+
+def smooth_at_rest_law(record: ForceRecord) -> Seen:
+    """The force and its first derivatives at rest are the limits of those at ever smaller velocities:
+    they neither jump there nor grow without bound, whatever stands at rest itself."""
+    cases, values = record.cases, record.function.values
+    if not record.subject.rest:
+        return Seen("smooth_at_rest_law", cases.distinct, 0, "not asked for at rest")
+    v = record.function.units.directions[:, 1].astype(float)
+    v = v / np.abs(v).max(axis=(1, 2), keepdims=True) * usual_speed(cases)
+    rest, slow, usual = (
+        values.at(np.stack([cases.q, (factor * v).astype(cases.q.dtype)], axis=1))
+        for factor in (0.0, AT_REST, 1.0)
+    )
+    judged = record.usable & moderate(rest) & moderate(usual)
+    unit = np.stack([record.function.units.state[:, 0], np.abs(v)], axis=1)
+    unit = unit.reshape(len(unit), 1, -1)
+    largest = np.zeros(len(judged))
+    for what, known in (
+        ("its first derivative", [x["slope"] * unit for x in (rest, slow, usual)]),
+        ("the force", [x["value"] for x in (rest, slow, usual)]),
+    ):
+        judge = judged.reshape(-1, *[1] * (known[0].ndim - 1))
+        at_rest, near, _ = known = [np.where(judge, x, 0).astype(float) for x in known]
+        # A force that fades with speed is large at rest.
+        largest = np.fmax(largest, np.abs(known).reshape(3, len(judged), -1).max(axis=(0, 2)))
+        require(
+            f"{what} at rest is its limit at small velocities",
+            np.abs(near - at_rest).reshape(len(judged), -1).max(axis=1),
+            largest,
+            SMOOTH,
+            cases._replace(v=0 * cases.v),
+            judged=judged,
+            direction=v,
+            **record.evidence,
+        )
+    return seen("smooth_at_rest_law", cases, judged, BEYOND_NUMBERS)
+
+
+def force_derivatives_law(record: ForceRecord) -> Seen:
+    """The first derivatives of the force are those of its value: taken forward and in reverse they
+    agree, and with central differences."""
+    values, direction = record.function.values, record.function.units.directions
+    cases, here = record.cases, values.here
+    step = step_of(cases.q.dtype)
+    near = [values.at((cases.state + x * step * direction).astype(cases.q.dtype)) for x in SHIFTS]
+    judged = record.usable & np.all([moderate(x) for x in (here, *near)], axis=0)
+    judged &= np.all(np.isfinite(here["slope"]), axis=(1, 2))
+
+    def known(x: np.ndarray) -> np.ndarray:
+        return np.where(judged.reshape(-1, *[1] * (x.ndim - 1)), x, 0).astype(float)
+
+    flat = direction.reshape(len(direction), 1, -1).astype(float)
+    slope = known(here["slope"])
+    terms = np.sum(np.abs(slope * flat) + np.abs(known(here["along"]) * flat), axis=-1)
+    around = [known(x["value"]) for x in near]
+    terms = np.maximum.reduce([terms, *map(np.abs, around)])
+    first = np.sum(slope * flat, axis=-1)
+    shape = {"index": ("force", "point", "axis"), "direction": direction} | record.evidence
+
+    def forward(scale: np.ndarray) -> None:
+        noise = 0.0
+        if scale is not values.scale:
+            every = np.arange(len(judged))
+            noise = record.noise(here, "forward", cases.state, every, direction)
+        law = "derivatives taken forward and in reverse agree"
+        error = record.of_forces(known(here["forward"]) - first)
+        scale = record.of_forces(np.fmax(scale, terms) + noise)
+        require(law, error, scale, ROUNDING, cases, judged=judged, **shape)
+
+    record.settle(forward)
+    smooth = np.zeros(0)
+
+    def differences(scale: np.ndarray) -> None:
+        nonlocal smooth
+        # Friction may bend so sharply that the doubt of differences is but half of their error.
+        doubt = central(around, step)[1] / DIFFERENCES.of(cases.q.dtype)
+        smooth = require_derivative(
+            "the derivative of order 1 is that of the force, by differences",
+            [record.of_forces(x) for x in around],
+            record.of_forces(first),
+            record.of_forces(np.fmax(scale, terms) + doubt),
+            cases,
+            judged=judged[:, None, None, None],
+            **shape,
+        )
+
+    record.settle(differences)
+    reason = "it bends too sharply for differences, or is beyond numbers"
+    return seen("force_derivatives_law", cases, np.any(smooth, axis=(1, 2, 3)), reason)
+
+
+def force_precision_law(record: ForceRecord) -> Seen:
+    """The force in single precision is that in double precision, rounded."""
+    name, cases, here = "force_precision_law", record.cases, record.function.values.here
+    if "single" not in here:
+        return Seen(name, 0, 0, f"not compared: {record.function.refusals[0]}")
+    judged = record.usable & np.all(np.abs(here["double"]) < LARGEST_SINGLE, axis=1)
+    single, double = (np.where(judged[:, None], here[x], 0) for x in ("single", "double"))
+
+    def check(scale: np.ndarray) -> None:
+        noise = 0.0
+        if scale is not record.function.values.scale:
+            noise = record.noise(here, "single", cases.state, np.arange(len(cases.q)))
+        require(
+            "single and double precision give the same force",
+            record.of_forces(single - double),
+            record.of_forces(scale + noise),
+            SINGLE,
+            cases,
+            judged=judged,
+            precision=np.float32,
+            index=("force", "point", "axis"),
+            **record.evidence,
+        )
+
+    record.settle(check)
+    return seen(name, cases, judged, "too large for single precision")

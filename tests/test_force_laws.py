@@ -1,0 +1,230 @@
+"""The laws of forces: ours keep them, and what breaks one is caught."""
+
+import re
+
+import equinox as eqx
+import helpers
+import jax
+import jax.numpy as jnp
+import pytest
+
+import noetherax as nx
+from noetherax import testing
+
+PLANE = nx.Euclidean(2)
+FEW = 32
+"""Cases: enough to meet what is broken somewhere."""
+
+
+def kinds_of_force() -> set[str]:
+    """The final types of the package."""
+
+    def below(kind):
+        for inner in kind.__subclasses__():
+            yield inner
+            yield from below(inner)
+
+    ours = (x for x in below(nx.Force) if x.__module__.startswith("noetherax."))
+    return {kind.__name__ for kind in ours if getattr(kind, "__final__", False)}
+
+
+def test_every_type_of_force_is_registered():
+    assert kinds_of_force() == {name.partition(",")[0] for name in helpers.FORCES}
+
+
+def judge(subject, skipped=()) -> dict:
+    """What all laws of a subject but some have seen."""
+    return {x.__name__: x(subject) for x in testing.laws(subject) if x.__name__ not in skipped}
+
+
+@pytest.mark.parametrize("name", helpers.FORCES)
+def test_forces_keep_what_they_promise(name):
+    force, group, points, promises = helpers.FORCES[name]()
+    assert type(force).__name__ == name.partition(",")[0]
+    # The balance compiles a solver, which takes longer than all else: below, once.
+    seen = judge(testing.Force(force, group, points, **promises), skipped={"balance_law"})
+    assert all(x.cases - x.skipped >= 64 for x in seen.values() if x.cases)
+
+
+def test_the_balance_of_a_model_with_friction_is_kept():
+    force, group, points, promises = helpers.FORCES["LinearFriction"]()
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2 + jnp.sum(helpers.Distances(3)(q)), force)
+    subject = testing.Force(model, group, points, max_examples=FEW, **promises)
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == "balance_law")
+    assert law(subject).cases == 8
+
+
+def friction(strength):
+    """What holds back the approach of every two of three bodies, times a strength of (q, v, t, u), one
+    for all or a matrix of one on the other."""
+
+    def force(q, v, t, u):
+        r = q[:, None] - q
+        pulls = -r * jnp.sum(r * (v[:, None] - v), axis=-1, keepdims=True)
+        strengths = jnp.asarray(strength(q, v, t, u)).astype(q.dtype)
+        return jnp.sum(jnp.broadcast_to(strengths, (3, 3))[..., None] * pulls, axis=1)
+
+    return force
+
+
+def square(x):
+    return jnp.sum(x**2)
+
+
+def area(q):
+    r, s = q[1] - q[0], q[2] - q[0]
+    return r[0] * s[1] - r[1] * s[0]
+
+
+def where(condition, instead=-1.0):
+    """Friction with another sign, or strength, where a condition of the state and instant holds."""
+    return friction(lambda *state: jnp.where(condition(*state), instead, 1.0))
+
+
+def with_part(part):
+    """Friction and a part that does not belong to it."""
+    whole = friction(lambda *state: 1.0)
+    return lambda q, v, t, u: whole(q, v, t, u) + part(q, v, t, u).astype(q.dtype)
+
+
+def turning(q):
+    """A force that keeps momentum and has a torque, where three points are not collinear."""
+    return area(q) * jnp.stack([q[1] - q[2], q[2] - q[0], q[0] - q[1]])
+
+
+def in_single(x):
+    return x.astype(jnp.float32).astype(x.dtype)
+
+
+BROKEN = {  # by the law that has to see it
+    "leaks momentum by 1e-6": (
+        friction(lambda *state: jnp.ones((3, 3)).at[0].add(1e-6)),
+        "charges_law",
+    ),
+    "third law of one pair with the wrong sign": (
+        friction(lambda *state: jnp.ones((3, 3)).at[1, 2].set(-1)),
+        "charges_law",
+    ),
+    "leaks angular momentum off a line": (
+        with_part(lambda q, v, t, u: 1e-6 * turning(q) * square(v)),
+        "charges_law",
+    ),
+    "leaks momentum late": (
+        with_part(lambda q, v, t, u: jnp.where(t > 3, 1e-6, 0.0) * v),
+        "charges_law",
+    ),
+    "leaks momentum at large inputs": (
+        with_part(lambda q, v, t, u: jnp.where(u[1] > 5, 1e-6, 0.0) * v),
+        "charges_law",
+    ),
+    "gains energy at high speed": (where(lambda q, v, t, u: square(v) > 100), "power_law"),
+    "gains energy at low speed": (where(lambda q, v, t, u: square(v) < 1e-6), "power_law"),
+    "gains energy of close points": (
+        where(lambda q, v, t, u: square(q[0] - q[1]) < 1e-4),
+        "power_law",
+    ),
+    "gains energy along one axis": (
+        where(lambda q, v, t, u: square(v[:, 0]) < 1e-12 * square(v[:, 1])),
+        "power_law",
+    ),
+    "gains energy late": (where(lambda q, v, t, u: t > 3), "power_law"),
+    "pushes at rest": (
+        with_part(lambda q, v, t, u: 1e-6 * (q - jnp.mean(q, axis=0))),
+        "rest_law",
+    ),
+    "is of no convex function": (
+        friction(lambda q, v, t, u: 1 - square(v[0] - v[1]) / 4),
+        "power_law",
+    ),
+    "sees the absolute position": (
+        friction(lambda q, v, t, u: 1 + 1e-9 * q[0, 0] ** 2),
+        "equivariance_law",
+    ),
+    "is fixed in space": (
+        friction(lambda q, v, t, u: 1 + 1e-9 * (q[0, 0] - q[1, 0]) ** 2),
+        "covector_derivative_law",
+    ),
+    "sees which way is round": (
+        friction(lambda q, v, t, u: 1 + 0.5 * jnp.sin(area(q))),
+        "covector_component_law",
+    ),
+    "is right near a place only": (
+        where(lambda q, v, t, u: square(jnp.mean(q, axis=0)) > 1e3, 2.0),
+        "equivariance_law",
+    ),
+    "is rounded to single precision": (
+        friction(lambda q, v, t, u: in_single(square(q[0] - q[1]))),
+        "force_derivatives_law",
+    ),
+}
+
+
+def caught(subject, forces: int) -> dict[str, set[int]]:
+    """Which forces of a model every law rejects."""
+    found = {}
+    for law in testing.laws(subject):
+        if law.__name__ == "balance_law":
+            continue
+        try:
+            law(subject)
+        except AssertionError as error:
+            report = str(error)
+            of = int(re.findall(r"of (\d+), concerns force", report)[0])
+            numbers = re.findall(r"concerns force \[(.*)\]", report)[0]
+            found[law.__name__] = {int(x) * forces // of for x in numbers.split(", ")}
+    return found
+
+
+def test_what_is_broken_is_caught():
+    """One program for many: the reports name the forces that are concerned."""
+    forces = [force for force, _ in BROKEN.values()]
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, *forces, friction(lambda q, v, t, u: 1.0))
+    subject = testing.Force(model, PLANE, 3, **helpers.KEPT, inputs=2, max_examples=64)
+    found = caught(subject, len(forces) + 1)
+    seen = {
+        name: [law for law, concerned in found.items() if i in concerned]
+        for i, name in enumerate(BROKEN)
+    }
+    assert [name for name, (_, law) in BROKEN.items() if law not in seen[name]] == [], seen
+    assert len(forces) not in set().union(*found.values()), "friction that is not broken"
+
+
+class Leaking(eqx.Module):
+    """Friction that keeps momentum for the weight that training found, zero, and for no other."""
+
+    leak: jax.Array
+
+    def __call__(self, q, v):
+        return -v[::-1] + -v + self.leak * v
+
+
+@jax.custom_jvp
+def half(x):
+    return x / 2
+
+
+@half.defjvp
+def _(primals, tangents):
+    return half(*primals), 0.501 * tangents[0]
+
+
+ALONE = {  # of one point in the plane, with the promises it breaks
+    "a root of the speed": (
+        lambda q, v: -v / jnp.sqrt(jnp.linalg.norm(v)),
+        "not finite",
+    ),
+    "a root, and zero at rest itself": (
+        lambda q, v: -v * jnp.where(v == 0, 0, 1 / jnp.sqrt(jnp.abs(jnp.where(v == 0, 1, v)))),
+        "its first derivative at rest is its limit",
+    ),
+    "dry friction that jumps": (lambda q, v: -jnp.sign(v), "the force at rest is its limit"),
+    "a singular centre": (lambda q, v: -v / jnp.sum(q**2), "finite at the origin"),
+    "another derivative": (lambda q, v: -half(v), "the derivative of order 1 is that of the force"),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_forces_that_are_not_smooth_are_caught(name):
+    force, law = ALONE[name]
+    with pytest.raises(AssertionError, match=law):
+        judge(testing.Force(force, nx.Trivial(2), 1, max_examples=16))
