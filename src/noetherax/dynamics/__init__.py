@@ -36,7 +36,7 @@ from ._derived import (
     solve_terms,
 )
 from ._elimination import solve_symmetric
-from ._forced import covector, forces_of, total_force
+from ._forced import covector, forces_of, lagrangian_of, total_force
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
 from ._since import Since
@@ -68,6 +68,7 @@ __all__ = [
     "is_regular",
     "known",
     "lagrangian_gradient",
+    "lagrangian_of",
     "momentum",
     "opened",
     "resolved",

@@ -62,6 +62,22 @@ def forces_of(model: Any) -> tuple[Callable, ...]:
     return ()
 
 
+@singledispatch
+def lagrangian_of(model: Callable) -> Callable:
+    """The Lagrangian beside which forces act; a model without any is one itself."""
+    return model
+
+
+@lagrangian_of.register
+def _(model: Forced):
+    return model.lagrangian
+
+
+@lagrangian_of.register
+def _(model: Driven):
+    return lagrangian_of(model.model)
+
+
 def _checked(force, value, q):
     if jnp.shape(value) != q.shape:
         raise ValueError(

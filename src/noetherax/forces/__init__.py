@@ -9,7 +9,7 @@ from ._friction import DryFriction, LinearFriction, QuadraticFriction
 from ._inputs import Driven, Inputs, Kind
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
-from ._scale import ForceScale
+from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 __all__ = [
     "Dissipation",
@@ -23,9 +23,12 @@ __all__ = [
     "Inputs",
     "Kind",
     "LinearFriction",
+    "Motions",
     "NeuralControl",
     "NeuralForce",
     "QuadraticFriction",
     "arguments_of",
     "called",
+    "is_unscaled",
+    "scaled_force",
 ]

@@ -9,10 +9,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
 from .._types import Configuration, Velocity, check_state
-from ..features import InvariantFeatures, Standardisation
+from ..features import (
+    InvariantFeatures,
+    Standardisation,
+    standardisation_of,
+    standardised_part,
+)
 from ._base import Force
 from ._networks import perceptron
-from ._scale import ForceScale
+from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 
 @final
@@ -70,3 +75,25 @@ class Drag(Force):
             coefficients = jax.nn.softplus(self.network(x))
         speed = v / self.scale.rates
         return -(self.scale.power / self.scale.rates) * coefficients[:, None] * speed
+
+
+@standardisation_of.register
+def _(part: Drag):
+    return part.standardisation
+
+
+@standardised_part.register
+def _(part: Drag, q, v, bend):
+    fitted = Standardisation.fit(part.features, q, v, bend=False)
+    return eqx.tree_at(lambda x: x.standardisation, part, fitted)
+
+
+@is_unscaled.register
+def _(force: Drag) -> bool:
+    return not bool(force.scale.fitted)
+
+
+@scaled_force.register
+def _(force: Drag, motions: Motions):
+    speeds = np.sqrt(np.sum(np.square(np.asarray(motions.v, float)), axis=(1, 2)))[:, None]
+    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, speeds))

@@ -3,14 +3,16 @@
 from typing import Any, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._checks import check_number
 from .._types import Time
 from ..features import ConfigurationFeatures
 from ._dissipation import Dissipation, check_features
+from ._scale import SHARE, Motions, is_unscaled, scaled_force
 
 
 @final
@@ -45,12 +47,12 @@ class LinearFriction(Dissipation):
 
     features: ConfigurationFeatures
     logarithms: Float[Array, " features"]
-    given: bool = eqx.field(static=True)
+    fitted: Bool[Array, ""]
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None):
         self.features = features
         self.logarithms = _logarithms(features, constants, type(self).__name__)
-        self.given = constants is not None
+        self.fitted = jnp.array(constants is not None)
 
     @property
     def constants(self) -> Float[Array, " features"]:
@@ -71,12 +73,12 @@ class QuadraticFriction(Dissipation):
 
     features: ConfigurationFeatures
     logarithms: Float[Array, " features"]
-    given: bool = eqx.field(static=True)
+    fitted: Bool[Array, ""]
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None):
         self.features = features
         self.logarithms = _logarithms(features, constants, type(self).__name__)
-        self.given = constants is not None
+        self.fitted = jnp.array(constants is not None)
 
     @property
     def constants(self) -> Float[Array, " features"]:
@@ -103,13 +105,13 @@ class DryFriction(Dissipation):
     features: ConfigurationFeatures
     logarithms: Float[Array, " features"]
     width: float = eqx.field(static=True)
-    given: bool = eqx.field(static=True)
+    fitted: Bool[Array, ""]
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None, *, width: Time):
         self.features = features
         self.logarithms = _logarithms(features, constants, type(self).__name__)
         self.width = check_number("width", width)
-        self.given = constants is not None
+        self.fitted = jnp.array(constants is not None)
 
     @property
     def constants(self) -> Float[Array, " features"]:
@@ -118,6 +120,32 @@ class DryFriction(Dissipation):
 
     def resistance(self, values, rates):
         return self.constants.astype(rates.dtype) * jnp.tanh(rates / self.width)
+
+
+Known = LinearFriction | QuadraticFriction | DryFriction
+
+
+@is_unscaled.register
+def _(force: Known) -> bool:
+    return not bool(force.fitted)
+
+
+@scaled_force.register
+def _(force: Known, motions: Motions):
+    q, v = jnp.asarray(motions.q), jnp.asarray(motions.v)
+    one = eqx.tree_at(lambda x: x.logarithms, force, jnp.zeros_like(force.logarithms))
+
+    def power(q, v):
+        values, rates = jax.jvp(force.features, (q,), (v,))
+        return rates * one.resistance(values, rates)
+
+    taken = np.mean(np.asarray(jax.vmap(power)(q, v), float), axis=0)
+    share = SHARE * motions.power / len(taken)
+    constants = np.where(taken > 0, share / np.where(taken > 0, taken, 1), bool(share))
+    with np.errstate(divide="ignore"):  # of a force that is to vanish
+        found = jnp.asarray(np.log(constants), force.logarithms.dtype)
+    values = found, jnp.array(True)
+    return eqx.tree_at(lambda x: (x.logarithms, x.fitted), force, values)
 
 
 def _logarithms(features: ConfigurationFeatures, constants: Any, name: str) -> Array:

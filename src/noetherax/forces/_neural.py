@@ -9,10 +9,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
-from ..features import InvariantFeatures, Standardisation
+from ..features import (
+    InvariantFeatures,
+    Standardisation,
+    standardisation_of,
+    standardised_part,
+)
 from ._base import Force
 from ._networks import perceptron
-from ._scale import ForceScale
+from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 
 @final
@@ -131,3 +136,29 @@ def _along_gradients(force: NeuralForce | NeuralControl, q, v, coefficients: Cal
         along_q, _ = pull_back((scale.energy * slope * of_q).astype(values.dtype))
         _, along_v = pull_back((scale.power * slope * of_v).astype(values.dtype))
         return along_q + along_v
+
+
+@standardisation_of.register
+def _(part: NeuralForce | NeuralControl):
+    return part.standardisation
+
+
+@standardised_part.register
+def _(part: NeuralForce | NeuralControl, q, v, bend):
+    fitted = Standardisation.fit(part.features, q, v, bend=False)
+    return eqx.tree_at(lambda x: x.standardisation, part, fitted)
+
+
+@is_unscaled.register
+def _(force: NeuralForce | NeuralControl) -> bool:
+    return not bool(force.scale.fitted)
+
+
+@scaled_force.register
+def _(force: NeuralForce, motions: Motions):
+    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, None))
+
+
+@scaled_force.register
+def _(force: NeuralControl, motions: Motions):
+    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, motions.u))

@@ -6,10 +6,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
-from ..features import ConfigurationFeatures, Standardisation
+from ..features import (
+    ConfigurationFeatures,
+    Standardisation,
+    WithoutVelocity,
+    standardisation_of,
+    standardised_part,
+)
 from ._dissipation import Dissipation, check_features
 from ._networks import ConvexNetwork, perceptron
-from ._scale import ForceScale
+from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 Form = Literal["linear", "convex"]
 
@@ -104,3 +110,29 @@ class Friction(Dissipation):
             factor = self.network(x).reshape(len(x), -1)
             resistance = factor @ (y @ factor)
         return self.scale.power * unit * resistance
+
+
+@standardisation_of.register
+def _(part: Friction):
+    return part.standardisation
+
+
+@standardised_part.register
+def _(part: Friction, q, v, bend):
+    fitted = Standardisation.fit(WithoutVelocity(part.features), q, v, bend=False)
+    return eqx.tree_at(lambda x: x.standardisation, part, fitted)
+
+
+@is_unscaled.register
+def _(force: Friction) -> bool:
+    return not bool(force.scale.fitted)
+
+
+@scaled_force.register
+def _(force: Friction, motions: Motions):
+    def rates(q, v):
+        values, rates = jax.jvp(force.features, (q,), (v,))
+        return force.standardisation.slope(values) * rates
+
+    found = jax.vmap(rates)(jnp.asarray(motions.q), jnp.asarray(motions.v))
+    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, found))

@@ -1,8 +1,45 @@
-from typing import final
+"""What a force takes from the data: its units, or where its constants start."""
+
+from functools import singledispatch
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
+
+from .._types import FloatArray
+
+SHARE = 0.1
+"""Part of the power of a motion that a new force starts with: enough for its gradients to be seen, and
+too little to drive the motion astray."""
+
+
+class Motions(NamedTuple):
+    """What the data tell of the motion that forces act on.
+
+    - `q`, `v`: states; `u`: inputs, or `None`.
+    - `energy`, `power`: the mean of |v · M a|, and that times the time |v|/|a|.
+    """
+
+    q: Float[FloatArray, "samples points space"]
+    v: Float[FloatArray, "samples points space"]
+    u: Float[FloatArray, "samples inputs"] | None
+    energy: float
+    power: float
+
+
+@singledispatch
+def is_unscaled(force: Any) -> bool:
+    """Whether a force has units or constants of its own that the data have not set yet."""
+    return False
+
+
+@singledispatch
+def scaled_force(force: Any, motions: Motions) -> Any:
+    """The force in units of the data. With an energy and power of zero it vanishes. A type that takes
+    part registers this and `is_unscaled`."""
+    return force
 
 
 @final
@@ -25,3 +62,16 @@ class ForceScale(eqx.Module):
         """Units of one, still to be set."""
         one = jnp.ones((), dtype)
         return cls(one, one, jnp.ones(rates, dtype), jnp.array(False))
+
+    def of(
+        self, motions: Motions, rates: Float[FloatArray, "samples rates"] | None
+    ) -> "ForceScale":
+        """Those of the data, and of what the force resists in them, or as it was."""
+        dtype = self.rates.dtype
+        energy, power = (jnp.asarray(SHARE * x, dtype) for x in (motions.energy, motions.power))
+        if rates is not None:
+            # Squares of rates in other units may leave the range of a precision.
+            rates = np.sqrt(np.mean(np.square(np.asarray(rates, float)), axis=0))
+            rates = jnp.asarray(np.where(rates > 0, rates, 1), dtype)
+        known = self.rates if rates is None else rates
+        return ForceScale(energy, power, known, jnp.array(True))

@@ -13,6 +13,7 @@ from ..dynamics import depends_on_time, forces_of
 from ..features import standardisation_of
 from ..losses import AccelerationLoss, law_of, square_errors
 from ._checks import check_loss, check_precision
+from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
 from ._regular_start import regular_start, regular_start_of, start_samples
 from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
@@ -73,8 +74,10 @@ def prepare(
 
 def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | None) -> Preparation:
     """A model with its standardisation; and, if it is new and accelerations are known, from a regular
-    start. Which features are bent the accelerations decide, where there are any."""
-    if not needs_standardisation(lagrangian):
+    start. Which features are bent the accelerations decide, where there are any. New forces get their
+    units last, when the scale of L is known."""
+    forces = new_forces(lagrangian)
+    if not forces and not needs_standardisation(lagrangian):
         return Preparation(lagrangian, "")
     states = states_of(loss, drawn)
     if states is None:
@@ -85,8 +88,22 @@ def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | N
             f"But the batch is {eqx.tree_pformat(batch)}. Pass preparation=False, and call "
             "noetherax.standardise(lagrangian, q, v) before."
         )
+    silent = silenced(lagrangian, forces, states) if forces else lagrangian
+    prepared = _prepared(silent, states, loss, mask)
+    if not forces:
+        return prepared
+    model = with_forces(prepared.model, forces, motions_of(loss, prepared.model, states))
+    notes = (prepared.description, f"{len(forces)} new force(s) in units of the data")
+    return Preparation(model, "; ".join(filter(None, notes)))
+
+
+def _prepared(
+    lagrangian: PyTree, states: tuple, loss: Callable, mask: PyTree | None
+) -> Preparation:
     q, v, a, *instant = states
     notes: list[str] = []
+    if not needs_standardisation(lagrangian):
+        return Preparation(lagrangian, "")
     if a is None:
         model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
         return Preparation(model, "; ".join(notes))
