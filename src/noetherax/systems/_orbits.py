@@ -150,8 +150,8 @@ class Orbits(eqx.Module):
 
         **Returns:**
 
-        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`; of a system whose law
-        depends on time `key ->` [`noetherax.TimedObservations`][].
+        A function `key -> (q, v, a)`, each of shape `(batch_size, points, space)`; of a system whose
+        law depends on time `key ->` [`noetherax.TimedObservations`][].
 
         **Raises:**
 
