@@ -87,8 +87,7 @@ def regular_start(
     check_precision(_last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(_last_layers(lagrangian))
     parts = run(_linear_parts, lagrangian, *states)
-    equations, columns = (np.asarray(x, float) for x in parts[:2])
-    acting = None if parts[2] is None else np.asarray(parts[2], float)
+    equations, columns, acting = (None if x is None else np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
     rounding = LINEAR * jnp.finfo(weights.dtype).eps * (np.abs(columns) @ np.abs(given))
     departure = np.abs(columns @ given - equations - (0 if acting is None else acting))
@@ -98,7 +97,7 @@ def regular_start(
             return lagrangian
     candidates = [
         eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(found, weights.dtype)))
-        for found in _solutions(columns, acting, float(np.linalg.norm(given)))
+        for found in _solutions(columns, acting, np.linalg.norm(given))
     ]
     models = [lagrangian, *candidates]
     errors = np.array([np.mean(square_errors(model, states)) for model in models])
