@@ -50,8 +50,8 @@ def windows_of(
         since = t - t[:, :1] if interval is None else _even(t, interval)
         u = None if u is None else as_jax(MEMBERS["u"], u[..., None, :])[..., 0, :]
         since, start = (jnp.asarray(x, jnp.result_type(float)) for x in (since, t[:, 0]))
-        states = {"v": None, "a": None} | states
-        return DrivenWindows(t=since, **states, start=start, u=u)
+        v, a = states.get("v"), states.get("a")
+        return DrivenWindows(since, states["q"], v, a, start, u)
     if interval is not None:
         return Windows(**states)
     return TimedWindows(jnp.asarray(t - t[:, :1], jnp.result_type(float)), **states)

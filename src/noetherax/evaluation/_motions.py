@@ -58,8 +58,8 @@ def along(model: Callable, reference: Reference, kind: Kind) -> Along:
         return Along()
     dtype = precision_of(model)
     u = reference.u if takes_inputs(model) else None
-    arrays = reference.start, reference.ts, u
-    return Along(*(None if x is None else jnp.asarray(x, dtype) for x in arrays), kind)
+    start, ts = (jnp.asarray(x, dtype) for x in (reference.start, reference.ts))
+    return Along(start, ts, None if u is None else jnp.asarray(u, dtype), kind)
 
 
 def follow(
@@ -96,8 +96,11 @@ def _follow_apart(model, q0, v0, ts, options, under) -> Paths:
 
 def over_motions(function: Callable, under: Along, *arrays: Any) -> Any:
     """`function(under, *arrays)` of every motion."""
-    kind, parts = under.kind, (under.start, under.ts, under.u)
-    return jax.vmap(lambda parts, *arrays: function(Along(*parts, kind), *arrays))(parts, *arrays)
+
+    def one(start, ts, u, *arrays):
+        return function(Along(start, ts, u, under.kind), *arrays)
+
+    return jax.vmap(one)(under.start, under.ts, under.u, *arrays)
 
 
 def _path(model, q0, v0, ts, options) -> Paths:

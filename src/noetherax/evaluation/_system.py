@@ -102,7 +102,7 @@ def _(
     measures |= drift_measures(charges, law, plain, *times_known, "true drift", under_law)
     notes = [] if orbits else [NO_ORBITS]
     notes += [] if group.dimension or not orbits else [NOT_MOVED]
-    if has_lagrangian(model, *(x[0] for x in starts), under):
+    if has_lagrangian(model, starts[0][0], starts[1][0], under):
         measures |= drift_measures(charges, model, paths, *times_known, "model drift", under)
     elif charges:
         notes.append(NO_CHARGES)

@@ -104,10 +104,8 @@ def _cut(tracks: Tracks, times: int) -> tuple[Reference, np.ndarray | None]:
     members = tracks.windows(times, stride=times, timed=True)._asdict()
     a = members["a"]
     q, v = (np.asarray(members[name], np.float64) for name in "qv")
-    t, start, u = (
-        None if members[name] is None else np.asarray(members[name], np.float64)
-        for name in ("t", "start", "u")
-    )
+    t, start = (np.asarray(members[name], np.float64) for name in ("t", "start"))
+    u = None if members["u"] is None else np.asarray(members["u"], np.float64)
     reference = Reference(t, q, v, np.ones(q.shape[:2], bool), tracks.periods, start, u)
     return reference, None if a is None else np.asarray(a, np.float64)
 

@@ -9,14 +9,15 @@ import numpy as np
 from jaxtyping import PyTree
 
 NAMES = ("q", "v", "a")
-TIMED_NAMES = ("q", "v", "a", "t", "u")
 
 
 def check_observations(observations: Any) -> tuple:
     """Arrays `(q, v, a)`, or with times and inputs `(q, v, a, t, u)`, as they were given; an error that
     names the array otherwise."""
     if isinstance(observations, tuple | list) and len(observations) in (4, 5):
-        states, (t, u) = check_observations(observations[:3]), (*observations[3:], None)[:2]
+        states: tuple = check_observations(observations[:3])
+        t: Any = observations[3]
+        u: Any = observations[4] if len(observations) == 5 else None
         count = len(states[0])
         if np.shape(t) != (count,):
             raise ValueError(

@@ -70,7 +70,8 @@ def _(loss: TrajectoryLoss | DiscreteLoss, tracks: Tracks, *, timed: bool = Fals
 
 @samples_of.register
 def _(loss: ForceLoss, tracks: Tracks, *, timed: bool = False):
-    q, v, a, t, tau = tracks.observations(timed=True)
+    observed: Any = tracks.observations(timed=True)
+    q, v, a, t, tau = observed
     count = 0 if tau is None else tau.shape[1]
     if tau is None or count != q[0].size:
         raise ValueError(

@@ -145,9 +145,8 @@ def _tried(fitted: Callable, data, notes: list[str]):
 def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) -> PyTree:
     """The same where forces act or time counts: a neural Lagrangian alone then says nothing of the
     accelerations, so that all of the model have their features bent or none."""
-    both, names = zip(
-        *(_standardised_whole(model, states, bend) for bend in (True, False)), strict=True
-    )
+    bent, plain = (_standardised_whole(model, states, bend) for bend in (True, False))
+    both, names = [bent[0], plain[0]], [bent[1], plain[1]]
     if names[0] == names[1]:
         notes.append(names[0])
         return both[0]
@@ -164,7 +163,8 @@ def _standardised_whole(model: PyTree, states, bend: bool) -> tuple[PyTree, str]
         parts.append(_bent(neural))
         return neural
 
-    return standardised(model, *states, chosen), "; ".join(parts)
+    q, v = states
+    return standardised(model, q, v, chosen), "; ".join(parts)
 
 
 def _chosen(both, errors: list[float], names: list[str], notes: list[str]):
