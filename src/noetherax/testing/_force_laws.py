@@ -7,7 +7,7 @@ import numpy as np
 from ..dynamics import forces_of
 from ..groups import component_representatives, periods
 from ._evidence import ROUNDING, Seen, Tolerance, require, seen
-from ._force_programs import STEPS, balance_of, kinetic_energy
+from ._force_programs import STEPS, balance_of
 from ._force_records import ForceRecord, moderate
 from ._programs import Program
 from ._sizes import largest
@@ -248,17 +248,14 @@ def balance_law(record: ForceRecord) -> Seen:
         return Seen(name, 0, 0, NO_GENERATORS)
     if function.batch.dtype != np.float64:
         return Seen(name, 0, 0, "asked for in float64 only")
-    own = bool(forces_of(record.subject.force))
-    if not own and not _keeps_kinetic_energy(record):
+    if not forces_of(record.subject.force) and not _keeps_kinetic_energy(record):
         return Seen(name, 0, 0, NO_LAGRANGIAN)
     chosen, step = _motions(record)
     if not len(chosen):
         return Seen(name, 0, 0, NO_MOTION)
     parameters = jax.tree.map(lambda x: x[chosen], record.cases.parameters)
     motion = parameters, record.cases.state[chosen], record.cases.t[chosen], step[chosen]
-    program = Program(
-        balance_of(function.model.static, record.group, None if own else kinetic_energy), *motion
-    )
+    program = Program(balance_of(function.model.static, record.group), *motion)
     known = program(*motion)
     cases = record.cases.subset(chosen)
     judged = np.all(np.isfinite(known["left"]), axis=(1, 2))

@@ -24,6 +24,16 @@ PROBE_SEED = 4
 """Of the direction in which a force is asked how its slopes change."""
 
 
+def kinetic_energy(q, v):
+    """The Lagrangian beside a force that is part of no model."""
+    return jnp.sum(v**2) / 2
+
+
+def as_model(force: Callable) -> Callable:
+    """A model as it is, and a force alone beside a kinetic energy."""
+    return force if forces_of(force) else Forced(kinetic_energy, force)
+
+
 @final
 class Applied(eqx.Module):
     """A force, or all forces of a model, with the time and the inputs of a case: a function of the
@@ -39,8 +49,8 @@ class Applied(eqx.Module):
 
     def parts(self) -> tuple[Callable, ...]:
         """The force, or those of a model, at the instant."""
-        model = at_time(self.force, self.t, self.u if self.u.size else None)
-        return forces_of(model) or (model,)
+        model = as_model(self.force)
+        return forces_of(at_time(model, self.t, self.u if self.u.size else None))
 
 
 def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
@@ -95,21 +105,15 @@ def covector_moves_of(group: Any) -> Callable:
     return at
 
 
-def kinetic_energy(q, v):
-    """The Lagrangian beside a force that is part of no model."""
-    return jnp.sum(v**2) / 2
-
-
-def balance_of(static: Any, group: Any, lagrangian: Callable | None) -> Callable:
+def balance_of(static: Any, group: Any) -> Callable:
     """The charges of a group along a short motion with forces: what is left of them when the part of
-    the forces is taken off, their change, and the size of what they are sums of.
-
-    `lagrangian` stands beside a force that is not part of a model. Inputs change on the way.
+    the forces is taken off, their change, and the size of what they are sums of. Inputs change on the
+    way.
     """
 
     def at(parameters, state, t, step):
         applied = eqx.combine(parameters, static)
-        model = applied.force if lagrangian is None else Forced(lagrangian, applied.force)
+        model = as_model(applied.force)
         ts = t + step * jnp.arange(STEPS + 1, dtype=state.dtype)
         if applied.u.size:
             ends = jnp.stack([applied.u, -applied.u])

@@ -77,9 +77,11 @@ class ForceRecord:
 
     def settle(self, check: Callable) -> None:
         """Calls `check` with what rounding of every entry at the drawn states is relative to."""
-        _settle(check, lambda: self.function.values.scale, self._scale)
+        settle(check, lambda: self.function.values.scale, lambda: self.scale)
 
-    def _scale(self) -> np.ndarray:
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """As above, the costly one."""
         of_drawn = self.everywhere.terms[np.arange(len(self.cases.q)) % self.cases.distinct]
         return np.fmax(self.function.values.scale, of_drawn.reshape(len(of_drawn), -1))
 
@@ -162,7 +164,7 @@ class Everywhere:
 
     def settle(self, check: Callable) -> None:
         """Calls `check` with what rounding of the forces is relative to."""
-        _settle(check, lambda: self.of_here, lambda: self.terms)
+        settle(check, lambda: self.of_here, lambda: self.terms)
 
     @cached_property
     def of_here(self) -> np.ndarray:
@@ -216,7 +218,7 @@ class Everywhere:
         return np.einsum("napibj,nxbj->naxpi", np.abs(self.moves["slopes"]), self.size)
 
 
-def _settle(check: Callable, *scales: Callable) -> None:
+def settle(check: Callable, *scales: Callable) -> None:
     """Requires something of one of several scales, each larger and more costly than those before: the
     first settles most."""
     *quick, last = scales
