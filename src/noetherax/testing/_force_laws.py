@@ -8,14 +8,14 @@ from ..dynamics import forces_of
 from ..groups import component_representatives, periods
 from ._evidence import ROUNDING, Seen, Tolerance, require, seen
 from ._force_programs import STEPS, balance_of
-from ._force_records import ForceRecord, moderate
+from ._force_records import ForceRecord, moderate, settle
 from ._programs import Program
 from ._sizes import largest
 from ._symmetry_laws import MANY_TURNS
 
 NO_GENERATORS = "the group has no generators"
 
-BEYOND_NUMBERS = "its value there, or with new weights, is beyond numbers"
+BEYOND_NUMBERS = "the force is beyond numbers there, or has faded with new weights"
 
 BALANCED = Tolerance(
     1e4, "rounding of a dozen steps of a variational solver, each the solution of an equation"
@@ -150,11 +150,13 @@ def covector_derivative_law(record: ForceRecord) -> Seen:
     judged = here.judged & finite
     error = moved.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.force, turned)
 
-    def check(terms: np.ndarray) -> None:
+    def check(scales: tuple) -> None:
+        terms, noise = scales
+        rounded = scale + np.einsum("nmi,nai->nam", noise, np.abs(flat))
         require(
             "the Lie derivative of the force along every generator vanishes",
             error,
-            scale.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
+            rounded.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
             ROUNDING,
             here.cases,
             judged=judged,
@@ -163,7 +165,8 @@ def covector_derivative_law(record: ForceRecord) -> Seen:
             **here.evidence,
         )
 
-    here.settle(check)
+    none = np.zeros_like(slope)
+    settle(check, lambda: (here.of_here, none), lambda: (here.terms, here.noise_of_slopes))
     return seen(name, here.cases, judged, BEYOND_NUMBERS)
 
 

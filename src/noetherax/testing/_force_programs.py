@@ -54,8 +54,10 @@ class Applied(eqx.Module):
 
 
 def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
-    """Values and slopes of forces, and how both change along a direction. Takes what `function_of`
-    does; acceleration and time make no difference here.
+    """Values and slopes of forces, how slopes change along a direction, and slopes of a sum of random
+    weights, in reverse. Takes what `function_of` does; acceleration and time make no difference here.
+
+    All else is forward: there are more entries of forces than of the state.
 
     Second derivatives are many, and need not exist: one change of the slopes, along a random direction
     of the state's size, has to tell how they are rounded.
@@ -65,28 +67,42 @@ def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
     def at(parameters, state, size, direction, a, t):
         applied = eqx.combine(parameters, static)
 
+        def of_state(x):
+            return applied(x[0], x[1])
+
         def expansion(x):
-            value, pull_back = jax.vjp(lambda x: applied(x[0], x[1]), x)
-            unit = jnp.eye(len(value), dtype=value.dtype)
-            return value, jax.vmap(lambda row: pull_back(row)[0])(unit)
+            unit = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
+            return jax.vmap(lambda one: jax.jvp(of_state, (x,), (one,)), out_axes=(None, -1))(unit)
 
         probe = np.random.default_rng(PROBE_SEED).normal(size=state.shape)
         probes = jnp.stack([direction, size * jnp.asarray(probe, size.dtype)])
-        (value, slope), (forward, change) = jax.vmap(
+        (value, slope), (_, change) = jax.vmap(
             lambda probe: jax.jvp(expansion, (state,), (probe,)), out_axes=(None, 0)
         )(probes)
-        change = jnp.where(jnp.isfinite(change), change, 0).reshape(2, len(value), -1)
+        change = jnp.where(jnp.isfinite(change), change, 0)
+        weights = jnp.asarray(weights_of(len(value)), value.dtype)
+        (reverse,) = jax.vjp(of_state, state)[1](weights)
         known = {
             "value": value,
-            "slope": slope.reshape(len(value), -1),
+            "slope": slope,
             "bend": jnp.abs(change[1]),
             "along": change[0],
-            "forward": forward[0],
+            "reverse": reverse.reshape(-1),
         }
         call = type(applied).__call__
         return known | in_both_precisions(call, applied, tuple(state), other, refusals)
 
     return at
+
+
+def weights_of(entries: int) -> np.ndarray:
+    """Of the sum of all entries whose slope is taken in reverse."""
+    return np.random.default_rng(PROBE_SEED).normal(size=entries)
+
+
+def values_of(static: Any) -> Callable:
+    """Values of forces alone, of parameters and state."""
+    return lambda parameters, state: eqx.combine(parameters, static)(state[0], state[1])
 
 
 def covector_moves_of(group: Any) -> Callable:

@@ -8,6 +8,7 @@ import numpy as np
 from ._differences import SHIFTS, central, require_derivative, step_of
 from ._evidence import DIFFERENCES, ROUNDING, Seen, Tolerance, require, require_finite, seen
 from ._force_laws import BEYOND_NUMBERS
+from ._force_programs import weights_of
 from ._force_records import ForceRecord, moderate, settle
 from ._force_states import usual_speed
 from ._regularity_laws import LARGEST_SINGLE
@@ -32,8 +33,7 @@ def force_regularity_law(record: ForceRecord) -> Seen:
         _finite(record, "the origin", 0 * cases.q, cases.v)
         _finite(record, "rest at the origin", 0 * cases.q, 0 * cases.v)
         _finite(record, "coinciding points", cases.q[:, :1] + 0 * cases.q, cases.v)
-    reason = "with new weights it is beyond numbers"
-    return seen("force_regularity_law", cases, record.usable, reason)
+    return seen("force_regularity_law", cases, record.usable, BEYOND_NUMBERS)
 
 
 def _finite(record: ForceRecord, place: str, q: np.ndarray, v: np.ndarray) -> None:
@@ -104,16 +104,11 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
     shape = {"index": ("force", "point", "axis"), "direction": direction} | record.evidence
 
     def noise() -> np.ndarray:
-        every = np.arange(len(judged))
-        forward = record.noise(here, "forward", cases.state, every, direction)
-        reverse = record.noise(here, "slope", cases.state, every)
-        found = forward + np.sum(reverse * np.abs(flat), axis=-1)
-        return found.max(axis=1, keepdims=True)  # which entries show it is chance
-
-    def forward(scale: np.ndarray) -> None:
-        law = "derivatives taken forward and in reverse agree"
-        error = record.of_forces(known(here["forward"]) - first)
-        require(law, error, record.of_forces(scale), ROUNDING, cases, judged=judged, **shape)
+        found = record.noise_of("slope", cases.q.dtype)
+        found = record.of_forces(np.sum(found * np.abs(flat), axis=-1))
+        # Which entries show it is chance.
+        found = np.broadcast_to(found.max(axis=(2, 3), keepdims=True), found.shape)
+        return found.reshape(len(found), -1)
 
     smooth = np.zeros(0)
 
@@ -131,12 +126,37 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
             **shape,
         )
 
-    for check in (forward, differences):
-        settle(
-            check,
-            lambda: np.fmax(values.scale, terms),
-            lambda: np.fmax(record.scale, terms) + noise(),
+    settle(
+        differences,
+        lambda: np.fmax(values.scale, terms),
+        lambda: np.fmax(record.scale, terms) + noise(),
+    )
+
+    def agree(scales: tuple) -> None:
+        scale, noise = scales
+        weights = weights_of(scale.shape[1])
+        error = known(here["reverse"]) - np.einsum("nmi,m->ni", slope, weights)
+        rounded = np.einsum("nm,m->n", scale, np.abs(weights))[:, None, None, None]
+        require(
+            "derivatives taken forward and in reverse agree",
+            (error * np.abs(flat[:, 0])).reshape(cases.state.shape),
+            rounded + noise * np.abs(direction),
+            ROUNDING,
+            cases,
+            judged=judged,
+            index=("part", "point", "axis"),
+            **record.evidence,
         )
+
+    def of_reverse() -> np.ndarray:
+        found = record.noise_of("reverse", cases.q.dtype)
+        return found.max(axis=1)[:, None, None, None]
+
+    settle(
+        agree,
+        lambda: (np.fmax(values.scale, terms), 0.0),
+        lambda: (np.fmax(record.scale, terms) + noise(), of_reverse()),
+    )
     reason = "it bends too sharply for differences, or is beyond numbers"
     return seen("force_derivatives_law", cases, np.any(smooth, axis=(1, 2, 3)), reason)
 
@@ -150,7 +170,7 @@ def force_precision_law(record: ForceRecord) -> Seen:
     single, double = (np.where(judged[:, None], here[x], 0) for x in ("single", "double"))
 
     def noise() -> np.ndarray:
-        return record.noise(here, "single", cases.state, np.arange(len(cases.q)))
+        return record.noise_of("single", np.float32)
 
     def check(scale: np.ndarray) -> None:
         require(

@@ -105,14 +105,15 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
     **Arguments:**
 
     - `subject`: a [`noetherax.testing.Group`][], [`noetherax.testing.Features`][],
-        [`noetherax.testing.Lagrangian`][] or [`noetherax.testing.Charge`][].
+        [`noetherax.testing.Lagrangian`][], [`noetherax.testing.Charge`][] or
+        [`noetherax.testing.Force`][].
 
     **Returns:**
 
     A tuple of functions.
     """
     raise TypeError(
-        "Laws are known of noetherax.testing.Group, Features, Lagrangian and Charge, but not of "
+        "Laws are known of noetherax.testing.Group, Features, Lagrangian, Charge and Force, but not of "
         f"{type(subject).__name__}: {subject!r}."
     )
 
