@@ -198,7 +198,7 @@ class Everywhere:
         slopes = [self.values.at(x, index=self.index)["slope"] for x in near]
         noise = spread([self.here["slope"], *slopes], dtype)
         # Which entries of a force show it is chance.
-        return np.broadcast_to(noise.max(axis=1, keepdims=True), noise.shape)
+        return np.broadcast_to(noise.sum(axis=1, keepdims=True), noise.shape)
 
     @cached_property
     def terms(self) -> np.ndarray:
