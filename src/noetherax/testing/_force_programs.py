@@ -136,6 +136,7 @@ def balance_of(static: Any, group: Any) -> Callable:
             model = Driven(model, Inputs(ts[jnp.array([0, -1])], ends, kind="linear"))
         solver = VariationalMidpoint()
         trajectory = rollout(model, state[0], state[1], ts=ts, solver=solver, throw=False)
+        assert trajectory.p is not None  # a variational solver carries momenta
         charge = group.noether_charge(model)
         values = charge_along(charge, trajectory)
         fields = jax.vmap(group.generators)(trajectory.q, ts)
