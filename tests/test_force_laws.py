@@ -245,7 +245,7 @@ ELSEWHERE = {
     ),
     "in single precision, asked for in it": (
         lambda: testing.Force(
-            lambda q, v: -v + jnp.asarray([[1e-2, 0]], q.dtype) * v,
+            lambda q, v: -v + jnp.asarray([[0.2, 0]], q.dtype) * v,
             PLANE,
             1,
             dtype=jnp.float32,
