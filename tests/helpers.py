@@ -391,6 +391,28 @@ def small(seed: int = 0) -> dict:
     return {"width": 4, "depth": 1, "key": jax.random.key(seed)}
 
 
+def of_their_size(model) -> st.SearchStrategy:
+    """Models with weights as large as they are. A convex friction is a difference of slopes of one
+    network: where much larger weights or rates saturate it, rounding is all that is left."""
+    weights, constants = eqx.partition(model, nx.trainable(model))
+
+    def drawn(seed: int):
+        rng = np.random.default_rng(seed)
+        new = jax.tree.map(lambda x: jnp.asarray(np.std(x) * rng.normal(size=x.shape)), weights)
+        return eqx.combine(new, constants)
+
+    return st.integers(0, 2**32 - 1).map(drawn)
+
+
+def convex() -> tuple:
+    force, group, points, promises = friction(nx.Friction, "convex", **small())
+    strategies = {
+        "weight_strategy": of_their_size(force),
+        "state_strategy": nx.testing.states(points, group.space, bound=2.0),
+    }
+    return force, group, points, promises | strategies
+
+
 def two_bodies() -> nx.InvariantFeatures:
     return nx.Euclidean(2).invariant_features(2)
 
@@ -400,7 +422,7 @@ FORCES: dict[str, Callable[[], tuple]] = {
     "QuadraticFriction": lambda: friction(nx.QuadraticFriction, 0.1),
     "DryFriction": lambda: friction(nx.DryFriction, 0.1, width=0.1),
     "Friction": lambda: friction(nx.Friction, **small()),
-    "Friction, convex": lambda: friction(nx.Friction, "convex", **small()),
+    "Friction, convex": convex,
     "Drag": lambda: (
         nx.Drag(two_bodies(), 2, **small()),
         nx.Euclidean(2),

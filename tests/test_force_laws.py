@@ -4,8 +4,10 @@ import re
 
 import equinox as eqx
 import helpers
+import hypothesis
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import noetherax as nx
@@ -195,7 +197,86 @@ class Leaking(eqx.Module):
     leak: jax.Array
 
     def __call__(self, q, v):
-        return -v[::-1] + -v + self.leak * v
+        return v[::-1] - v + self.leak * v
+
+
+class Boosts(nx.SymmetryGroup):
+    """Another velocity of all points: q moves in time."""
+
+    space: int = 2
+    dimension: int = 2
+
+    def generators(self, q, t=0.0):
+        axes = jnp.eye(2, dtype=q.dtype)[:, None]
+        return jnp.broadcast_to(axes * jnp.asarray(t, q.dtype), (2, *q.shape))
+
+    def act(self, coefficients, q, v, t=0.0):
+        return q + jnp.asarray(t, q.dtype) * coefficients, v + coefficients
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+def of_the_rest(q, v):
+    """Between two points, and stronger the faster both are together."""
+    r = q[0] - q[1]
+    return (1 + 1e-9 * square(v[0] + v[1])) * jnp.stack([-r, r])
+
+
+ELSEWHERE = {
+    "of the trained weights only": (
+        lambda: testing.Force(
+            Leaking(jnp.zeros(())), nx.Translations(2), 2, keeps_charges=True, max_examples=16
+        ),
+        "charges_law",
+        "no part along a generator",
+    ),
+    "of the absolute velocity": (
+        lambda: testing.Force(of_the_rest, Boosts(), 2, max_examples=16),
+        "equivariance_law",
+        "a group element carries the force with it",
+    ),
+    "in single precision only": (
+        lambda: testing.Force(
+            lambda q, v: (1.1 if q.dtype == jnp.float32 else 1.0) * -v, PLANE, 1, max_examples=16
+        ),
+        "force_precision_law",
+        "single and double precision give the same force",
+    ),
+    "in single precision, asked for in it": (
+        lambda: testing.Force(
+            lambda q, v: -v + jnp.asarray([[0.2, 0]], q.dtype) * v,
+            PLANE,
+            1,
+            dtype=jnp.float32,
+            max_examples=16,
+        ),
+        "equivariance_law",
+        "a group element carries the force with it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_what_is_broken_elsewhere_is_caught(name):
+    subject, law, message = ELSEWHERE[name]
+    subject = subject()
+    with pytest.raises(AssertionError, match=message):
+        next(x for x in testing.laws(subject) if x.__name__ == law)(subject)
+
+
+def test_inputs_are_drawn_like_the_users_own():
+    t, u = np.linspace(1e6, 1e6 + 10, 5), np.full((5, 1), 1e-3) * np.arange(5)[:, None]
+    settings = hypothesis.settings(database=None)
+    drawn = testing.instants(1, like=(t, u))
+    time, inputs = hypothesis.find(drawn, lambda _: True, settings=settings)
+    assert 1e6 <= time <= 1e6 + 10
+    assert inputs.shape == (1,)
+    assert abs(inputs[0]) < 1e-1
+    with pytest.raises(ValueError, match="like must be samples"):
+        testing.instants(2, like=(t, u))
+    with pytest.raises(ValueError, match="Pass inputs="):
+        testing.check_force(lambda q, v, t, u: -u[0] * v, PLANE, points=1)
 
 
 @jax.custom_jvp

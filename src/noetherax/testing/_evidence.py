@@ -17,7 +17,7 @@ class Tolerance(NamedTuple):
         return self.factor * float(np.finfo(precision).eps) ** self.power
 
     def __str__(self) -> str:
-        power = {0: "", 1: " ε"}.get(self.power, f" ε^{self.power:g}")
+        power = {"0": "", "1": " ε"}.get(f"{self.power:g}", f" ε^{self.power:g}")
         return f"{self.factor:.0e}{power}, {self.reason}"
 
 

@@ -7,15 +7,15 @@ import numpy as np
 from ..dynamics import forces_of
 from ..groups import component_representatives, periods
 from ._evidence import ROUNDING, Seen, Tolerance, require, seen
-from ._force_programs import STEPS, balance_of, kinetic_energy
-from ._force_records import ForceRecord, moderate
+from ._force_programs import STEPS, balance_of
+from ._force_records import ForceRecord, moderate, settle
 from ._programs import Program
 from ._sizes import largest
 from ._symmetry_laws import MANY_TURNS
 
 NO_GENERATORS = "the group has no generators"
 
-BEYOND_NUMBERS = "its value there, or with new weights, is beyond numbers"
+BEYOND_NUMBERS = "the force is beyond numbers there, or has faded with new weights"
 
 BALANCED = Tolerance(
     1e4, "rounding of a dozen steps of a variational solver, each the solution of an equation"
@@ -150,11 +150,13 @@ def covector_derivative_law(record: ForceRecord) -> Seen:
     judged = here.judged & finite
     error = moved.reshape(shape) + np.einsum("nfpi,napibj->nafbj", here.force, turned)
 
-    def check(terms: np.ndarray) -> None:
+    def check(scales: tuple) -> None:
+        terms, noise = scales
+        rounded = scale + np.einsum("nmi,nai->nam", noise, np.abs(flat))
         require(
             "the Lie derivative of the force along every generator vanishes",
             error,
-            scale.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
+            rounded.reshape(shape) + np.einsum("nfpi,napibj->nafbj", terms, np.abs(turned)),
             ROUNDING,
             here.cases,
             judged=judged,
@@ -163,7 +165,8 @@ def covector_derivative_law(record: ForceRecord) -> Seen:
             **here.evidence,
         )
 
-    here.settle(check)
+    none = np.zeros_like(slope)
+    settle(check, lambda: (here.of_here, none), lambda: (here.terms, here.noise_of_slopes))
     return seen(name, here.cases, judged, BEYOND_NUMBERS)
 
 
@@ -248,17 +251,14 @@ def balance_law(record: ForceRecord) -> Seen:
         return Seen(name, 0, 0, NO_GENERATORS)
     if function.batch.dtype != np.float64:
         return Seen(name, 0, 0, "asked for in float64 only")
-    own = bool(forces_of(record.subject.force))
-    if not own and not _keeps_kinetic_energy(record):
+    if not forces_of(record.subject.force) and not _keeps_kinetic_energy(record):
         return Seen(name, 0, 0, NO_LAGRANGIAN)
     chosen, step = _motions(record)
     if not len(chosen):
         return Seen(name, 0, 0, NO_MOTION)
     parameters = jax.tree.map(lambda x: x[chosen], record.cases.parameters)
     motion = parameters, record.cases.state[chosen], record.cases.t[chosen], step[chosen]
-    program = Program(
-        balance_of(function.model.static, record.group, None if own else kinetic_energy), *motion
-    )
+    program = Program(balance_of(function.model.static, record.group), *motion)
     known = program(*motion)
     cases = record.cases.subset(chosen)
     judged = np.all(np.isfinite(known["left"]), axis=(1, 2))

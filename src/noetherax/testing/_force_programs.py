@@ -24,6 +24,16 @@ PROBE_SEED = 4
 """Of the direction in which a force is asked how its slopes change."""
 
 
+def kinetic_energy(q, v):
+    """The Lagrangian beside a force that is part of no model."""
+    return jnp.sum(v**2) / 2
+
+
+def as_model(force: Callable) -> Callable:
+    """A model as it is, and a force alone beside a kinetic energy."""
+    return force if forces_of(force) else Forced(kinetic_energy, force)
+
+
 @final
 class Applied(eqx.Module):
     """A force, or all forces of a model, with the time and the inputs of a case: a function of the
@@ -39,13 +49,15 @@ class Applied(eqx.Module):
 
     def parts(self) -> tuple[Callable, ...]:
         """The force, or those of a model, at the instant."""
-        model = at_time(self.force, self.t, self.u if self.u.size else None)
-        return forces_of(model) or (model,)
+        model = as_model(self.force)
+        return forces_of(at_time(model, self.t, self.u if self.u.size else None))
 
 
 def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
-    """Values and slopes of forces, and how both change along a direction. Takes what `function_of`
-    does; acceleration and time make no difference here.
+    """Values and slopes of forces, how slopes change along a direction, and slopes of a sum of random
+    weights, in reverse. Takes what `function_of` does; acceleration and time make no difference here.
+
+    All else is forward: there are more entries of forces than of the state.
 
     Second derivatives are many, and need not exist: one change of the slopes, along a random direction
     of the state's size, has to tell how they are rounded.
@@ -55,28 +67,42 @@ def force_of(static: Any, dtype: Any, refusals: list[str]) -> Callable:
     def at(parameters, state, size, direction, a, t):
         applied = eqx.combine(parameters, static)
 
+        def of_state(x):
+            return applied(x[0], x[1])
+
         def expansion(x):
-            value, pull_back = jax.vjp(lambda x: applied(x[0], x[1]), x)
-            unit = jnp.eye(len(value), dtype=value.dtype)
-            return value, jax.vmap(lambda row: pull_back(row)[0])(unit)
+            unit = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
+            return jax.vmap(lambda one: jax.jvp(of_state, (x,), (one,)), out_axes=(None, -1))(unit)
 
         probe = np.random.default_rng(PROBE_SEED).normal(size=state.shape)
         probes = jnp.stack([direction, size * jnp.asarray(probe, size.dtype)])
-        (value, slope), (forward, change) = jax.vmap(
+        (value, slope), (_, change) = jax.vmap(
             lambda probe: jax.jvp(expansion, (state,), (probe,)), out_axes=(None, 0)
         )(probes)
-        change = jnp.where(jnp.isfinite(change), change, 0).reshape(2, len(value), -1)
+        change = jnp.where(jnp.isfinite(change), change, 0)
+        weights = jnp.asarray(weights_of(len(value)), value.dtype)
+        (reverse,) = jax.vjp(of_state, state)[1](weights)
         known = {
             "value": value,
-            "slope": slope.reshape(len(value), -1),
+            "slope": slope,
             "bend": jnp.abs(change[1]),
             "along": change[0],
-            "forward": forward[0],
+            "reverse": reverse.reshape(-1),
         }
         call = type(applied).__call__
         return known | in_both_precisions(call, applied, tuple(state), other, refusals)
 
     return at
+
+
+def weights_of(entries: int) -> np.ndarray:
+    """Of the sum of all entries whose slope is taken in reverse."""
+    return np.random.default_rng(PROBE_SEED).normal(size=entries)
+
+
+def values_of(static: Any) -> Callable:
+    """Values of forces alone, of parameters and state."""
+    return lambda parameters, state: eqx.combine(parameters, static)(state[0], state[1])
 
 
 def covector_moves_of(group: Any) -> Callable:
@@ -95,27 +121,22 @@ def covector_moves_of(group: Any) -> Callable:
     return at
 
 
-def kinetic_energy(q, v):
-    """The Lagrangian beside a force that is part of no model."""
-    return jnp.sum(v**2) / 2
-
-
-def balance_of(static: Any, group: Any, lagrangian: Callable | None) -> Callable:
+def balance_of(static: Any, group: Any) -> Callable:
     """The charges of a group along a short motion with forces: what is left of them when the part of
-    the forces is taken off, their change, and the size of what they are sums of.
-
-    `lagrangian` stands beside a force that is not part of a model. Inputs change on the way.
+    the forces is taken off, their change, and the size of what they are sums of. Inputs change on the
+    way.
     """
 
     def at(parameters, state, t, step):
         applied = eqx.combine(parameters, static)
-        model = applied.force if lagrangian is None else Forced(lagrangian, applied.force)
+        model = as_model(applied.force)
         ts = t + step * jnp.arange(STEPS + 1, dtype=state.dtype)
         if applied.u.size:
             ends = jnp.stack([applied.u, -applied.u])
             model = Driven(model, Inputs(ts[jnp.array([0, -1])], ends, kind="linear"))
         solver = VariationalMidpoint()
         trajectory = rollout(model, state[0], state[1], ts=ts, solver=solver, throw=False)
+        assert trajectory.p is not None  # a variational solver carries momenta
         charge = group.noether_charge(model)
         values = charge_along(charge, trajectory)
         fields = jax.vmap(group.generators)(trajectory.q, ts)

@@ -11,14 +11,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._evidence import ROUNDING, Drawn
-from ._force_programs import Applied, covector_moves_of, force_of
+from ._force_programs import Applied, covector_moves_of, force_of, values_of
 from ._force_states import further_states, instants, usual_speed
+from ._programs import Program
 from ._records import FunctionRecord
 from ._sizes import Units
 from ._weights import weights
 
 LARGEST_POWER = 0.4
 """Of the largest number: products of two such values are numbers still."""
+
+FADED = 0.5
+"""Power of ε: a force that is smaller, in units of what it is with other weights, has faded."""
 
 NUDGE = 64.0
 """Of rounding: changes of a state under which a force shows how it is rounded itself."""
@@ -53,8 +57,8 @@ class ForceRecord:
 
     @cached_property
     def usable(self) -> np.ndarray:
-        """The cases that can be judged: not those whose new weights overflow where the subject's own
-        do not."""
+        """The cases that can be judged: not those with new weights under which the force overflows, or
+        fades to rounding, as a saturated network does, where with the subject's own it does not."""
         count = len(self.cases.q)
         own = jax.tree.map(
             lambda x: np.broadcast_to(x, (count, *x.shape)), self.function.model.parameters.force
@@ -69,7 +73,10 @@ class ForceRecord:
         known = self.function.program(
             applied, state, zero, zero, values.any_acceleration, self.cases.t
         )
-        return moderate(values.at(state)) | ~moderate(known)
+        drawn = values.at(state)
+        new, old = (_number(x["value"]).max(axis=1) for x in (drawn, known))
+        faded = new < float(np.finfo(state.dtype).eps) ** FADED * old
+        return (moderate(drawn) & ~faded) | ~moderate(known)
 
     @cached_property
     def everywhere(self) -> "Everywhere":
@@ -77,31 +84,45 @@ class ForceRecord:
 
     def settle(self, check: Callable) -> None:
         """Calls `check` with what rounding of every entry at the drawn states is relative to."""
-        _settle(check, lambda: self.function.values.scale, self._scale)
+        settle(check, lambda: self.function.values.scale, lambda: self.scale)
 
-    def _scale(self) -> np.ndarray:
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """As above, the costly one."""
         of_drawn = self.everywhere.terms[np.arange(len(self.cases.q)) % self.cases.distinct]
         return np.fmax(self.function.values.scale, of_drawn.reshape(len(of_drawn), -1))
 
-    def noise(
-        self,
-        here: dict,
-        name: str,
-        state: np.ndarray,
-        index: np.ndarray,
-        direction: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """By how much a value changes where a state changes by some roundings, in the units of a scale:
-        within a force terms may cancel that its slopes do not show, as those of a saturated network."""
-        epsilon = float(np.finfo(np.float32 if name == "single" else state.dtype).eps)
-        rng, noise = np.random.default_rng(NUDGE_SEED), np.zeros(here[name].shape)
-        for _ in range(NUDGES):
-            change = NUDGE * epsilon * rng.uniform(-1, 1, size=state.shape)
-            nudged = (state * (1 + change)).astype(state.dtype)
-            near = self.function.values.at(nudged, direction=direction, index=index)
-            with np.errstate(invalid="ignore"):
-                noise = np.fmax(noise, _number(near[name].astype(float) - here[name]))
-        return NUDGED * noise / ROUNDING.of(np.float32 if name == "single" else state.dtype)
+    @cached_property
+    def _values(self) -> Program:
+        """Of values alone, which costs little."""
+        function = values_of(self.function.model.static)
+        batch = self.function.batch
+        parameters = batch.of_each(self.function.model.parameters)
+        return Program(function, parameters, batch.array(2, *batch.shape))
+
+    def noise(self, sets: np.ndarray) -> np.ndarray:
+        """By how much forces change where states change by some roundings, in the units of a scale:
+        within a force terms may cancel that its slopes do not show, as those of a saturated network.
+
+        `sets` are states of all cases, shape `(sets, cases, 2, points, space)`.
+        """
+        change = nudges(sets.shape[1:], sets.dtype)
+        parameters = self.cases.parameters
+        found = []
+        for states in sets:
+            values = [self._values(parameters, states)]
+            values += [self._values(parameters, states * x) for x in change]
+            found.append(spread(values, sets.dtype))
+        return np.stack(found)
+
+    def noise_of(self, name: str, precision: Any) -> np.ndarray:
+        """The same of another quantity at the drawn states."""
+        state, values = self.cases.state, self.function.values
+        found = [values.here[name]]
+        found += [
+            values.at((state * x).astype(state.dtype))[name] for x in nudges(state.shape, precision)
+        ]
+        return spread(found, precision)
 
     @property
     def evidence(self) -> dict:
@@ -162,12 +183,22 @@ class Everywhere:
 
     def settle(self, check: Callable) -> None:
         """Calls `check` with what rounding of the forces is relative to."""
-        _settle(check, lambda: self.of_here, lambda: self.terms)
+        settle(check, lambda: self.of_here, lambda: self.terms)
 
     @cached_property
     def of_here(self) -> np.ndarray:
         """The terms of the forces at the states as they are."""
         return self.record.of_forces(self._terms(self.here, self.size))
+
+    @cached_property
+    def noise_of_slopes(self) -> np.ndarray:
+        """By how much slopes change where states change by some roundings, in the units of a scale."""
+        dtype = self.state.dtype
+        near = [(self.state * x).astype(dtype) for x in nudges(self.state.shape, dtype)]
+        slopes = [self.values.at(x, index=self.index)["slope"] for x in near]
+        noise = spread([self.here["slope"], *slopes], dtype)
+        # Which entries of a force show it is chance.
+        return np.broadcast_to(noise.sum(axis=1, keepdims=True), noise.shape)
 
     @cached_property
     def terms(self) -> np.ndarray:
@@ -182,7 +213,7 @@ class Everywhere:
         size = self.size * np.stack([np.ones_like(faster), faster], axis=1)
         known = self.values.at(state, size, index=self.index)
         entries = np.fmax(entries, self._terms(known, size))
-        noise = self.record.noise(self.here, "value", self.state, self.index)
+        noise = self.record.noise(self.sets)[:, : self.count].reshape(entries.shape)
         return self.record.of_forces(entries + noise + self._faded(entries))
 
     def _faded(self, entries: np.ndarray) -> np.ndarray:
@@ -216,7 +247,7 @@ class Everywhere:
         return np.einsum("napibj,nxbj->naxpi", np.abs(self.moves["slopes"]), self.size)
 
 
-def _settle(check: Callable, *scales: Callable) -> None:
+def settle(check: Callable, *scales: Callable) -> None:
     """Requires something of one of several scales, each larger and more costly than those before: the
     first settles most."""
     *quick, last = scales
@@ -226,6 +257,22 @@ def _settle(check: Callable, *scales: Callable) -> None:
         except AssertionError:
             pass
     return check(last())
+
+
+def nudges(shape: tuple, precision: Any) -> list[np.ndarray]:
+    """Factors near one, by some roundings."""
+    epsilon, rng = float(np.finfo(precision).eps), np.random.default_rng(NUDGE_SEED)
+    return [
+        (1 + NUDGE * epsilon * rng.uniform(-1, 1, size=shape)).astype(float) for _ in range(NUDGES)
+    ]
+
+
+def spread(values: list, precision: Any) -> np.ndarray:
+    """How far values are from the first of them, in the units of a scale."""
+    first, *others = (np.asarray(x, float) for x in values)
+    with np.errstate(invalid="ignore"):
+        found = np.max([_number(x - first) for x in others], axis=0)
+    return NUDGED * found / ROUNDING.of(precision)
 
 
 def _number(x: np.ndarray) -> np.ndarray:

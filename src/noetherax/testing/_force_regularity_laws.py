@@ -1,18 +1,17 @@
 """Laws of any force: finite first derivatives, which are those of its value and do not jump at rest, in
 single precision as in double."""
 
+from typing import Any
+
 import numpy as np
 
 from ._differences import SHIFTS, central, require_derivative, step_of
 from ._evidence import DIFFERENCES, ROUNDING, Seen, Tolerance, require, require_finite, seen
 from ._force_laws import BEYOND_NUMBERS
-from ._force_records import ForceRecord, moderate
+from ._force_programs import weights_of
+from ._force_records import ForceRecord, moderate, settle
 from ._force_states import usual_speed
 from ._regularity_laws import LARGEST_SINGLE
-
-SINGLE = Tolerance(
-    1e5, "rounding of some thousand operations in single precision, and of differences in a network"
-)
 
 AT_REST = 1e-12
 """A speed, in units of the usual one, at which a smooth force is as at rest."""
@@ -34,8 +33,7 @@ def force_regularity_law(record: ForceRecord) -> Seen:
         _finite(record, "the origin", 0 * cases.q, cases.v)
         _finite(record, "rest at the origin", 0 * cases.q, 0 * cases.v)
         _finite(record, "coinciding points", cases.q[:, :1] + 0 * cases.q, cases.v)
-    reason = "with new weights it is beyond numbers"
-    return seen("force_regularity_law", cases, record.usable, reason)
+    return seen("force_regularity_law", cases, record.usable, BEYOND_NUMBERS)
 
 
 def _finite(record: ForceRecord, place: str, q: np.ndarray, v: np.ndarray) -> None:
@@ -61,22 +59,23 @@ def smooth_at_rest_law(record: ForceRecord) -> Seen:
     judged = record.usable & moderate(rest) & moderate(usual)
     unit = np.stack([record.function.units.state[:, 0], np.abs(v)], axis=1)
     unit = unit.reshape(len(unit), 1, -1)
-    largest = np.zeros(len(judged))
+    largest: Any = 0.0
     for what, known in (
         ("its first derivative", [x["slope"] * unit for x in (rest, slow, usual)]),
-        ("the force", [x["value"] for x in (rest, slow, usual)]),
+        ("the force", [x["value"][..., None] for x in (rest, slow, usual)]),
     ):
-        judge = judged.reshape(-1, *[1] * (known[0].ndim - 1))
-        at_rest, near, _ = known = [np.where(judge, x, 0).astype(float) for x in known]
+        known = [np.where(judged[:, None, None], x, 0).astype(float) for x in known]
+        of_forces = [x.reshape(len(judged), -1, cases.q[0].size * x.shape[-1]) for x in known]
         # A force that fades with speed is large at rest.
-        largest = np.fmax(largest, np.abs(known).reshape(3, len(judged), -1).max(axis=(0, 2)))
+        largest = np.fmax(largest, np.abs(of_forces).max(axis=(0, 3)))
         require(
             f"{what} at rest is its limit at small velocities",
-            np.abs(near - at_rest).reshape(len(judged), -1).max(axis=1),
+            np.abs(of_forces[1] - of_forces[0]).max(axis=2),
             largest,
             SMOOTH,
             cases._replace(v=0 * cases.v),
             judged=judged,
+            index=("force",),
             direction=v,
             **record.evidence,
         )
@@ -104,17 +103,13 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
     first = np.sum(slope * flat, axis=-1)
     shape = {"index": ("force", "point", "axis"), "direction": direction} | record.evidence
 
-    def forward(scale: np.ndarray) -> None:
-        noise = 0.0
-        if scale is not values.scale:
-            every = np.arange(len(judged))
-            noise = record.noise(here, "forward", cases.state, every, direction)
-        law = "derivatives taken forward and in reverse agree"
-        error = record.of_forces(known(here["forward"]) - first)
-        scale = record.of_forces(np.fmax(scale, terms) + noise)
-        require(law, error, scale, ROUNDING, cases, judged=judged, **shape)
+    def noise() -> np.ndarray:
+        found = record.noise_of("slope", cases.q.dtype)
+        found = record.of_forces(np.sum(found * np.abs(flat), axis=-1))
+        # Which entries show it is chance.
+        found = np.broadcast_to(found.max(axis=(2, 3), keepdims=True), found.shape)
+        return found.reshape(len(found), -1)
 
-    record.settle(forward)
     smooth = np.zeros(0)
 
     def differences(scale: np.ndarray) -> None:
@@ -125,13 +120,43 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
             "the derivative of order 1 is that of the force, by differences",
             [record.of_forces(x) for x in around],
             record.of_forces(first),
-            record.of_forces(np.fmax(scale, terms) + doubt),
+            record.of_forces(scale + doubt),
             cases,
             judged=judged[:, None, None, None],
             **shape,
         )
 
-    record.settle(differences)
+    settle(
+        differences,
+        lambda: np.fmax(values.scale, terms),
+        lambda: np.fmax(record.scale, terms) + noise(),
+    )
+
+    def agree(scales: tuple) -> None:
+        scale, noise = scales
+        weights = weights_of(scale.shape[1])
+        error = known(here["reverse"]) - np.einsum("nmi,m->ni", slope, weights)
+        rounded = np.einsum("nm,m->n", scale, np.abs(weights))[:, None, None, None]
+        require(
+            "derivatives taken forward and in reverse agree",
+            (error * np.abs(flat[:, 0])).reshape(cases.state.shape),
+            rounded + noise * np.abs(direction),
+            ROUNDING,
+            cases,
+            judged=judged,
+            index=("part", "point", "axis"),
+            **record.evidence,
+        )
+
+    def of_reverse() -> np.ndarray:
+        found = record.noise_of("reverse", cases.q.dtype)
+        return found.max(axis=1)[:, None, None, None]
+
+    settle(
+        agree,
+        lambda: (np.fmax(values.scale, terms), 0.0),
+        lambda: (np.fmax(record.scale, terms) + noise(), of_reverse()),
+    )
     reason = "it bends too sharply for differences, or is beyond numbers"
     return seen("force_derivatives_law", cases, np.any(smooth, axis=(1, 2, 3)), reason)
 
@@ -144,15 +169,15 @@ def force_precision_law(record: ForceRecord) -> Seen:
     judged = record.usable & np.all(np.abs(here["double"]) < LARGEST_SINGLE, axis=1)
     single, double = (np.where(judged[:, None], here[x], 0) for x in ("single", "double"))
 
+    def noise() -> np.ndarray:
+        return record.noise_of("single", np.float32)
+
     def check(scale: np.ndarray) -> None:
-        noise = 0.0
-        if scale is not record.function.values.scale:
-            noise = record.noise(here, "single", cases.state, np.arange(len(cases.q)))
         require(
             "single and double precision give the same force",
             record.of_forces(single - double),
-            record.of_forces(scale + noise),
-            SINGLE,
+            record.of_forces(scale),
+            ROUNDING,
             cases,
             judged=judged,
             precision=np.float32,
@@ -160,5 +185,5 @@ def force_precision_law(record: ForceRecord) -> Seen:
             **record.evidence,
         )
 
-    record.settle(check)
+    settle(check, lambda: record.function.values.scale, lambda: record.scale + noise())
     return seen(name, cases, judged, "too large for single precision")

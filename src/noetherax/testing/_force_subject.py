@@ -128,7 +128,7 @@ def _(subject: Force):
         (subject.dissipative, (power_law, rest_law)),
     )
     kept = tuple(law for promised, laws in promises if promised for law in laws)
-    return sharing(subject, ForceRecord, (*ANY_FORCE_LAWS, *kept))
+    return sharing(subject, ForceRecord, (*ANY_FORCE_LAWS, *kept, balance_law))
 
 
 EQUIVARIANCE_LAWS = (
@@ -142,5 +142,4 @@ ANY_FORCE_LAWS = (
     smooth_at_rest_law,
     force_derivatives_law,
     force_precision_law,
-    balance_law,
 )

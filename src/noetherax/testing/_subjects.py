@@ -128,16 +128,16 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
     **Arguments:**
 
     - `subject`: a [`noetherax.testing.Group`][], [`noetherax.testing.Features`][],
-        [`noetherax.testing.ConfigurationFeatures`][], [`noetherax.testing.Lagrangian`][] or
-        [`noetherax.testing.Charge`][].
+        [`noetherax.testing.ConfigurationFeatures`][], [`noetherax.testing.Lagrangian`][],
+        [`noetherax.testing.Charge`][] or [`noetherax.testing.Force`][].
 
     **Returns:**
 
     A tuple of functions.
     """
     raise TypeError(
-        "Laws are known of noetherax.testing.Group, Features, ConfigurationFeatures, Lagrangian and "
-        f"Charge, but not of {type(subject).__name__}: {subject!r}."
+        "Laws are known of noetherax.testing.Group, Features, ConfigurationFeatures, Lagrangian, "
+        f"Charge and Force, but not of {type(subject).__name__}: {subject!r}."
     )
 
 
@@ -160,7 +160,7 @@ def _(subject: ConfigurationFeatures):
     complete = (configuration_completeness_law,) if subject.complete else ()
     anywhere = (smoothness_law,) if subject.state_strategy is None else ()
     functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
-    return _sharing(subject, record_of_configuration_features, functions)
+    return sharing(subject, record_of_configuration_features, functions)
 
 
 @laws.register

@@ -1,0 +1,370 @@
+"""Forces beside a Lagrangian: motion, friction, time, inputs, and the balance of charges."""
+
+import helpers
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import noetherax as nx
+from noetherax.dynamics import closure_converted, lagrangian_gradient, solve_motion, solve_terms
+from noetherax.forces import Motions, arguments_of, scaled_force
+
+PLANE = nx.Euclidean(2)
+Q = jnp.array([[1.0, 0.2], [-0.5, 0.3]])
+V = jnp.array([[0.1, 0.8], [0.3, -0.4]])
+GAUSS4 = nx.VariationalGauss4()
+
+
+def bound(q, v):
+    """Two bodies on a spring that stiffens."""
+    square = jnp.sum((q[0] - q[1]) ** 2)
+    return jnp.sum(jnp.array([[1.0], [2.0]]) * v**2) / 2 - square - square**2 / 4
+
+
+def growing(q, v, t):
+    """A mass that grows with time."""
+    return jnp.exp(0.3 * t) * jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+def friction(form="linear", seed=0):
+    features = PLANE.configuration_features(2)
+    return nx.Friction(features, form, width=8, key=jax.random.key(seed))
+
+
+def drive(q, v, t):
+    return jnp.array([[1.0, 0.0], [0.0, 0.0]]) * jnp.cos(2 * t)
+
+
+def command(q, v, t, u):
+    return u[:, None] * jnp.array([0.0, 0.3])
+
+
+def steering(t):
+    return jnp.stack([jnp.sin(t), jnp.cos(3 * t)])
+
+
+def machine(form="linear"):
+    return nx.Driven(nx.Forced(bound, friction(form), drive, command), steering)
+
+
+# The equations of motion.
+
+
+def test_forces_enter_the_equations_of_motion():
+    forced = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.1 * v)
+    np.testing.assert_allclose(nx.acceleration(forced, Q, V), -Q - 0.1 * V, rtol=1e-13)
+    more = nx.Forced(forced, drive)
+    assert len(more.forces) == 2
+    assert more.lagrangian is forced.lagrangian
+    expected = -Q - 0.1 * V + drive(Q, V, 0.7)
+    np.testing.assert_allclose(nx.acceleration(more, Q, V, 0.7), expected, rtol=1e-13)
+    np.testing.assert_allclose(nx.momentum(forced, Q, V), V)
+
+
+def test_a_lagrangian_with_time_changes_its_momentum_in_time():
+    a = nx.acceleration(growing, Q, V, 0.5)
+    np.testing.assert_allclose(a, -Q * np.exp(-0.15) - 0.3 * V, rtol=1e-13)
+    residual = nx.euler_lagrange_residual(nx.at_time(growing, 0.5), Q, V, a)
+    np.testing.assert_allclose(residual, 0, atol=1e-14)
+    force, momentum = lagrangian_gradient(nx.at_time(growing, 0.5), Q, V)
+    np.testing.assert_allclose(force, -Q)
+    np.testing.assert_allclose(momentum, np.exp(0.15) * V)
+
+
+def test_each_state_of_a_batch_has_its_own_instant():
+    q, v, t = jnp.stack([Q, Q]), jnp.stack([V, V]), jnp.array([0.2, 0.9])
+    model = nx.LagrangianSum(growing, helpers.HarmonicOscillator())
+    together = nx.acceleration(model, q, v, t)
+    alone = [nx.acceleration(model, Q, V, time) for time in t]
+    np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-14)
+    u = jnp.array([[1.0, 2.0], [3.0, 4.0]])
+    forced = nx.Forced(helpers.HarmonicOscillator(), command)
+    a = nx.acceleration(forced, q, v, t, u)
+    np.testing.assert_allclose(a + q, u[..., None] * jnp.array([0.0, 0.3]), atol=1e-15)
+
+
+def test_derivatives_of_the_acceleration_see_the_force():
+    def of_strength(strength, sign=1.0):
+        model = nx.Forced(bound, lambda q, v: -strength * v)
+        return jnp.sum(solve_motion(model, Q, V, solve_terms)[0])
+
+    h = 1e-5
+    expected = (of_strength(0.1 + h) - of_strength(0.1 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(of_strength)(0.1), expected, rtol=1e-8)
+
+    def of_time(t):
+        return jnp.sum(nx.acceleration(nx.Forced(growing, drive), Q, V, t))
+
+    expected = (of_time(0.4 + h) - of_time(0.4 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(of_time)(0.4), expected, rtol=1e-8)
+
+
+def test_what_a_function_takes():
+    assert arguments_of(lambda q, v: 0) == 2
+    assert arguments_of(lambda q, v, k=1.0: 0) == 2  # made in a loop
+    assert arguments_of(lambda q, v, t=0.0: 0) == 3
+    assert arguments_of(lambda q, v, time: 0) == 3
+    assert arguments_of(command) == 4
+    assert arguments_of(nx.Forced(growing, command)) == 3
+
+
+def test_time_and_inputs_that_are_missing_are_asked_for():
+    with pytest.raises(ValueError, match="depends on time, and no time is given"):
+        nx.acceleration(growing, Q, V)
+    with pytest.raises(ValueError, match="takes inputs"):
+        nx.acceleration(nx.Forced(bound, command), Q, V, 0.0)
+    assert nx.at_time(bound, None) is bound
+    assert nx.at_time(bound, 1.0) is bound
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((bound,), ValueError, "at least one force"),
+        ((bound, 3.0), TypeError, "got 3.0"),
+        ((None, drive), TypeError, "got None"),
+    ],
+)
+def test_forced_of_what_is_none(arguments, error, message):
+    with pytest.raises(error, match=message):
+        nx.Forced(*arguments)
+
+
+def test_a_force_of_another_shape_is_named():
+    def turned(q, v):
+        return v.T[:1]
+
+    with pytest.raises(
+        ValueError, match=r"shape of the state, \(2, 2\), but turned gives \(1, 2\)"
+    ):
+        nx.acceleration(nx.Forced(bound, turned), Q, V)
+
+
+def test_forces_under_closures_are_differentiated():
+    def end(strength):
+        model = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -strength * v)
+        return jnp.sum(nx.rollout(model, Q, V, ts=jnp.linspace(0, 1, 5), solver=nx.RK4()).q[-1])
+
+    h = 1e-5
+    expected = (end(0.2 + h) - end(0.2 - h)) / (2 * h)
+    np.testing.assert_allclose(jax.grad(end)(0.2), expected, rtol=1e-7)
+    assert closure_converted(nx.Forced(bound, drive), Q, V, 0.0).lagrangian is bound
+
+
+# Rollouts.
+
+
+def test_a_damped_oscillator_moves_as_its_formula_says():
+    model = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.2 * v)
+    ts = np.linspace(0, 5, 26)
+    rate = np.sqrt(1 - 0.01)
+    q, v = jnp.ones((1, 1)), jnp.zeros((1, 1))
+    exact = np.exp(-0.1 * ts) * (np.cos(rate * ts) + 0.1 / rate * np.sin(rate * ts))
+    for solver, tolerance in ((nx.RK4(), 1e-5), (nx.VariationalGauss6(), 1e-7)):
+        found = nx.rollout(model, q, v, ts=ts, solver=solver).q[:, 0, 0]
+        np.testing.assert_allclose(found, exact, atol=tolerance)
+
+
+def test_solvers_follow_time_as_it_is_given():
+    """A drive shifted by an epoch moves nothing but the times."""
+    model = nx.Forced(helpers.HarmonicOscillator(), drive)
+    later = nx.Forced(helpers.HarmonicOscillator(), lambda q, v, t: drive(q, v, t - 100.0))
+    ts = np.linspace(0, 2, 9)
+    for solver in (nx.RK4(), nx.VariationalMidpoint()):
+        first = nx.rollout(model, Q, V, ts=ts, solver=solver)
+        second = nx.rollout(later, Q, V, ts=ts + 100, solver=solver)
+        np.testing.assert_allclose(second.q, first.q, atol=1e-12)
+        np.testing.assert_allclose(second.ts, ts + 100)
+
+
+# Inputs.
+
+
+@pytest.mark.parametrize(("kind", "order"), [("hold", 0), ("linear", 1), ("cubic", 2)])
+def test_inputs_between_their_samples(kind, order):
+    t = np.array([0.0, 0.5, 1.5, 2.0, 3.5])
+    u = np.stack([np.ones(5), t**order], axis=1)
+    inputs = nx.Inputs(t, u, kind)
+    for time in (0.0, 0.3, 1.0, 1.5, 3.4, 3.5):
+        expected = 1.0 if order == 0 else time**order
+        np.testing.assert_allclose(inputs(time), [1.0, expected], rtol=1e-14)
+    np.testing.assert_allclose(inputs(-1.0), u[0])
+    np.testing.assert_allclose(inputs(9.0), u[-1])
+
+
+def test_held_inputs_keep_the_last_sample():
+    inputs = nx.Inputs([0.0, 1.0], [[1.0], [2.0]], "hold")
+    assert [float(inputs(t)[0]) for t in (0.0, 0.99, 1.0, 5.0)] == [1.0, 1.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("t", "u", "kind", "message"),
+    [
+        ([0.0, 1.0], [1.0, 2.0], "linear", r"One input is u\[:, None\]"),
+        ([0.0, 0.0], [[1.0], [2.0]], "linear", r"increase, but t\[0:2\]"),
+        ([0.0, 1.0], [[1.0], [np.nan]], "linear", r"u\[1, 0\] is nan"),
+        ([0.0, 1.0], [[1.0], [2.0]], "spline", "kind must be one of"),
+        ([], np.zeros((0, 1)), "linear", "samples of shape"),
+    ],
+)
+def test_inputs_that_are_none(t, u, kind, message):
+    with pytest.raises(ValueError, match=message):
+        nx.Inputs(t, u, kind)
+
+
+# Friction and balance.
+
+
+@pytest.mark.parametrize("form", ["linear", "convex"])
+def test_friction_takes_energy_and_keeps_every_charge(form):
+    model = nx.Forced(bound, friction(form))
+    trajectory = nx.rollout(model, Q, 0.2 * V, ts=0.2 * np.arange(401), solver=GAUSS4)
+    energy = jax.vmap(lambda q, v: nx.energy(model, q, v))(trajectory.q, trajectory.v)
+    assert np.max(np.diff(energy)) <= 1e-14 * energy[0]
+    assert energy[-1] < energy[0] / 2
+    assert nx.drift(PLANE.noether_charge(model), trajectory).max() < 1e-12
+    # The same energy is taken by a drag, and the charges with it.
+    drag = nx.Drag(PLANE.invariant_features(2), 2, width=8, key=jax.random.key(1))
+    dragged = nx.Forced(bound, drag)
+    lost = nx.rollout(dragged, Q, 0.2 * V, ts=0.2 * np.arange(51), solver=GAUSS4)
+    assert nx.drift(PLANE.noether_charge(dragged), lost).max() > 0.1
+
+
+@pytest.mark.parametrize("h", [0.01, 0.1, 0.3])
+def test_the_balance_is_at_rounding_at_any_step(h):
+    """With friction, a drive and control together; a wrong account is seen."""
+    model = machine("convex")
+    trajectory = nx.rollout(model, Q, V, ts=h * np.arange(301), solver=GAUSS4)
+    charge = PLANE.noether_charge(model)
+    size = np.max(np.abs(nx.impulses(charge, trajectory)))
+    assert np.max(np.abs(nx.balance(charge, trajectory))) < 1e-12 * max(size, 1)
+    undriven = nx.Driven(nx.Forced(bound, friction("convex"), command), steering)
+    left = nx.balance(PLANE.noether_charge(undriven), trajectory)
+    assert np.max(np.abs(left)) > 1e-3
+
+
+def test_the_balance_with_many_steps_between_saved_times():
+    model = machine()
+    ts = np.array([0.0, 0.5, 1.7, 2.0])
+    trajectory = nx.rollout(model, Q, V, ts=ts, dt=0.1, solver=nx.VariationalMidpoint())
+    assert trajectory.steps is not None
+    assert trajectory.steps.tolist() == [0, 5, 12, 3]
+    charge = PLANE.noether_charge(model)
+    assert np.max(np.abs(nx.balance(charge, trajectory))) < 1e-13
+    parts = nx.impulses(charge, trajectory)
+    assert parts.shape == (4, 4, 3)
+    np.testing.assert_allclose(parts[:, 0], 0, atol=1e-14)  # of friction
+    np.testing.assert_allclose(parts[:, 3], 0, atol=1e-15)  # of explicit time
+
+
+def test_boosts_keep_their_balance():
+    """Generators that depend on time, and a boundary term."""
+    masses = jnp.array([[1.0], [2.0]])
+
+    def boosts(q, t=0.0):
+        return t * jnp.stack([jnp.ones_like(q) * axis for axis in jnp.eye(2)])
+
+    charge = nx.MomentumMap(machine(), boosts, lambda q, t: jnp.sum(masses * q, axis=0))
+    trajectory = nx.rollout(machine(), Q, V, ts=0.3 * np.arange(101), solver=GAUSS4)
+    size = np.max(np.abs(nx.impulses(charge, trajectory)))
+    assert np.max(np.abs(nx.balance(charge, trajectory))) < 1e-12 * size
+
+
+def test_the_energy_is_balanced_to_the_order_of_the_method():
+    model = nx.Forced(growing, drive, lambda q, v: -0.1 * v)
+    errors = []
+    for count in (41, 81):
+        ts = np.linspace(0, 4, count)
+        trajectory = nx.rollout(model, Q, V, ts=ts, solver=GAUSS4)
+        errors.append(np.max(np.abs(nx.balance(nx.Energy(model), trajectory))))
+    assert errors[0] < 1e-4
+    assert 12 < errors[0] / errors[1] < 20  # of order four
+    explicit = nx.impulses(nx.Energy(model), trajectory)[:, 2]
+    assert np.max(np.abs(explicit)) > 0.1
+
+
+def test_the_balance_of_a_runge_kutta_trajectory_is_its_error():
+    model = machine()
+    charge = PLANE.noether_charge(model)
+    ts = np.linspace(0, 2, 9)
+    fine = nx.balance(charge, nx.rollout(model, Q, V, ts=ts))
+    assert np.max(np.abs(fine)) < 1e-6
+    coarse = nx.rollout(model, Q, V, ts=ts, solver=nx.RK4())
+    left, true = nx.balance(charge, coarse), nx.rollout(model, Q, V, ts=ts)
+    off = jax.vmap(charge)(coarse.q, coarse.v, ts) - jax.vmap(charge)(true.q, true.v, ts)
+    assert np.max(np.abs(left)) < 10 * np.max(np.abs(off))
+
+
+def test_a_charge_of_unknown_rates_is_refused():
+    trajectory = nx.rollout(bound, Q, V, ts=np.linspace(0, 1, 3))
+    with pytest.raises(TypeError, match=r"rates\.register"):
+        nx.balance(lambda q, v, t: q.sum()[None], trajectory)
+
+
+def test_friction_where_no_friction_keeps_the_charges():
+    nothing = nx.Translations(2).configuration_features(1)
+    for make in (nx.LinearFriction, lambda x: nx.Friction(x, key=jax.random.key(0))):
+        with pytest.raises(ValueError, match="nothing to act on"):
+            make(nothing)
+    with pytest.raises(TypeError, match="features of the configuration"):
+        nx.LinearFriction(PLANE.invariant_features(2))
+
+
+@pytest.mark.parametrize("constants", [0.0, -1.0, [1.0, 2.0], "x", np.nan])
+def test_constants_of_friction_that_are_none(constants):
+    with pytest.raises(ValueError, match="constants of LinearFriction must be positive"):
+        nx.LinearFriction(PLANE.configuration_features(2), constants)
+
+
+# Data.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nx.LinearFriction(PLANE.configuration_features(2)),
+        lambda: nx.DryFriction(PLANE.configuration_features(2), width=0.1),
+        friction,
+        lambda: friction("convex"),
+        lambda: nx.Drag(PLANE.invariant_features(2), 2, width=8, key=jax.random.key(1)),
+        lambda: nx.NeuralForce(PLANE.invariant_features(2), width=8, key=jax.random.key(1)),
+    ],
+)
+def test_a_force_takes_its_units_from_the_data(make):
+    """In units of length and time of 1e-10 and 1e5 it is the same force; without motion it vanishes."""
+    q, v = np.random.default_rng(0).normal(size=(2, 64, 2, 2))
+    length, time = 2.0**-33, 2.0**17
+    force = make()
+    if hasattr(force, "width"):
+        other = nx.DryFriction(force.features, width=0.1 * length**2 / time)
+    else:
+        other = force
+
+    def prepared(force, unit, rate):
+        q_, v_ = q * unit, v * unit / rate
+        force = nx.standardise(force, q_, v_)
+        energy = unit**2 / rate**2
+        found = scaled_force(force, Motions(q_, v_, None, energy, energy / rate))
+        silent = scaled_force(force, Motions(q_, v_, None, 0.0, 0.0))
+        np.testing.assert_array_equal(silent(q_[0], v_[0]), 0)
+        return found(q_[0], v_[0]) * rate**2 / unit
+
+    np.testing.assert_allclose(
+        prepared(other, length, time), prepared(force, 1.0, 1.0), rtol=1e-6, atol=1e-12
+    )
+
+
+def test_fit_finds_the_constant_of_friction():
+    truth = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.3 * v)
+    q, v = np.random.default_rng(0).normal(size=(2, 256, 1, 1))
+    line = nx.Trivial(1).configuration_features(1)
+    lagrangian = nx.NeuralSeparableLagrangian(line, width=8, depth=1, key=jax.random.key(0))
+    model = nx.Forced(lagrangian, nx.LinearFriction(line))
+    data = q, v, nx.acceleration(truth, q, v)
+    model, history = nx.fit(model, data, steps=300, key=jax.random.key(1), progress=False)
+    assert "1 new force(s) in units of the data" in history.preparation
+    np.testing.assert_allclose(model.forces[0].constants, 0.3, rtol=0.02)
+    again, note = nx.prepare(model, data)
+    assert note == ""
+    assert again is model
