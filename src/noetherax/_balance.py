@@ -14,7 +14,7 @@ from ._precision import PRECISION
 from ._programs import run
 from ._rollout import Trajectory
 from .charges import Energy, MomentumMap
-from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of
+from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of, has_rule
 from .solvers import LagrangianTerm, RelativeController, quadrature
 
 FINE = 1e-2
@@ -68,6 +68,7 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
 
     `TypeError` for a charge of which it is not known how forces change it.
     """
+    _check(charge)
     return run(_balance, charge, trajectory)
 
 
@@ -84,11 +85,12 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
 
     **Raises:** as there.
     """
+    _check(charge)
     return run(_impulses, charge, trajectory)
 
 
 @singledispatch
-def rates(charge: Callable, q, v, t) -> Float[Array, "parts charges"]:
+def rates(charge: Any, q, v, t) -> Float[Array, "parts charges"]:
     """How fast each force and, last, explicit time change a charge at a state. A charge of your own
     registers a rule, `noetherax.rates.register`.
 
@@ -100,6 +102,11 @@ def rates(charge: Callable, q, v, t) -> Float[Array, "parts charges"]:
         f"How forces change a {type(charge).__name__} is not known. Pass group.noether_charge(model) "
         "or noetherax.Energy(model), or register it: noetherax.rates.register."
     )
+
+
+def _check(charge: Any) -> None:
+    if not has_rule(rates, type(charge)):
+        rates(charge, None, None, None)  # which says so
 
 
 @rates.register

@@ -47,7 +47,7 @@ class Forced(eqx.Module):
     lagrangian: Callable
     forces: tuple[Callable, ...]
 
-    def __init__(self, lagrangian: Any, *forces: Callable):
+    def __init__(self, lagrangian: Any, *forces: Any):
         if not forces:
             raise ValueError("Forced needs at least one force, but got none.")
         for part in (lagrangian, *forces):

@@ -54,7 +54,7 @@ class Inputs(eqx.Module):
     u: Float[FloatArray, "times inputs"]
     kind: Kind = eqx.field(static=True)
 
-    def __init__(self, t: Any, u: Any, kind: Kind = "linear"):
+    def __init__(self, t: Any, u: Any, kind: Any = "linear"):
         if kind not in get_args(Kind):
             raise ValueError(f"kind must be one of {get_args(Kind)}, but it is {kind!r}.")
         given = any(isinstance(x, Tracer) for x in (t, u))

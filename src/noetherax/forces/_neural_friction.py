@@ -78,7 +78,7 @@ class Friction(Dissipation):
     def __init__(
         self,
         features: ConfigurationFeatures,
-        form: Form = "linear",
+        form: Any = "linear",
         width: int = 32,
         depth: int = 2,
         *,
