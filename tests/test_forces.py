@@ -371,3 +371,18 @@ def test_fit_finds_the_constant_of_friction():
     again, note = nx.prepare(model, data)
     assert note == ""
     assert again is model
+
+
+def test_held_inputs_are_not_smeared_over_their_jumps():
+    """A free point: each value moves it as a constant force does, forwards and back."""
+    t, u = np.arange(21) * 0.1, np.random.default_rng(0).normal(size=(21, 1))
+    q, v = 0.0, 0.0
+    for value in u[:-1, 0]:
+        q, v = q + v * 0.1 + value * 0.005, v + value * 0.1
+    forced = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None])
+    model, rest = nx.Driven(forced, nx.Inputs(t, u, "hold")), jnp.zeros((1, 1))
+    for options in ({}, {"solver": nx.RK4()}, {"solver": nx.VariationalMidpoint(), "dt": 0.05}):
+        there = nx.rollout(model, rest, rest, ts=t, **options)
+        np.testing.assert_allclose([there.q[-1, 0, 0], there.v[-1, 0, 0]], [q, v], atol=1e-12)
+        back = nx.rollout(model, there.q[-1], there.v[-1], ts=t[::-1].copy(), **options)
+        np.testing.assert_allclose([back.q[-1], back.v[-1]], 0, atol=1e-12)

@@ -11,6 +11,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import lineax as lx
+import numpy as np
 import optimistix as optx
 from jax.core import Tracer
 from jaxtyping import Array, Float, Int
@@ -30,6 +31,7 @@ from .dynamics import (
     solve_motion,
     solve_terms,
 )
+from .forces import held_until, jumps_of
 from .solvers import (
     ENDS,
     LEAVES,
@@ -171,6 +173,12 @@ def rollout(
     absolute = not given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
     absolute = absolute or depends_on_time(lagrangian)
     times = plan_times(ts, dt, q0.dtype, absolute)
+    jumps = jumps_of(lagrangian)
+    if jumps is not None:
+        concrete = not isinstance(jumps, Tracer)
+        jumps = np.asarray(jumps, q0.dtype) if concrete else jumps.astype(q0.dtype)
+        end = jnp.maximum(times.save[0], times.save[-1])
+        lagrangian = held_until(lagrangian, end)
     lagrangian = at_time(lagrangian, times.save[0])
 
     exact = keeps_charges(solver)
@@ -187,7 +195,7 @@ def rollout(
         if throw:
             q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
             q0 = eqx.error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
-        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given)
+        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given, jumps)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *state, t1)):

@@ -70,7 +70,7 @@ def lagrangian_of(model: Callable) -> Callable:
 
 @lagrangian_of.register
 def _(model: Forced):
-    return model.lagrangian
+    return lagrangian_of(model.lagrangian)
 
 
 @lagrangian_of.register
@@ -93,7 +93,7 @@ def _name(force) -> str:
 
 @forces_of.register
 def _(model: Forced):
-    return model.forces
+    return (*forces_of(model.lagrangian), *model.forces)
 
 
 @forces_of.register

@@ -6,7 +6,7 @@ from ._dissipation import Dissipation
 from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
-from ._inputs import Driven, Inputs, Kind
+from ._inputs import Driven, Inputs, Kind, held_until, jumps_of
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._scale import ForceScale, Motions, is_unscaled, scaled_force
@@ -29,6 +29,8 @@ __all__ = [
     "QuadraticFriction",
     "arguments_of",
     "called",
+    "held_until",
     "is_unscaled",
+    "jumps_of",
     "scaled_force",
 ]

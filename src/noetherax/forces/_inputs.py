@@ -1,6 +1,7 @@
 """Inputs: what a machine is told to do, as a function of time."""
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any, Literal, final, get_args
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from jaxtyping import Array, Float
 
 from .._types import Configuration, FloatArray, Time, Velocity
 from ._arguments import called
+from ._forced import Forced
 
 Kind = Literal["hold", "linear", "cubic"]
 
@@ -144,3 +146,53 @@ class Driven(eqx.Module):
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""
         return called(self.model, q, v, t)
+
+
+@singledispatch
+def jumps_of(part: Any) -> Float[FloatArray, " jumps"] | None:
+    """The times at which a model or its inputs jump, or `None` where they do not. Steps of a rollout
+    must not cross them."""
+    return None
+
+
+@jumps_of.register
+def _(part: Inputs):
+    return part.t if part.kind == "hold" else None
+
+
+@jumps_of.register
+def _(part: Driven):
+    return jumps_of(part.inputs)
+
+
+@jumps_of.register
+def _(part: Forced):
+    return jumps_of(part.lagrangian)
+
+
+@singledispatch
+def held_until(model: Any, end: Array) -> Any:
+    """A model whose inputs jump, for a motion that ends at a time or starts there to go back: what they
+    jump to at the end itself belongs to no step."""
+    return model
+
+
+@held_until.register
+def _(model: Driven, end):
+    return Driven(model.model, _Before(model.inputs, end))
+
+
+@held_until.register
+def _(model: Forced, end):
+    return Forced(held_until(model.lagrangian, end), *model.forces)
+
+
+@final
+class _Before(eqx.Module):
+    """Inputs that at a time and later are what they were before it."""
+
+    inputs: Callable
+    end: Array
+
+    def __call__(self, t: Time) -> Float[Array, " inputs"]:
+        return self.inputs(jnp.minimum(t, jnp.nextafter(self.end, -jnp.inf).astype(self.end.dtype)))

@@ -182,11 +182,12 @@ def in_precision(options: dict[str, Any], dtype) -> dict[str, Any]:
 
 
 def diffrax_options(
-    solver, times: Times, state, units, dt, given: dict[str, Any]
+    solver, times: Times, state, units, dt, given: dict[str, Any], jumps: Any = None
 ) -> dict[str, Any]:
     """The options of `diffrax.diffeqsolve`: those given, and defaults.
 
     - `state`, `units`: (q, v) at the start, and the units of its coordinates.
+    - `jumps`: times at which inputs jump, or `None`.
     """
     q, v = state
     epsilon = float(jnp.finfo(q.dtype).eps)
@@ -198,7 +199,10 @@ def diffrax_options(
         subs = given["saveat"].subs
 
     if not chosen_steps(solver, dt, given):
-        controller = given.get("stepsize_controller", diffrax.StepTo(times.grid))
+        grid = times.grid
+        if jumps is not None and not keeps_charges(solver):
+            grid = _ending_at(grid, jumps)
+        controller = given.get("stepsize_controller", diffrax.StepTo(grid))
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
         controller = given["stepsize_controller"]
@@ -215,6 +219,10 @@ def diffrax_options(
             back = {"stepsize_controller": EndingController(relative(), smallest)}
             options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
     if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+        if jumps is not None and not keeps_charges(solver):
+            # Going back, Diffrax counts −t, and takes jumps in that order.
+            ordered = jnp.where(first < last, jumps, jumps[::-1])
+            controller = diffrax.ClipStepSizeController(controller, jump_ts=ordered)
         if keeps_charges(solver):
             controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
         controller = EndingController(controller, smallest)
@@ -224,6 +232,22 @@ def diffrax_options(
         subs = (subs, diffrax.SubSaveAt(t1=True))
     saveat = diffrax.SaveAt(subs=subs)
     return options | {"stepsize_controller": controller, "saveat": saveat, "throw": False}
+
+
+def _ending_at(grid, jumps):
+    """Fixed steps that end just before each jump and at it. Solvers that evaluate the ends of a step
+    would else see one value on both sides."""
+    if isinstance(grid, Tracer) or isinstance(jumps, Tracer):
+        raise ValueError(
+            "Inputs that jump, of the kind 'hold', need times that are known outside jax.jit where "
+            "steps are fixed: ts and the times of the inputs decide how many there are. Close over "
+            "them, or take a variational solver, which needs no steps at jumps."
+        )
+    steps, jumps = np.asarray(grid), np.asarray(jumps)
+    inside = jumps[(jumps > steps.min()) & (jumps < steps.max())]
+    before = np.nextafter(inside, np.array(-np.inf, inside.dtype))
+    ends = np.unique(np.concatenate([steps, inside, before]))
+    return jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1])
 
 
 def _event_in_time(event: diffrax.Event, direction) -> diffrax.Event:
