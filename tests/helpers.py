@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 import noetherax as nx
-from noetherax.dynamics import known, lagrangian_gradient, solve_motion
+from noetherax.dynamics import known, lagrangian_gradient, resolved, solve_motion
 from noetherax.features import ConfigurationFeatures
 
 
@@ -340,6 +340,17 @@ class Quartic(nx.SeparableLagrangian):
 
 POINT = np.ones((1, 1))
 
+
+def winding(q, v, t):
+    """A momentum that grows with time, as if a constant force held the point back."""
+    return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2 + t * jnp.sum(v)
+
+
+def held_back(q, v):
+    """The same motion without explicit time."""
+    return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2 - jnp.sum(q)
+
+
 RULED: dict[str, Callable[[], tuple]] = {
     "NeuralLagrangian": lambda: (on_the_line(), 1, None),
     "NeuralMechanicalLagrangian": lambda: (
@@ -360,6 +371,13 @@ RULED: dict[str, Callable[[], tuple]] = {
         None,
     ),
     "AccelerationLaw": lambda: (Attracted(), 1, HarmonicOscillator()),
+    "Forced": lambda: (
+        nx.Forced(HarmonicOscillator(), lambda q, v: -q),
+        1,
+        nx.LagrangianSum(HarmonicOscillator(), lambda q, v: -jnp.sum(q**2) / 2),
+    ),
+    "Instant": lambda: (nx.at_time(winding, 0.7), 1, held_back),
+    "AtInstant": lambda: (resolved(winding, jnp.array(0.7), None), 1, held_back),
 }
 """Of every type with rules for the equations of motion, by its name: `(lagrangian, points, referee)` on
 the line. The referee has the same motion; `None` for the Lagrangian itself."""

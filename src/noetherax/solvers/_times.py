@@ -4,6 +4,7 @@ import warnings
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -76,7 +77,8 @@ def plan_times(ts, dt, dtype, absolute: bool) -> Times:
             "float64 or a larger step."
         )
     _warn_of_labels(times, dtype, step, place)
-    return Times(*(jnp.asarray(x.astype(dtype)) for x in (grid, counted, times)))
+    with jax.ensure_compile_time_eval():  # under jax.jit, too, they are known
+        return Times(*(jnp.asarray(x.astype(dtype)) for x in (grid, counted, times)))
 
 
 def _vector(ts) -> np.ndarray:
