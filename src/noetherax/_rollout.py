@@ -199,7 +199,7 @@ def rollout(
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *state, t1)):
-            warn_of_length(start, *state, times.save)
+            warn_of_length(start, state[0], state[1], times.save)
         solver = for_adjoint(solver, options.get("adjoint"))
         formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
         motion = run(_solve, *formulated, t0, t1, options)
@@ -216,8 +216,8 @@ def rollout(
     fixed = has_rule(quadrature, type(solver)) and given.keys().isdisjoint(
         ("event", "saveat", "stepsize_controller")
     )
-    made_by = (solver, _steps_before(times)) if fixed else ()
-    trajectory = Trajectory(shown, q, v, p, motion.stats, result, *made_by)
+    made_by: dict[str, Any] = dict(solver=solver, steps=_steps_before(times)) if fixed else {}
+    trajectory = Trajectory(shown, q, v, p, motion.stats, result, **made_by)
 
     concrete = not isinstance(trajectory.q, Tracer)
     if concrete:

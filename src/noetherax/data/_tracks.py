@@ -3,7 +3,7 @@
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Literal, final, overload
 
 import jax.numpy as jnp
 import numpy as np
@@ -191,7 +191,13 @@ class Tracks:
         ]
         return "\n".join([*lines, *([] if self.smoothing is None else [f"  {self.smoothing}"])])
 
-    def observations(self, *, timed: bool | None = None) -> Observations | TimedObservations:
+    @overload
+    def observations(self, *, timed: Literal[True]) -> TimedObservations: ...
+    @overload
+    def observations(self, *, timed: Literal[False]) -> Observations: ...
+    @overload
+    def observations(self, *, timed: bool | None = None) -> Any: ...
+    def observations(self, *, timed: bool | None = None) -> Any:
         """All states and accelerations, each of shape `(samples, points, space)`.
 
         **Arguments:**

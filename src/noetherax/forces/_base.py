@@ -1,4 +1,5 @@
 import abc
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 from jaxtyping import Array, Float
@@ -40,17 +41,23 @@ class Force(eqx.Module):
     def __check_init__(self):
         check_static(self)
 
-    @abc.abstractmethod
-    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
-        """Evaluates Q.
+    if TYPE_CHECKING:
+        # Subclasses take as many of (q, v, t, u) as they need, which a type checker would refuse.
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
-        **Arguments:**
+    else:
 
-        - `q`, `v`: configuration and velocity, shape `(points, space)`.
-        - `t`: time, a scalar, if the method has a third argument.
-        - `u`: inputs, shape `(inputs,)`, if it has a fourth.
+        @abc.abstractmethod
+        def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
+            """Evaluates Q.
 
-        **Returns:**
+            **Arguments:**
 
-        The force, shape `(points, space)`, in units of energy by those of q.
-        """
+            - `q`, `v`: configuration and velocity, shape `(points, space)`.
+            - `t`: time, a scalar, if the method has a third argument.
+            - `u`: inputs, shape `(inputs,)`, if it has a fourth.
+
+            **Returns:**
+
+            The force, shape `(points, space)`, in units of energy by those of q.
+            """

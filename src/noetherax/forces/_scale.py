@@ -69,9 +69,9 @@ class ForceScale(eqx.Module):
         """Those of the data, and of what the force resists in them, or as it was."""
         dtype = self.rates.dtype
         energy, power = (jnp.asarray(SHARE * x, dtype) for x in (motions.energy, motions.power))
+        known = self.rates
         if rates is not None:
             # Squares of rates in other units may leave the range of a precision.
-            rates = np.sqrt(np.mean(np.square(np.asarray(rates, float)), axis=0))
-            rates = jnp.asarray(np.where(rates > 0, rates, 1), dtype)
-        known = self.rates if rates is None else rates
+            size = np.sqrt(np.mean(np.square(np.asarray(rates, float)), axis=0))
+            known = jnp.asarray(np.where(size > 0, size, 1), dtype)
         return ForceScale(energy, power, known, jnp.array(True))

@@ -3,7 +3,8 @@ from collections.abc import Callable
 import numpy as np
 from jaxtyping import PyTree
 
-from ..dynamics import euler_lagrange_terms
+from ..dynamics import euler_lagrange_terms, lagrangian_of
+from ..losses import at_instants
 from ._observed import states_in
 
 
@@ -13,8 +14,9 @@ def diagnosis(message: str, lagrangian: PyTree, loss: Callable, batch: PyTree) -
         states = states_in(loss, batch)
         if states is None:
             raise ValueError
-        q, v, _ = states
-        mass = np.asarray(euler_lagrange_terms(lagrangian, q, v).mass_matrix, np.float64)
+        q, v, _, *instant = states
+        law = at_instants(lagrangian_of(lagrangian), *instant)
+        mass = np.asarray(euler_lagrange_terms(law, q, v).mass_matrix, np.float64)
         condition = np.linalg.cond(mass) if np.all(np.isfinite(mass)) else np.full(1, np.inf)
         message += " The loss or its gradient is not finite."
         message += (

@@ -39,14 +39,19 @@ def with_forces(model: PyTree, forces: list[int], motions: Motions) -> PyTree:
 
 def motions_of(loss: Callable, model: PyTree, states: tuple) -> Motions:
     """The energy and the power of the motions in the data, by the mass matrix of a model."""
-    q, v, a, *instant = states
-    known = np.ones(len(q), bool) if a is None else np.all(np.isfinite(a), axis=(1, 2))
-    state = [None if x is None else jnp.asarray(x)[known] for x in (q, v, a, *instant)]
-    power = np.asarray(run(_powers, law_of(loss, model), *state), float)
-    size = float(np.mean(np.abs(power[np.isfinite(power)]))) if np.any(np.isfinite(power)) else 0.0
-    speed, rate = (0.0 if x is None else float(np.linalg.norm(x)) for x in state[1:3])
+    a = states[2]
+    known = np.ones(len(states[0]), bool) if a is None else np.all(np.isfinite(a), axis=(1, 2))
+    q, v = (jnp.asarray(x)[known] for x in states[:2])
+    a, *instant = (None if x is None else jnp.asarray(x)[known] for x in states[2:])
+    power = np.asarray(run(_powers, law_of(loss, model), q, v, a, *instant), float)
+    power = np.abs(power[np.isfinite(power)])
+    size = float(np.mean(power)) if len(power) else 0.0
+    # In float64, where squares in any unit are in range.
+    speed, rate = (
+        0.0 if x is None else float(np.linalg.norm(np.asarray(x, float))) for x in (v, a)
+    )
     energy = size * speed / rate if rate > 0 else size
-    return Motions(*state[:2], _inputs(state[3:]), energy or 1.0, size or 1.0)
+    return Motions(q, v, _inputs(instant), energy or 1.0, size or 1.0)
 
 
 def _powers(law, q, v, a, *instant):

@@ -100,7 +100,7 @@ def regular_start(
     if not np.any(columns[-1]):  # the potential alone
         solutions = [_plain(columns, rest)]
     elif not np.any(rest[-1:]):  # of L nothing is known; there may be forces beside it
-        solutions = _solutions(columns, -rest, np.linalg.norm(given))
+        solutions = _solutions(columns, -rest, float(np.linalg.norm(given)))
     else:
         return lagrangian
     epsilon = float(jnp.finfo(weights.dtype).eps)
