@@ -35,7 +35,7 @@ tracks = nx.Tracks.from_csv(
     options.data, time="t", position=[["theta"]], periods={"theta": 2 * np.pi}
 )
 seen, later = tracks.split(200 / 520)
-smooth, loss = seen.smooth(), nx.TrajectoryLoss(tracks.interval, noise=options.noise, iterations=2)
+smooth, loss = seen.smooth(), nx.TrajectoryLoss(tracks.interval, noise=options.noise)
 angle, rate = (group.configuration_features(1) for group in (nx.Periodic(1), nx.Trivial(1)))
 few = min(12, options.steps // 40)  # steps of polish
 keys, paths, start = jax.random.split(jax.random.key(options.seed)), {}, smooth[0]
