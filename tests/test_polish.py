@@ -78,7 +78,7 @@ def test_normal_equations_are_those_of_the_jacobian():
         return ACCELERATION.residuals(eqx.combine(unravel(weights), constants), data).reshape(-1)
 
     jacobian, error = jax.jacfwd(residual)(weights), residual(weights)
-    chunks = _polish._chunked(data, SAMPLES)
+    chunks = _polish._chunked(data, SAMPLES, 1)
     common = ACCELERATION, parameters, constants, chunks
     matrix, slope = run(_polish._curvature, *common), run(_polish._slope, *common)
     np.testing.assert_allclose(
