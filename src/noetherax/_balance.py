@@ -166,8 +166,9 @@ def _stepped(charge, model, solver, steps, states, ts):
 
         def step(index, carry):
             state, memory, total = carry
-            before = t0 + index.astype(ts.dtype) * h
-            after = jnp.where(index + 1 == count, t1, before + h)
+            # As `rollout` divides an interval: a drive sees times that differ by their rounding.
+            before, after = (t0 + k.astype(ts.dtype) * h for k in (index, index + 1))
+            after = jnp.where(index + 1 == count, t1, after)
             state, _, dense, memory, _ = solver.step(
                 term, before, after, state, None, memory, False
             )
