@@ -1,7 +1,6 @@
 """Carts on springs, with friction: the second half of a recording, predicted from the first.
 
-Take `--data FILE.csv` with columns t and `--columns`, the position of each cart, at even times. If no
-file is given, the example writes one, of two carts.
+Take `--data FILE.csv` with columns t and `--columns`, one for each cart; if none is given, it makes one.
 """
 
 import argparse
@@ -41,14 +40,15 @@ n, keys = len(options.columns), jax.random.split(jax.random.key(options.seed))
 tracks = nx.Tracks.from_csv(options.data, time="t", position=[[name] for name in options.columns])
 seen, later = tracks.split(0.5)
 q, v, a = states = seen.smooth().observations()
-masses = dict(masses=(1.0,) * n, train_masses=n > 1, key=keys[0])
+masses: dict = dict(masses=(1.0,) * n, train_masses=n > 1, key=keys[0])
 free = nx.NeuralSeparableLagrangian(Stretches(2 * n - 1), width=8, depth=1, **masses)
 rate, whole = nx.Trivial(1).configuration_features(n), seen.windows(len(seen[0].t))
 loss = nx.TrajectoryLoss(tracks.interval, noise=0.5, substeps=2)
 ts, errors = np.append(seen.smooth()[0].t[-1], later[0].t), {}
+model = nx.Forced(free, nx.LinearFriction(rate))
 for name, size in {"no friction": 1e-30, "friction": 0.5}.items():  # so little is none
-    model = nx.Forced(free, nx.LinearFriction(rate, size))
-    model, _ = nx.fit(model, states, steps=options.steps, key=keys[1], progress=False)
+    start = nx.Forced(free, nx.LinearFriction(rate, size))
+    model, _ = nx.fit(start, states, steps=options.steps, key=keys[1], progress=False)
     model, _ = nx.polish(model, whole, loss=loss, iterations=min(15, options.steps // 40))
     path = nx.rollout(model, q[-1], v[-1], ts=ts).q[1:]
     errors[name] = np.sqrt(np.mean((path - later[0].q) ** 2, axis=(1, 2)))

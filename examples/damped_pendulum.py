@@ -39,6 +39,7 @@ smooth, loss = seen.smooth(), nx.TrajectoryLoss(tracks.interval, noise=options.n
 angle, rate = (group.configuration_features(1) for group in (nx.Periodic(1), nx.Trivial(1)))
 few = min(12, options.steps // 40)  # steps of polish
 keys, paths, start = jax.random.split(jax.random.key(options.seed)), {}, smooth[0]
+q, v, _ = smooth.observations()
 ts, size = np.append(start.t[-1], later[0].t), np.max(np.abs(later[0].q))
 whole, free = seen.windows(len(seen[0].t)), 1e-30  # so little friction is none
 print(f"{'friction':12} {'constant':>10} {'misfit, seen':>14} {'error, unseen':>14}")
@@ -49,7 +50,7 @@ for index, kind in enumerate(("linear", "quadratic", "dry")):
     model = nx.Forced(potential, *kinds, nx.DryFriction(rate, dry, width=0.05))
     model, _ = nx.fit(model, smooth, steps=options.steps, key=keys[1], progress=False)
     model, history = nx.polish(model, whole, loss=loss, iterations=few, progress=False)
-    paths[kind] = nx.rollout(model, start.q[-1], start.v[-1], ts=ts).q[1:]
+    paths[kind] = nx.rollout(model, q[-1], v[-1], ts=ts).q[1:]
     off, found = np.max(np.abs(paths[kind] - later[0].q)) / size, model.forces[index].constants[0]
     print(f"{kind:12} {found:10.5f} {history.loss[-1]:14.3g} {off:14.2%}")
 

@@ -32,7 +32,7 @@ if options.data is None:
     parts = nx.force_parts(nx.systems.DoublePendulum().lagrangian, *motion)
     names = dict(zip(("qp", "qv", "qa", "tau", "m"), (*motion, sum(parts), parts[0]), strict=True))
     options.data = options.out / "strokes.npz"
-    rows = {name: np.asarray(x)[:, :, 0] for name, x in names.items()}
+    rows: dict = {name: np.asarray(x)[:, :, 0] for name, x in names.items()}
     np.savez(options.data, labels=list("abcdeghlmnopqrsuvwyz"), lengths=[60] * 20, **rows)
 
 data = np.load(options.data)
@@ -53,7 +53,7 @@ for (name, force), true, theirs in zip(found.items(), (test.tau, inertial), know
 figure, axes = plt.subplots(2, 1, figsize=(9, 6), sharex=True, layout="constrained")
 for ax, joint in zip(axes, (0, 1), strict=True):
     ax.plot(test.tau[:, joint], color="0.7", lw=4, label="simulated")
-    ax.plot(sum(parts)[:, joint], color="tab:red", lw=1, label="learned")
+    ax.plot(np.sum(parts, axis=0)[:, joint], color="tab:red", lw=1, label="learned")
     ax.set(ylabel=f"torque of joint {joint + 1}", xlabel="sample of e, q, v, not seen")
 axes[0].legend()
 figure.savefig(options.out / "robot_arm.png", dpi=150)

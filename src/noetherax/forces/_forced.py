@@ -45,7 +45,7 @@ class Forced(eqx.Module):
     """
 
     lagrangian: Callable
-    forces: tuple[Callable, ...]
+    forces: tuple[Any, ...]
 
     def __init__(self, lagrangian: Any, *forces: Any):
         if not forces:
