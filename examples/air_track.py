@@ -1,6 +1,6 @@
 """Carts on springs, with friction: the second half of a recording, predicted from the first.
 
-Take `--data FILE.csv` with columns t and `--columns`, one for each cart; if none is given, it makes one.
+Take `--data FILE.csv` with columns t and `--columns`, one for each cart; else the example makes one.
 """
 
 import argparse
