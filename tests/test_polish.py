@@ -13,14 +13,14 @@ from helpers import clipped
 
 import noetherax as nx
 from noetherax._programs import run
-from noetherax.training import _checks, _polish
+from noetherax.training import _checks, _normal_equations, _polish
 
 KEY = jax.random.key(0)
 ACCELERATION = nx.AccelerationLoss()
 QUIET = dict(progress=False)
 
 
-SAMPLES = _polish.CHUNK + 44
+SAMPLES = _normal_equations.CHUNK + 44
 """The second chunk is mostly filled up. One number for all tests, that they share programs."""
 
 
@@ -78,17 +78,20 @@ def test_normal_equations_are_those_of_the_jacobian():
         return ACCELERATION.residuals(eqx.combine(unravel(weights), constants), data).reshape(-1)
 
     jacobian, error = jax.jacfwd(residual)(weights), residual(weights)
-    chunks = _polish._chunked(data, SAMPLES, 1)
+    chunks = _normal_equations.chunked(data, SAMPLES, 1)
     common = ACCELERATION, parameters, constants, chunks
-    matrix, slope = run(_polish._curvature, *common), run(_polish._slope, *common)
+    matrix, slope = (
+        run(_normal_equations.curvature, *common),
+        run(_normal_equations.slope_of, *common),
+    )
     np.testing.assert_allclose(
         matrix, jacobian.T @ jacobian, rtol=1e-9, atol=1e-9 * jnp.max(matrix)
     )
     np.testing.assert_allclose(
         slope, jacobian.T @ error, rtol=1e-9, atol=1e-9 * jnp.max(jnp.abs(slope))
     )
-    np.testing.assert_allclose(run(_polish._cost, *common), error @ error, rtol=1e-12)
-    trial, ratio = run(_polish._step, *common, matrix, slope, jnp.array(1e-3))
+    np.testing.assert_allclose(run(_normal_equations.cost, *common), error @ error, rtol=1e-12)
+    trial, ratio = run(_normal_equations.damped_step, *common, matrix, slope, jnp.array(1e-3))
     damped = matrix + 1e-3 * jnp.max(jnp.diagonal(matrix)) * jnp.eye(weights.size)
     velocity = -jnp.linalg.solve(damped, slope)
     _, bend = jax.jvp(lambda w: jax.jvp(residual, (w,), (velocity,))[1], (weights,), (velocity,))
@@ -158,14 +161,14 @@ def test_curvature_of_a_part_leads_to_the_least_squares_of_all(monkeypatch):
 
     options = dict(loss=OfPlane(), tolerance=1e-12, **QUIET)
     plane, history = nx.polish(Plane(jnp.zeros(5)), (x, y), curvature_samples=few, **options)
-    for name in ("_cost", "_slope"):
+    for name in ("cost", "slope_of"):
         np.testing.assert_array_equal(seen[name][0], x)
-    part = seen["_curvature"][0]
-    np.testing.assert_array_equal(seen["_step"][0], part)
+    part = seen["curvature"][0]
+    np.testing.assert_array_equal(seen["damped_step"][0], part)
     chosen = [int(np.flatnonzero(np.all(x == row, axis=1))[0]) for row in part]
     assert len(set(chosen)) == few
     of_all, of_part = (np.linalg.lstsq(x[rows], y[rows])[0] for rows in (slice(None), chosen))
-    assert len(seen["_curvature"]) > 3  # one step for all samples, several with those of a part
+    assert len(seen["curvature"]) > 3  # one step for all samples, several with those of a part
     assert history.skipped == 0  # the slope is scaled to the part, and steps are of the right size
     np.testing.assert_allclose(plane.weights, of_all, rtol=1e-5)  # √tolerance is 1e-6
     assert np.max(np.abs(plane.weights - of_part)) > 0.01  # the control: not the part's
@@ -254,7 +257,7 @@ def test_interruption_keeps_the_best(monkeypatch):
     steps = []
 
     def interrupt(function, *arguments):
-        if function is _polish._step:
+        if function is _normal_equations.damped_step:
             steps.append(arguments)
         if len(steps) == 12:
             raise KeyboardInterrupt

@@ -1,10 +1,15 @@
 """States and accelerations, each on its own: what is learned from where accelerations are known."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from .._types import FloatArray
+from ._precision import as_jax
+from ._recording import MEMBERS, Recording
 
 
 class Observations(NamedTuple):
@@ -34,3 +39,28 @@ class TimedObservations(NamedTuple):
     a: Float[FloatArray, "samples points space"]
     t: Float[FloatArray, " samples"]
     u: Float[FloatArray, "samples inputs"] | None = None
+
+
+def observations_of(
+    recordings: Sequence[Recording], timed: bool | None
+) -> Observations | TimedObservations:
+    """All states and accelerations of recordings; see `Tracks.observations`."""
+    arrays = recordings[0].arrays
+    missing = [MEMBERS[name] for name in "va" if name not in arrays]
+    if missing:
+        raise ValueError(
+            f"These tracks have no {' and no '.join(missing)}. tracks.smooth().observations() "
+            "estimates them from what was recorded; losses of trajectories, which take "
+            "tracks.windows(...), need none."
+        )
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([x.arrays[name] for x in recordings])
+
+    states = Observations(*(as_jax(MEMBERS[name], joined(name)) for name in "qva"))
+    if not ("u" in arrays if timed is None else timed):
+        return states
+    t = jnp.asarray(joined("t"), states.q.dtype)
+    if "u" not in arrays:
+        return TimedObservations(*states, t)
+    return TimedObservations(*states, t, as_jax(MEMBERS["u"], joined("u")[:, None])[:, 0])

@@ -5,7 +5,6 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, final, overload
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
@@ -13,9 +12,8 @@ from ._angles import check_periods, unwrapped
 from ._arrays import recordings_of_arrays
 from ._comma_separated import read_tables
 from ._cutting import windows_of
-from ._observations import Observations, TimedObservations
-from ._precision import as_jax
-from ._recording import MEMBERS, Recording
+from ._observations import Observations, TimedObservations, observations_of
+from ._recording import Recording
 from ._smoothed import Smoothing, smoothed
 from ._splitting import split_of
 from ._table import Columns, Table, recordings_of_tables
@@ -215,27 +213,7 @@ class Tracks:
         `ValueError` where velocities or accelerations were not recorded; [`noetherax.Tracks.smooth`][]
         estimates them.
         """
-        arrays = self.recordings[0].arrays
-        missing = [MEMBERS[name] for name in "va" if name not in arrays]
-        if missing:
-            raise ValueError(
-                f"These tracks have no {' and no '.join(missing)}. tracks.smooth().observations() "
-                "estimates them from what was recorded; losses of trajectories, which take "
-                "tracks.windows(...), need none."
-            )
-        states = Observations(
-            *(
-                as_jax(MEMBERS[k], np.concatenate([x.arrays[k] for x in self.recordings]))
-                for k in "qva"
-            )
-        )
-        if not ("u" in arrays if timed is None else timed):
-            return states
-        t = jnp.asarray(np.concatenate([x.t for x in self.recordings]), states.q.dtype)
-        if "u" not in arrays:
-            return TimedObservations(*states, t)
-        u = np.concatenate([x.arrays["u"] for x in self.recordings])
-        return TimedObservations(*states, t, as_jax(MEMBERS["u"], u[:, None])[:, 0])
+        return observations_of(self.recordings, timed)
 
     def windows(
         self,

@@ -200,6 +200,16 @@ def has_rule(function: Any, kind: type) -> bool:
     return function.dispatch(kind) is not function.dispatch(object)
 
 
+def pass_on(kind: type, inside: Callable, *functions: Any) -> None:
+    """Registers for a type that holds another model, `inside(model)`, the rules of that model."""
+
+    def rule(function):
+        return lambda model, *arguments: function(inside(model), *arguments)
+
+    for function in functions:
+        function.register(kind, rule(function))
+
+
 def autodiff_terms(
     lagrangian: Callable,
     q: Float[FloatArray, "*batch points space"],

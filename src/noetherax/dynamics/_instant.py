@@ -13,30 +13,20 @@ from ._contracts import (
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
+    pass_on,
     solve_motion,
     terms_and_change,
 )
 from ._time import AtInstant, Instant, opened_instant, over_instants
 
-
-@euler_lagrange_terms.register
-def _(lagrangian: Instant, q, v):
-    return euler_lagrange_terms(opened_instant(lagrangian), q, v)
-
-
-@euler_lagrange_residual.register
-def _(lagrangian: Instant, q, v, a):
-    return euler_lagrange_residual(opened_instant(lagrangian), q, v, a)
-
-
-@lagrangian_gradient.register
-def _(lagrangian: Instant, q, v):
-    return lagrangian_gradient(opened_instant(lagrangian), q, v)
-
-
-@solve_motion.register
-def _(lagrangian: Instant, q, v, solve):
-    return solve_motion(opened_instant(lagrangian), q, v, solve)
+pass_on(
+    Instant,
+    opened_instant,
+    euler_lagrange_terms,
+    euler_lagrange_residual,
+    lagrangian_gradient,
+    solve_motion,
+)
 
 
 @terms_and_change.register

@@ -19,6 +19,7 @@ from ._contracts import (
     euler_lagrange_terms,
     has_rule,
     lagrangian_gradient,
+    pass_on,
     solve_motion,
     terms_and_change,
 )
@@ -75,49 +76,19 @@ def opened(lagrangian: Any) -> Callable:
     return lagrangian
 
 
-@euler_lagrange_terms.register
-def _(lagrangian: Known, q, v):
-    return euler_lagrange_terms(opened(lagrangian), q, v)
-
-
-@euler_lagrange_residual.register
-def _(lagrangian: Known, q, v, a):
-    return euler_lagrange_residual(opened(lagrangian), q, v, a)
-
-
-@lagrangian_gradient.register
-def _(lagrangian: Known, q, v):
-    return lagrangian_gradient(opened(lagrangian), q, v)
-
-
-@solve_motion.register
-def _(lagrangian: Known, q, v, solve):
-    return solve_motion(opened(lagrangian), q, v, solve)
-
-
-@momentum.register
-def _(lagrangian: Known, q, v, t=None):
-    return momentum(opened(lagrangian), q, v, t)
-
-
-@depends_on_time.register
-def _(model: Known) -> bool:
-    return depends_on_time(opened(model))
-
-
-@is_at_instant.register
-def _(model: Known) -> bool:
-    return is_at_instant(opened(model))
-
-
-@resolved.register
-def _(model: Known, t, u):
-    return resolved(opened(model), t, u)
-
-
-@forces_of.register
-def _(model: Known):
-    return forces_of(opened(model))
+pass_on(
+    Known,
+    opened,
+    euler_lagrange_terms,
+    euler_lagrange_residual,
+    lagrangian_gradient,
+    solve_motion,
+    momentum,
+    depends_on_time,
+    is_at_instant,
+    resolved,
+    forces_of,
+)
 
 
 @terms_and_change.register

@@ -7,17 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_count
 from .._precision import full_precision
 from .._types import Configuration, Velocity, check_state
-from ..features import (
-    InvariantFeatures,
-    Standardisation,
-    standardisation_of,
-    standardised_part,
-)
+from ..features import InvariantFeatures
 from ._base import Force
-from ._networks import perceptron
-from ._scale import ForceScale, Motions, is_unscaled, scaled_force
+from ._coefficients import Coefficients
+from ._scale import Motions, is_unscaled, scaled_force
 
 
 @final
@@ -42,10 +38,7 @@ class Drag(Force):
     `ValueError` if `points`, `width` or `depth` is not a positive integer.
     """
 
-    features: InvariantFeatures
-    standardisation: Standardisation
-    scale: ForceScale
-    network: eqx.nn.MLP
+    coefficients: Coefficients
 
     def __init__(
         self,
@@ -58,42 +51,25 @@ class Drag(Force):
         dtype: Any = None,
         key: PRNGKeyArray,
     ):
-        if not isinstance(points, int | np.integer) or points < 1:
-            raise ValueError(f"points must be a positive integer, but it is {points!r}.")
-        count = features.num_features
-        dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
-        self.features = features
-        self.standardisation = Standardisation.identity(count, dtype)
-        self.scale = ForceScale.identity(1, dtype)
-        self.network = perceptron(count, int(points), width, depth, activation, dtype, key)
+        points = check_count("points", points)
+        self.coefficients = Coefficients(features, points, width, depth, activation, dtype, key)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
         check_state(q, v)
-        v = jnp.asarray(v)
+        v, scale = jnp.asarray(v), self.coefficients.scale
         with full_precision():
-            x = self.standardisation(self.features(q, v))
-            coefficients = jax.nn.softplus(self.network(x))
-        speed = v / self.scale.rates
-        return -(self.scale.power / self.scale.rates) * coefficients[:, None] * speed
-
-
-@standardisation_of.register
-def _(part: Drag):
-    return part.standardisation
-
-
-@standardised_part.register
-def _(part: Drag, q, v, bend):
-    fitted = Standardisation.fit(part.features, q, v, bend=False)
-    return eqx.tree_at(lambda x: x.standardisation, part, fitted)
+            coefficients = self.coefficients(self.coefficients.features(q, v))
+        speed = v / scale.rates
+        return -(scale.power / scale.rates) * jax.nn.softplus(coefficients)[:, None] * speed
 
 
 @is_unscaled.register
 def _(force: Drag) -> bool:
-    return not bool(force.scale.fitted)
+    return not bool(force.coefficients.scale.fitted)
 
 
 @scaled_force.register
 def _(force: Drag, motions: Motions):
     speeds = np.sqrt(np.sum(np.square(np.asarray(motions.v, float)), axis=(1, 2)))[:, None]
-    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, speeds))
+    scale = force.coefficients.scale.of(motions, speeds)
+    return eqx.tree_at(lambda x: x.coefficients.scale, force, scale)

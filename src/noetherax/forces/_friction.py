@@ -16,6 +16,36 @@ from ._scale import SHARE, Motions, is_unscaled, scaled_force
 
 
 @final
+class Constants(eqx.Module):
+    """Constants of friction, positive for any parameters.
+
+    - `logarithms`: what trains.
+    - `fitted`: whether they were given, or have been set from data.
+    """
+
+    logarithms: Float[Array, " features"]
+    fitted: Bool[Array, ""]
+
+    def __init__(self, features: ConfigurationFeatures, constants: Any, name: str):
+        count = check_features(features, name)
+        try:
+            numbers = np.asarray(1.0 if constants is None else constants, float)
+        except (TypeError, ValueError):
+            numbers = np.asarray(np.nan)
+        if numbers.shape not in ((), (count,)) or not np.all((numbers > 0) & np.isfinite(numbers)):
+            raise ValueError(
+                f"constants of {name} must be positive, one number or one for each of {count} "
+                f"features, but they are {constants!r}."
+            )
+        dtype = jnp.result_type(float)
+        self.logarithms = jnp.log(jnp.asarray(np.broadcast_to(numbers, count), dtype))
+        self.fitted = jnp.array(constants is not None)
+
+    def __call__(self) -> Float[Array, " features"]:
+        return jnp.exp(self.logarithms)
+
+
+@final
 class LinearFriction(Dissipation):
     """Viscous friction: R = ½ Σ_m c_m Ṡ_m² of the invariants S of configuration, Q = −Σ c_m Ṡ_m
     ∂S_m/∂q.
@@ -46,18 +76,16 @@ class LinearFriction(Dissipation):
     """
 
     features: ConfigurationFeatures
-    logarithms: Float[Array, " features"]
-    fitted: Bool[Array, ""]
+    strength: Constants
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None):
         self.features = features
-        self.logarithms = _logarithms(features, constants, type(self).__name__)
-        self.fitted = jnp.array(constants is not None)
+        self.strength = Constants(features, constants, type(self).__name__)
 
     @property
     def constants(self) -> Float[Array, " features"]:
         """c, in units of power by those of Ṡ²."""
-        return jnp.exp(self.logarithms)
+        return self.strength()
 
     def resistance(self, values, rates):
         return self.constants.astype(rates.dtype) * rates
@@ -72,18 +100,16 @@ class QuadraticFriction(Dissipation):
     """
 
     features: ConfigurationFeatures
-    logarithms: Float[Array, " features"]
-    fitted: Bool[Array, ""]
+    strength: Constants
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None):
         self.features = features
-        self.logarithms = _logarithms(features, constants, type(self).__name__)
-        self.fitted = jnp.array(constants is not None)
+        self.strength = Constants(features, constants, type(self).__name__)
 
     @property
     def constants(self) -> Float[Array, " features"]:
         """c, in units of power by those of |Ṡ|³."""
-        return jnp.exp(self.logarithms)
+        return self.strength()
 
     def resistance(self, values, rates):
         return self.constants.astype(rates.dtype) * jnp.abs(rates) * rates
@@ -103,20 +129,18 @@ class DryFriction(Dissipation):
     """
 
     features: ConfigurationFeatures
-    logarithms: Float[Array, " features"]
+    strength: Constants
     width: float = eqx.field(static=True)
-    fitted: Bool[Array, ""]
 
     def __init__(self, features: ConfigurationFeatures, constants: Any = None, *, width: Time):
         self.features = features
-        self.logarithms = _logarithms(features, constants, type(self).__name__)
+        self.strength = Constants(features, constants, type(self).__name__)
         self.width = check_number("width", width)
-        self.fitted = jnp.array(constants is not None)
 
     @property
     def constants(self) -> Float[Array, " features"]:
         """c, in units of power by those of Ṡ."""
-        return jnp.exp(self.logarithms)
+        return self.strength()
 
     def resistance(self, values, rates):
         return self.constants.astype(rates.dtype) * jnp.tanh(rates / self.width)
@@ -127,13 +151,14 @@ Known = LinearFriction | QuadraticFriction | DryFriction
 
 @is_unscaled.register
 def _(force: Known) -> bool:
-    return not bool(force.fitted)
+    return not bool(force.strength.fitted)
 
 
 @scaled_force.register
 def _(force: Known, motions: Motions):
     q, v = jnp.asarray(motions.q), jnp.asarray(motions.v)
-    one = eqx.tree_at(lambda x: x.logarithms, force, jnp.zeros_like(force.logarithms))
+    start = force.strength.logarithms
+    one = eqx.tree_at(lambda x: x.strength.logarithms, force, jnp.zeros_like(start))
 
     def power(q, v):
         values, rates = jax.jvp(force.features, (q,), (v,))
@@ -143,21 +168,6 @@ def _(force: Known, motions: Motions):
     share = SHARE * motions.power / len(taken)
     constants = np.where(taken > 0, share / np.where(taken > 0, taken, 1), bool(share))
     with np.errstate(divide="ignore"):  # of a force that is to vanish
-        found = jnp.asarray(np.log(constants), force.logarithms.dtype)
+        found = jnp.asarray(np.log(constants), start.dtype)
     values = found, jnp.array(True)
-    return eqx.tree_at(lambda x: (x.logarithms, x.fitted), force, values)
-
-
-def _logarithms(features: ConfigurationFeatures, constants: Any, name: str) -> Array:
-    count = check_features(features, name)
-    given = 1.0 if constants is None else constants
-    try:
-        numbers = np.asarray(given, float)
-    except (TypeError, ValueError):
-        numbers = np.asarray(np.nan)
-    if numbers.shape not in ((), (count,)) or not np.all((numbers > 0) & np.isfinite(numbers)):
-        raise ValueError(
-            f"constants of {name} must be positive, one number or one for each of {count} features, "
-            f"but they are {constants!r}."
-        )
-    return jnp.log(jnp.asarray(np.broadcast_to(numbers, count), jnp.result_type(float)))
+    return eqx.tree_at(lambda x: (x.strength.logarithms, x.strength.fitted), force, values)

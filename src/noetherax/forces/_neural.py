@@ -4,20 +4,15 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_count
 from .._precision import full_precision
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
-from ..features import (
-    InvariantFeatures,
-    Standardisation,
-    standardisation_of,
-    standardised_part,
-)
+from ..features import InvariantFeatures
 from ._base import Force
-from ._networks import perceptron
-from ._scale import ForceScale, Motions, is_unscaled, scaled_force
+from ._coefficients import Coefficients
+from ._scale import Motions, is_unscaled, scaled_force
 
 
 @final
@@ -36,10 +31,7 @@ class NeuralForce(Force):
     - `width`, `depth`, `activation`, `dtype`, `key`: as in [`noetherax.Friction`][].
     """
 
-    features: InvariantFeatures
-    standardisation: Standardisation
-    scale: ForceScale
-    network: eqx.nn.MLP
+    coefficients: Coefficients
 
     def __init__(
         self,
@@ -51,15 +43,11 @@ class NeuralForce(Force):
         dtype: Any = None,
         key: PRNGKeyArray,
     ):
-        count = features.num_features
-        dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
-        self.features = features
-        self.standardisation = Standardisation.identity(count, dtype)
-        self.scale = ForceScale.identity(1, dtype)
-        self.network = perceptron(count, 2 * count, width, depth, activation, dtype, key)
+        outputs = 2 * features.num_features
+        self.coefficients = Coefficients(features, outputs, width, depth, activation, dtype, key)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
-        return _along_gradients(self, q, v, self.network)
+        return _along_gradients(self.coefficients, q, v, self.coefficients)
 
 
 @final
@@ -80,10 +68,7 @@ class NeuralControl(Force):
     `ValueError` if `inputs` is not a positive integer.
     """
 
-    features: InvariantFeatures
-    standardisation: Standardisation
-    scale: ForceScale
-    network: eqx.nn.MLP
+    coefficients: Coefficients
 
     def __init__(
         self,
@@ -96,69 +81,54 @@ class NeuralControl(Force):
         dtype: Any = None,
         key: PRNGKeyArray,
     ):
-        if not isinstance(inputs, int | np.integer) or inputs < 1:
-            raise ValueError(f"inputs must be a positive integer, but it is {inputs!r}.")
-        count = features.num_features
-        dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
-        self.features = features
-        self.standardisation = Standardisation.identity(count, dtype)
-        self.scale = ForceScale.identity(inputs, dtype)
-        outputs = 2 * count * int(inputs)
-        self.network = perceptron(
-            count + int(inputs), outputs, width, depth, activation, dtype, key
-        )
+        inputs = check_count("inputs", inputs)
+        outputs = 2 * features.num_features * inputs
+        network = features, outputs, width, depth, activation, dtype, key
+        self.coefficients = Coefficients(*network, further=inputs, rates=inputs)
 
     def __call__(
         self, q: Configuration, v: Velocity, t: Time, u: Float[FloatArray, " inputs"]
     ) -> Float[Array, "points space"]:
-        count = len(self.scale.rates)
+        coefficients = self.coefficients
+        count = len(coefficients.scale.rates)
         if jnp.shape(u) != (count,):
             raise ValueError(
                 f"This force takes inputs of shape ({count},), but they have {jnp.shape(u)}."
             )
-        scaled = jnp.asarray(u) / self.scale.rates
+        scaled = jnp.asarray(u) / coefficients.scale.rates
 
-        def coefficients(x):
-            per_input = self.network(jnp.concatenate([x, scaled.astype(x.dtype)]))
-            return per_input.reshape(-1, count) @ scaled
+        def of_inputs(values):
+            per_input = coefficients(values, scaled)
+            return per_input.reshape(-1, count) @ scaled.astype(per_input.dtype)
 
-        return _along_gradients(self, q, v, coefficients)
+        return _along_gradients(coefficients, q, v, of_inputs)
 
 
-def _along_gradients(force: NeuralForce | NeuralControl, q, v, coefficients: Callable):
+def _along_gradients(coefficients: Coefficients, q, v, of_values: Callable):
     check_state(q, v)
     q, v = jnp.asarray(q), jnp.asarray(v)
+    scale = coefficients.scale
     with full_precision():
-        values, pull_back = jax.vjp(force.features, q, v)
-        standardisation, scale = force.standardisation, force.scale
-        of_q, of_v = jnp.split(coefficients(standardisation(values)), 2)
-        slope = standardisation.slope(values)
+        values, pull_back = jax.vjp(coefficients.features, q, v)
+        of_q, of_v = jnp.split(of_values(values), 2)
+        slope = coefficients.standardisation.slope(values)
         along_q, _ = pull_back((scale.energy * slope * of_q).astype(values.dtype))
         _, along_v = pull_back((scale.power * slope * of_v).astype(values.dtype))
         return along_q + along_v
 
 
-@standardisation_of.register
-def _(part: NeuralForce | NeuralControl):
-    return part.standardisation
-
-
-@standardised_part.register
-def _(part: NeuralForce | NeuralControl, q, v, bend):
-    fitted = Standardisation.fit(part.features, q, v, bend=False)
-    return eqx.tree_at(lambda x: x.standardisation, part, fitted)
-
-
 @is_unscaled.register
 def _(force: NeuralForce | NeuralControl) -> bool:
-    return not bool(force.scale.fitted)
+    return not bool(force.coefficients.scale.fitted)
 
 
 @scaled_force.register
 def _(force: NeuralForce, motions: Motions):
-    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, None))
+    scale = force.coefficients.scale.of(motions, None)
+    return eqx.tree_at(lambda x: x.coefficients.scale, force, scale)
 
 
 @scaled_force.register
 def _(force: NeuralControl, motions: Motions):
-    return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, motions.u))
+    scale = force.coefficients.scale.of(motions, motions.u)
+    return eqx.tree_at(lambda x: x.coefficients.scale, force, scale)

@@ -1,4 +1,4 @@
-"""What the laws of forces share: the forces at the drawn cases, and at states beyond them."""
+"""What the laws of forces share: the forces at the drawn cases."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -10,29 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._evidence import ROUNDING, Drawn
+from ._evidence import Drawn
+from ._force_everywhere import Everywhere
 from ._force_programs import Applied, covector_moves_of, force_of, values_of
-from ._force_states import further_states, instants, usual_speed
+from ._force_rounding import moderate, nudges, settle, shown_instants, sizes_of, spread
+from ._force_states import instants
 from ._programs import Program
 from ._records import FunctionRecord
-from ._sizes import Units
 from ._weights import weights
-
-LARGEST_POWER = 0.4
-"""Of the largest number: products of two such values are numbers still."""
 
 FADED = 0.5
 """Power of ε: a force that is smaller, in units of what it is with other weights, has faded."""
-
-NUDGE = 64.0
-"""Of rounding: changes of a state under which a force shows how it is rounded itself."""
-
-NUDGES = 4
-
-NUDGE_SEED = 6
-
-NUDGED = 128.0
-"""Times the change of the force under these: allowed, where it exceeds rounding of the terms."""
 
 
 @final
@@ -74,12 +62,12 @@ class ForceRecord:
             applied, state, zero, zero, values.any_acceleration, self.cases.t
         )
         drawn = values.at(state)
-        new, old = (_number(x["value"]).max(axis=1) for x in (drawn, known))
+        new, old = (sizes_of(x["value"]).max(axis=1) for x in (drawn, known))
         faded = new < float(np.finfo(state.dtype).eps) ** FADED * old
         return (moderate(drawn) & ~faded) | ~moderate(known)
 
     @cached_property
-    def everywhere(self) -> "Everywhere":
+    def everywhere(self) -> Everywhere:
         return Everywhere(self)
 
     def settle(self, check: Callable) -> None:
@@ -127,168 +115,11 @@ class ForceRecord:
     @property
     def evidence(self) -> dict:
         """What a report shows beside the drawn state."""
-        return _instants(self.cases.t, self.inputs)
+        return shown_instants(self.cases.t, self.inputs)
 
     def of_forces(self, entries: np.ndarray) -> np.ndarray:
         """Entries of all forces, by force, point and axis."""
         return entries.reshape(len(entries), -1, *self.function.batch.shape)
-
-
-@final
-class Everywhere:
-    """The forces at the drawn states, and then at further ones of the same cases."""
-
-    def __init__(self, record: ForceRecord):
-        self.record, self.values = record, record.function.values
-        drawn, own = record.cases, record.subject.state_strategy is not None
-        further = further_states(drawn, own).astype(drawn.q.dtype)
-        self.sets = np.concatenate([drawn.state[None], further])
-        self.count = drawn.distinct
-        self.index = np.tile(np.arange(self.count), len(self.sets))
-        self.state = self.sets[:, : self.count].reshape(-1, *drawn.state.shape[1:])
-        q, v = self.state[:, 0], self.state[:, 1]
-        self.cases = drawn.subset(self.index)._replace(q=q, v=v)
-        self.units = Units(self.cases)
-
-    @cached_property
-    def size(self) -> np.ndarray:
-        """Of the states: entries, and distances from the group's centre."""
-        return np.maximum(self.units.state, self.record.function.sizes.centre[self.index])
-
-    @cached_property
-    def here(self) -> dict:
-        return self.values.at(self.state, self.size, index=self.index)
-
-    @cached_property
-    def evidence(self) -> dict:
-        """What a report shows beside the state."""
-        return _instants(self.cases.t, self.record.inputs[self.index])
-
-    @cached_property
-    def judged(self) -> np.ndarray:
-        """Where the value can be judged: not beyond numbers."""
-        return self.record.usable[self.index] & moderate(self.here)
-
-    @cached_property
-    def force(self) -> np.ndarray:
-        """Shape `(cases, forces, points, space)`."""
-        value = np.where(self.judged[:, None], self.here["value"], 0)
-        return self.record.of_forces(value.astype(float))
-
-    @cached_property
-    def slope(self) -> np.ndarray:
-        """The slopes of every entry with what rounding of them is relative to."""
-        known = [np.abs(x["slope"]) + x["bend"] for x in (self.here, self._filled)]
-        return np.fmax(*(_number(x) for x in known))
-
-    def settle(self, check: Callable) -> None:
-        """Calls `check` with what rounding of the forces is relative to."""
-        settle(check, lambda: self.of_here, lambda: self.terms)
-
-    @cached_property
-    def of_here(self) -> np.ndarray:
-        """The terms of the forces at the states as they are."""
-        return self.record.of_forces(self._terms(self.here, self.size))
-
-    @cached_property
-    def noise_of_slopes(self) -> np.ndarray:
-        """By how much slopes change where states change by some roundings, in the units of a scale."""
-        dtype = self.state.dtype
-        near = [(self.state * x).astype(dtype) for x in nudges(self.state.shape, dtype)]
-        slopes = [self.values.at(x, index=self.index)["slope"] for x in near]
-        noise = spread([self.here["slope"], *slopes], dtype)
-        # Which entries of a force show it is chance.
-        return np.broadcast_to(noise.sum(axis=1, keepdims=True), noise.shape)
-
-    @cached_property
-    def terms(self) -> np.ndarray:
-        """What rounding of the forces is relative to: their terms there, at the same without zeros, and
-        at the usual speed. What is a difference at high speed is one at low speed, too."""
-        here, filled = self.of_here.reshape(len(self.state), -1), self._filled
-        entries = np.fmax(here, self._terms(filled, self.size))
-        v = self.units.filled[:, 1]
-        largest = np.abs(v).max(axis=(1, 2), keepdims=True)
-        faster = np.maximum(usual_speed(self.record.cases) / largest, 1).astype(v.dtype)
-        state = np.stack([self.state[:, 0], v * faster], axis=1)
-        size = self.size * np.stack([np.ones_like(faster), faster], axis=1)
-        known = self.values.at(state, size, index=self.index)
-        entries = np.fmax(entries, self._terms(known, size))
-        noise = self.record.noise(self.sets)[:, : self.count].reshape(entries.shape)
-        return self.record.of_forces(entries + noise + self._faded(entries))
-
-    def _faded(self, entries: np.ndarray) -> np.ndarray:
-        """Rounding of rounding of the largest terms that a case has anywhere: a network may fade to
-        nothing, with slopes that are remains."""
-        largest = entries.max(axis=1).reshape(len(self.sets), self.count).max(axis=0)
-        return float(np.finfo(self.state.dtype).eps) * largest[self.index][:, None]
-
-    @cached_property
-    def _filled(self) -> dict:
-        return self.values.at(self.units.filled, self.size, index=self.index)
-
-    def _terms(self, known: dict, size: np.ndarray) -> np.ndarray:
-        size = np.broadcast_to(size, self.state.shape).reshape(len(size), 1, -1)
-        change = (_number(known["slope"]) + _number(known["bend"])) * size
-        return _number(known["value"]) + change.sum(axis=-1)
-
-    @cached_property
-    def moves(self) -> dict:
-        """What the generators do there: `fields` on states, and `slopes` on q."""
-        moves, none = self.record.function.moves, np.zeros_like(self.record.cases.coefficients)
-        known = [moves.at(none, none, states) for states in self.sets]
-        return {
-            name: np.concatenate([x[name][: self.count] for x in known]).astype(float)
-            for name in ("fields", "slopes")
-        }
-
-    @cached_property
-    def reach(self) -> np.ndarray:
-        """What the lifted generators are sums of, in their shape."""
-        return np.einsum("napibj,nxbj->naxpi", np.abs(self.moves["slopes"]), self.size)
-
-
-def settle(check: Callable, *scales: Callable) -> None:
-    """Requires something of one of several scales, each larger and more costly than those before: the
-    first settles most."""
-    *quick, last = scales
-    for scale in quick:
-        try:
-            return check(scale())
-        except AssertionError:
-            pass
-    return check(last())
-
-
-def nudges(shape: tuple, precision: Any) -> list[np.ndarray]:
-    """Factors near one, by some roundings."""
-    epsilon, rng = float(np.finfo(precision).eps), np.random.default_rng(NUDGE_SEED)
-    return [
-        (1 + NUDGE * epsilon * rng.uniform(-1, 1, size=shape)).astype(float) for _ in range(NUDGES)
-    ]
-
-
-def spread(values: list, precision: Any) -> np.ndarray:
-    """How far values are from the first of them, in the units of a scale."""
-    first, *others = (np.asarray(x, float) for x in values)
-    with np.errstate(invalid="ignore"):
-        found = np.max([_number(x - first) for x in others], axis=0)
-    return NUDGED * found / ROUNDING.of(precision)
-
-
-def _number(x: np.ndarray) -> np.ndarray:
-    """Sizes, where they are numbers."""
-    return np.nan_to_num(np.abs(np.asarray(x, float)), nan=0.0, posinf=0.0)
-
-
-def _instants(t: np.ndarray, inputs: np.ndarray) -> dict:
-    return {"t": t} | ({"u": inputs} if inputs.shape[1] else {})
-
-
-def moderate(known: dict) -> np.ndarray:
-    """Where the value is far from the largest number."""
-    value = np.abs(known["value"])
-    limit = float(np.finfo(value.dtype).max) ** LARGEST_POWER
-    return np.all(value < limit, axis=1)
 
 
 def applied_of(cases: Drawn) -> Any:

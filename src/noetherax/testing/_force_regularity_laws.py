@@ -9,7 +9,8 @@ from ._differences import SHIFTS, central, require_derivative, step_of
 from ._evidence import DIFFERENCES, ROUNDING, Seen, Tolerance, require, require_finite, seen
 from ._force_laws import BEYOND_NUMBERS
 from ._force_programs import weights_of
-from ._force_records import ForceRecord, moderate, settle
+from ._force_records import ForceRecord
+from ._force_rounding import moderate, settle
 from ._force_states import usual_speed
 from ._regularity_laws import LARGEST_SINGLE
 

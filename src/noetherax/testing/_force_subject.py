@@ -9,15 +9,13 @@ import numpy as np
 from ..groups import SymmetryGroup
 from ._evidence import Seen
 from ._force_laws import (
-    balance_law,
     charges_law,
     covector_component_law,
     covector_derivative_law,
     covector_period_law,
     equivariance_law,
-    power_law,
-    rest_law,
 )
+from ._force_motion_laws import balance_law, power_law, rest_law
 from ._force_records import ForceRecord
 from ._force_regularity_laws import (
     force_derivatives_law,
