@@ -49,7 +49,7 @@ model = nx.Forced(free, nx.LinearFriction(rate))
 for name, size in {"no friction": 1e-30, "friction": 0.5}.items():  # so little is none
     start = nx.Forced(free, nx.LinearFriction(rate, size))
     model, _ = nx.fit(start, states, steps=options.steps, key=keys[1], progress=False)
-    model, _ = nx.polish(model, whole, loss=loss, iterations=min(15, options.steps // 40))
+    model, _ = nx.polish(model, whole, loss=loss, iterations=options.steps // 12, tolerance=0)
     path = nx.rollout(model, q[-1], v[-1], ts=ts).q[1:]
     errors[name] = np.sqrt(np.mean((path - later[0].q) ** 2, axis=(1, 2)))
     print(f"{name:12} error of prediction {np.sqrt(np.mean(errors[name] ** 2)):8.3g}")

@@ -37,10 +37,10 @@ tracks = nx.Tracks([t, t], noisy, inputs=[drives[size].u for size in (0.2, 0.6)]
 
 coordinate = nx.Trivial(1).configuration_features(1)
 keys = jax.random.split(jax.random.key(options.seed))
-spring = nx.NeuralSeparableLagrangian(coordinate, width=16, depth=1, masses=1.0, key=keys[0])
+spring = nx.NeuralSeparableLagrangian(coordinate, width=8, depth=1, masses=1.0, key=keys[0])
 model = nx.Forced(spring, nx.LinearFriction(coordinate), push)
 model, _ = nx.fit(model, tracks, steps=options.steps, key=keys[1])
-model, _ = nx.polish(model, tracks, iterations=40)
+model, _ = nx.polish(model, tracks, iterations=100, tolerance=0)
 print(f"friction constant {model.forces[0].constants[0]:.4f}, true 0.2")
 print(f"{'size of the drive':>18} {'error of motion / its size':>28}")
 figure, axes = plt.subplots(3, 1, sharex=True, figsize=(8, 7), layout="constrained")

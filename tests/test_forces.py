@@ -117,6 +117,8 @@ def test_time_and_inputs_that_are_missing_are_asked_for():
         nx.acceleration(growing, Q, V)
     with pytest.raises(ValueError, match="takes inputs"):
         nx.acceleration(nx.Forced(bound, command), Q, V, 0.0)
+    with pytest.raises(ValueError, match=r"u must have shape \(inputs,\)"):
+        nx.acceleration(nx.Forced(bound, command), Q, V, 0.0, jnp.ones(()))
     assert nx.at_time(bound, None) is bound
     assert nx.at_time(bound, 1.0) is bound
 

@@ -72,7 +72,7 @@ def takes_inputs(model: Any) -> bool:
 def at_time(
     model: Callable,
     t: Time | Float[FloatArray, "*batch"] | None,
-    u: Float[FloatArray, "*batch inputs"] | None = None,
+    u: Float[FloatArray, "*inputs"] | None = None,
 ) -> Callable:
     """A model at one instant, a function of (q, v) that has all rules of its type.
 
@@ -118,6 +118,11 @@ def at_time(
     t = jnp.asarray(t)
     t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(jnp.result_type(float))
     u = None if u is None else jnp.asarray(u)
+    if u is not None and not u.ndim:
+        raise ValueError(
+            "u must have shape (inputs,), or (..., inputs) for a batch, but it is one number. "
+            "Pass it as u[None]."
+        )
     if isinstance(model, Instant):
         return Instant(model.model, t, model.u if u is None else u)
     return Instant(model, t, u)

@@ -46,7 +46,8 @@ class NeuralSeparableLagrangian(SeparableLagrangian):
     - `masses`: a number, one for each point, or a symmetric, positive definite matrix over all
         components, points first.
     - `train_masses`: whether these are where training starts, positive for any weights; if not, they
-        are constants.
+        are constants. A single number trains as one factor of all points: give one for each,
+        `(1.0, 1.0)`, where their ratio is to be found.
 
     Features pass through a standardisation, and V has a unit, the kinetic energy of the data: both
     are set once by [`noetherax.fit`][] and never train.
