@@ -21,6 +21,10 @@ from ._normal_equations import chunked, cost, curvature, damped_step, slope_of
 from ._observed import as_samples, checked_arrays, states_in
 from ._trainable import chosen_leaves, needs_standardisation
 
+PATIENCE = 3
+"""Steps in a row that hardly help, after which there is no more to be had: one alone may lie on a bend
+of the valley."""
+
 TRIALS = 30
 """Steps tried, each more damped than the last, before the loss is taken to be at its least."""
 
@@ -84,7 +88,7 @@ def polish(
         They need some tens of residuals per weight: with few, steps help less and less, though they
         still end at the least squares of all samples.
     - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`.
-    - `tolerance`: stop when the loss falls by less than this fraction in a step.
+    - `tolerance`: stop when the loss falls by less than this fraction in three steps in a row.
     - `key`: random key for a sampler.
     - `mask`: which arrays to train, as in [`noetherax.fit`][].
     - `progress`: show a progress bar.
@@ -118,7 +122,7 @@ def polish(
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
-    losses, skipped, interrupted, damping = [], 0, False, FIRST_DAMPING
+    losses, skipped, interrupted, damping, slow = [], 0, False, FIRST_DAMPING, 0
     call = programs()
     with jax.enable_x64(True):
         everything = parameters, constants, chunked(batch, count, rows), loss
@@ -154,7 +158,8 @@ def polish(
                     losses.append(value)
                     bar.update()
                     bar.set_postfix(loss=f"{value:.5g}")
-                    if value > (1 - tolerance) * losses[-2]:
+                    slow = slow + 1 if value > (1 - tolerance) * losses[-2] else 0
+                    if slow == PATIENCE:
                         break
         except KeyboardInterrupt:
             interrupted = True
