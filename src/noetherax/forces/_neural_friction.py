@@ -36,7 +36,7 @@ class Friction(Dissipation):
 
     In both cases it is least at ẋ = 0 and convex, so that no energy is ever gained, and the force has
     no part along the generators of the group, so that no charge changes: exactly in continuous time,
-    and the charges exactly in discrete time with a variational solver. See
+    and, for affine groups in float64, to rounding with a variational solver. See
     [`noetherax.Dissipation`][] for the mathematics.
 
     !!! example
