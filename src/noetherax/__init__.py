@@ -92,7 +92,9 @@ from .lagrangians import (
     NeuralLagrangian,
     NeuralMechanicalLagrangian,
     NeuralSeparableLagrangian,
+    PairwiseLagrangian,
     SeparableLagrangian,
+    with_attributes,
 )
 from .losses import (
     AccelerationLoss,
@@ -190,6 +192,7 @@ __all__ = [
     "NoetherCharge",
     "Observations",
     "Orthogonal",
+    "PairwiseLagrangian",
     "Periodic",
     "PeriodicCoordinates",
     "Poincare",
@@ -252,6 +255,7 @@ __all__ = [
     "smooth",
     "standardise",
     "trainable",
+    "with_attributes",
 ]
 
 

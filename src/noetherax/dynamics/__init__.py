@@ -9,6 +9,7 @@ from . import (  # noqa: F401 (they register)
     _instant,
     _neural,
     _neural_mechanical,
+    _pairwise,
     _separable,
     _sum,
 )

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from .._programs import at_once
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
-from ._contracts import EulerLagrangeTerms, euler_lagrange_terms, solve_motion
+from ._contracts import EulerLagrangeTerms, euler_lagrange_residual, solve_motion
 from ._time import at_time
 
 SINGULAR = (
@@ -132,7 +132,10 @@ def _acceleration(lagrangian, q, v, linear_solver, throw):
 
     solution, determined = solve_motion(lagrangian, q, v, solve)
     if throw and not asked:  # types with a rule of their own leave `solve` aside
-        finite = is_finite(euler_lagrange_terms(lagrangian, q, v))
+        # The residual has all entries of the terms in it, and needs no room for a matrix.
+        ones = jnp.ones(jnp.shape(v), solution.dtype)
+        residual = euler_lagrange_residual(lagrangian, q, v, ones)
+        finite = jnp.all(jnp.isfinite(residual), axis=-1)
         solution = eqx.error_if(solution, ~determined & ~finite, NOT_FINITE)
         solution = eqx.error_if(solution, ~determined, SINGULAR)
     elif not throw:

@@ -46,6 +46,21 @@ def gradient_and_hessian(network: Any, x, directions) -> tuple[Array, Array]:
     return adjoint, hessian
 
 
+def value_and_gradient(network: Any, x) -> tuple[Array, Array]:
+    """f and g = ∂f/∂x, from one sweep forth and back with one exponential for each unit."""
+    *hidden, last = network.layers
+    values, slopes = x, []
+    for index, layer in enumerate(hidden):
+        values, slope, _ = activate(
+            of_layer(network.activation, index), values @ layer.weight.T + layer.bias
+        )
+        slopes.append(slope)
+    adjoint = jnp.broadcast_to(last.weight[0], values.shape)
+    for layer, slope in zip(reversed(hidden), reversed(slopes), strict=True):
+        adjoint = (slope * adjoint) @ layer.weight
+    return values @ last.weight[0], adjoint
+
+
 def gradient_along(network: Any, x, direction) -> tuple[Array, Array]:
     """g = ∂f/∂x, and its derivative H u along u = `direction`, from one sweep forth and back."""
     first, *rest = network.layers

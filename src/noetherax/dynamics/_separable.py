@@ -4,10 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import check_state
+from .._precision import PRECISION
+from .._types import check_motion, check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
 from ._contracts import (
     EulerLagrangeTerms,
+    euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
     over_batch,
@@ -23,6 +25,18 @@ def _(lagrangian: SeparableLagrangian, q, v):
     mass = jnp.asarray(inertia_of(lagrangian, *v.shape[-2:]), force.dtype)
     mass = jnp.diag(mass) if mass.ndim == 1 else mass
     return EulerLagrangeTerms(jnp.broadcast_to(mass, (*force.shape, force.shape[-1])), force)
+
+
+@euler_lagrange_residual.register
+def _(lagrangian: SeparableLagrangian, q, v, a):
+    check_motion(q, v, a)
+    force = _force(lagrangian, q)
+    inertia = jnp.asarray(inertia_of(lagrangian, *v.shape[-2:]), force.dtype)
+    flat = jnp.asarray(a).reshape(force.shape)
+    product = (
+        inertia * flat if inertia.ndim == 1 else jnp.matmul(flat, inertia, precision=PRECISION)
+    )
+    return product - force
 
 
 @solve_motion.register

@@ -7,6 +7,7 @@ from ._configuration import AtRest, ConfigurationFeatures
 from ._contractions import TensorContractions, contract
 from ._coordinates import Coordinates
 from ._determinants import Determinants
+from ._exchange import ExchangeFeatures, generic_pairs
 from ._names import feature_names
 from ._periodic import PeriodicCoordinates
 from ._prepared import linear_weights, standardisation_of, standardised_part
@@ -23,6 +24,7 @@ __all__ = [
     "ConfigurationFeatures",
     "Coordinates",
     "Determinants",
+    "ExchangeFeatures",
     "InvariantFeatures",
     "PeriodicCoordinates",
     "ScalarProducts",
@@ -34,6 +36,7 @@ __all__ = [
     "WithoutVelocity",
     "contract",
     "feature_names",
+    "generic_pairs",
     "linear_weights",
     "standardisation_of",
     "standardised_part",

@@ -1,23 +1,34 @@
 """Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums, averages."""
 
 from ._activation import check_activation
+from ._attributes import NO_ATTRIBUTES, Attributes, symmetric_attributes
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._neural import NeuralLagrangian
 from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
+from ._pairs import Neighbourhood, Pairs
+from ._pairwise import PairwiseLagrangian, with_attributes, with_inputs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
 
 __all__ = [
+    "NO_ATTRIBUTES",
+    "Attributes",
     "AveragedLagrangian",
     "Lagrangian",
     "LagrangianSum",
+    "Neighbourhood",
     "NeuralLagrangian",
     "NeuralMechanicalLagrangian",
     "NeuralSeparableLagrangian",
+    "Pairs",
+    "PairwiseLagrangian",
     "SeparableLagrangian",
     "check_activation",
     "inertia_of",
     "inertia_times",
+    "symmetric_attributes",
+    "with_attributes",
+    "with_inputs",
 ]

@@ -27,6 +27,7 @@ def perceptron(
     dtype: Any,
     key: PRNGKeyArray,
     kind: tuple[type, str] = OF_STATES,
+    more: int = 0,
 ) -> eqx.nn.MLP:
     """A scalar f of features with the weights of Müller 2023, section 3.1.
 
@@ -35,6 +36,7 @@ def perceptron(
     - `features`, `width`, `depth`, `activation`, `dtype`, `key`: as in
         [`noetherax.NeuralLagrangian`][].
     - `kind`: which features are expected.
+    - `more`: inputs beside the features.
 
     **Raises:**
 
@@ -56,7 +58,7 @@ def perceptron(
     dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
     check_activation(activation, dtype)
     network = eqx.nn.MLP(
-        in_size=features.num_features,
+        in_size=features.num_features + more,
         out_size="scalar",
         width_size=width,
         depth=depth,

@@ -17,9 +17,11 @@ from ..features import (
 )
 from ..forces import ForceScale, Inputs
 from ..groups import SymmetryGroup
+from ..lagrangians import Attributes
 from ._checks import check_flag
 
 CONSTANT_TYPES = (
+    Attributes,
     Inputs,
     ForceScale,
     InvariantFeatures,

@@ -1,0 +1,154 @@
+"""All rules of L = Σ m v²/2 − Σ U − Σ φ over points and pairs of points.
+
+Only first derivatives of the potentials are needed, in the few features of a pair: one sweep through
+one network for all pairs. What each pair pulls is then added to its two points. No matrix over all
+coordinates is made but for `euler_lagrange_terms`, whose it is.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .._precision import full_precision
+from .._types import check_motion, check_state
+from ..lagrangians import (
+    NO_ATTRIBUTES,
+    PairwiseLagrangian,
+    symmetric_attributes,
+    with_inputs,
+)
+from ._batches import over_batch
+from ._contracts import (
+    EulerLagrangeTerms,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    lagrangian_gradient,
+    solve_motion,
+)
+from ._perceptron import value_and_gradient
+from ._time import NoInputs, depends_on_time, resolved
+
+CHUNK = 16_384
+"""Pairs that are looked at together: what a network of usual width makes of them stays in the cache of a
+processor, and the memory of a step does not grow with their number."""
+
+
+@euler_lagrange_terms.register
+def _(lagrangian: PairwiseLagrangian, q, v):
+    check_state(q, v, lagrangian.space, batched=True)
+    force = _force(lagrangian, jnp.asarray(q))
+    inertia = _inertia(lagrangian, force)
+    size = v.shape[-2] * v.shape[-1]
+    flat = inertia.reshape(*inertia.shape[:-2], size)
+    matrix = flat[..., None] * jnp.eye(size, dtype=flat.dtype)
+    return EulerLagrangeTerms(matrix, force.reshape(*force.shape[:-2], size))
+
+
+@euler_lagrange_residual.register
+def _(lagrangian: PairwiseLagrangian, q, v, a):
+    check_motion(q, v, a)
+    force = _force(lagrangian, jnp.asarray(q))
+    residual = _inertia(lagrangian, force) * jnp.asarray(a) - force
+    return residual.reshape(*force.shape[:-2], -1)
+
+
+@solve_motion.register
+def _(lagrangian: PairwiseLagrangian, q, v, solve):
+    check_state(q, v, lagrangian.space, batched=True)
+    force = _force(lagrangian, jnp.asarray(q))
+    a = (force / _inertia(lagrangian, force)).reshape(*force.shape[:-2], -1)
+    return a, jnp.all(jnp.isfinite(a), axis=-1)
+
+
+@lagrangian_gradient.register
+def _(lagrangian: PairwiseLagrangian, q, v):
+    force = _force(lagrangian, jnp.asarray(q))
+    return force, _inertia(lagrangian, force) * jnp.asarray(v)
+
+
+@depends_on_time.register
+def _(lagrangian: PairwiseLagrangian) -> bool:
+    return lagrangian.takes_attributes
+
+
+@resolved.register
+def _(lagrangian: PairwiseLagrangian, t, u):
+    if not lagrangian.takes_attributes:
+        return lagrangian
+    if u is None:
+        raise NoInputs(NO_ATTRIBUTES)
+    return with_inputs(lagrangian, u)
+
+
+def _inertia(lagrangian: PairwiseLagrangian, force):
+    """The mass of every component of a state or of a batch of states."""
+    *batch, points, _ = force.shape
+    masses = jnp.asarray(lagrangian.mass_of(points), force.dtype)
+    return jnp.broadcast_to(_for_batch(masses, 1, batch)[..., None], force.shape)
+
+
+def _for_batch(array, own: int, batch):
+    """An array whose axes before its own lead those of a batch, for the whole batch."""
+    ahead, inner = array.shape[: array.ndim - own], array.shape[array.ndim - own :]
+    spread = array.reshape(*ahead, *[1] * (len(batch) - len(ahead)), *inner)
+    return jnp.broadcast_to(spread, (*batch, *inner))
+
+
+@full_precision()
+def _force(lagrangian: PairwiseLagrangian, q):
+    """−∂V/∂q at a configuration or at each of a batch."""
+    *batch, points, _ = q.shape
+    known = _for_batch(lagrangian.known_attributes(points), 2, batch)
+    return over_batch(lambda q, known: _of_configuration(lagrangian, q, known), q)(q, known)
+
+
+def _of_configuration(lagrangian: PairwiseLagrangian, q, known):
+    first, second, present = lagrangian.neighbourhood.pairs(q)
+    size = len(first)
+    if size <= CHUNK:
+        total = _added(jnp.zeros_like(q), lagrangian, q, known, (first, second, present))
+    else:
+        # The last chunk is filled up with pairs that are none.
+        present = jnp.ones(size, bool) if present is None else present
+        rest = -size % CHUNK
+        chunks = [jnp.pad(x, (0, rest)).reshape(-1, CHUNK) for x in (first, second, present)]
+
+        def step(total, chunk):
+            return _added(total, lagrangian, q, known, chunk), None
+
+        total, _ = lax.scan(step, jnp.zeros_like(q), tuple(chunks))
+    if lagrangian.vertex is not None:
+        total = total + _of_points(lagrangian.vertex, q[:, None], known)[0][:, 0]
+    # Where no neighbours can be looked for, there is no force.
+    return -lagrangian.energy_unit.value.astype(q.dtype) * total + 0 * q
+
+
+def _added(total, lagrangian: PairwiseLagrangian, q, known, pairs):
+    """∂/∂q of the potentials of some pairs, added to what there is."""
+    first, second, present = pairs
+    states, apart = lagrangian.neighbourhood.states(q[first], q[second])
+    attributes = symmetric_attributes(known[first], known[second])
+    slope, value = _of_points(lagrangian.pair, states, attributes)
+    if lagrangian.neighbourhood.cutoff is not None:
+        square = jnp.sum(jnp.square(apart), axis=1)
+        taper, change = jax.vmap(jax.value_and_grad(lagrangian.neighbourhood.taper))(square)
+        along = (2 * value * change)[:, None] * apart
+        slope = taper[:, None, None] * slope + jnp.stack([-along, along], axis=1)
+    if present is not None:
+        slope = jnp.where(present[:, None, None], slope, 0)
+    return total.at[first].add(slope[:, 0]).at[second].add(slope[:, 1])
+
+
+def _of_points(part, states, attributes):
+    """∂/∂q of a network of the features of a few points, and its value, at each of many states."""
+    values = jax.vmap(part.features)(states)
+    x = part.standardisation(values)
+    seen = jnp.concatenate([x, attributes.astype(x.dtype)], axis=-1)
+    value, slope = value_and_gradient(part.network, seen)
+    weights = slope[:, : values.shape[1]] * part.standardisation.slope(values)
+
+    def pulled_back(state, weights):
+        _, pull_back = jax.vjp(part.features, state)
+        return pull_back(weights.astype(values.dtype))[0]
+
+    return jax.vmap(pulled_back)(states, weights), value

@@ -1,0 +1,88 @@
+"""What tells points apart: their masses, charges, kinds."""
+
+from typing import Any, final
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+NO_ATTRIBUTES = (
+    "The attributes of the points are inputs of this model, and there are none: pass them as u, of "
+    "shape (points·columns,), bind them with noetherax.with_attributes(model, attributes), or give them "
+    "as inputs in the data."
+)
+
+
+@final
+class Attributes(eqx.Module):
+    """Numbers that belong to each point and do not change along a motion. They never train.
+
+    - `values`: shape `(*batch, points, columns)`; `None` until a model is given them as inputs.
+    - `unit`: the size of each column, shape `(columns,)`: networks see values in these units.
+    """
+
+    values: Float[Array, "*batch points columns"] | None
+    unit: Float[Array, " columns"]
+
+    @classmethod
+    def of(cls, given: Any, unit: Any, dtype) -> "Attributes":
+        """From an array of shape `(points, columns)`, or the number of columns of inputs to come.
+
+        Raises `ValueError` or `TypeError` if they are neither, or `unit` does not belong to them.
+        """
+        if isinstance(given, int | np.integer) and not isinstance(given, bool):
+            if given < 1:
+                raise ValueError(f"There must be a column of attributes at least, but got {given}.")
+            values, size = None, np.ones(int(given))
+        else:
+            array = checked_attributes(given)
+            values, size = jnp.asarray(array, dtype), np.max(np.abs(array), axis=0)
+        if unit is not None:
+            size = np.asarray(unit, float)
+            expected = (given,) if values is None else values.shape[1:]
+            if size.shape != expected or not np.all(np.isfinite(size) & (size > 0)):
+                raise ValueError(
+                    f"attribute_unit must be {expected[0]} positive number(s), one for each column, "
+                    f"but it is {unit!r}."
+                )
+        return cls(values, jnp.asarray(np.where(size > 0, size, 1), dtype))
+
+    @property
+    def columns(self) -> int:
+        return self.unit.shape[0]
+
+
+def checked_attributes(given: Any) -> Any:
+    """Attributes as an array of shape `(points, columns)`, a traced one as it is."""
+    if isinstance(given, Tracer):
+        if given.ndim != 2:
+            raise ValueError(f"attributes must have shape (points, columns), not {given.shape}.")
+        return given
+    try:
+        array = np.asarray(given, float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"attributes must be numbers, but they are {given!r}.") from error
+    if array.ndim != 2 or not array.size:
+        hint = " One column is attributes[:, None]." if array.ndim == 1 else ""
+        raise ValueError(
+            f"attributes must have shape (points, columns), but they have {array.shape}.{hint}"
+        )
+    if not np.all(np.isfinite(array)):
+        i, j = (int(x) for x in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"attributes must be finite, but that of point {i}, column {j} is not.")
+    return array
+
+
+def symmetric_attributes(first, second) -> Array:
+    """Sums, and products of differences, of the attributes of two points, shape `(..., columns)` each:
+    what does not tell which of them is the first."""
+    rows, columns = np.triu_indices(first.shape[-1])
+    odd = first - second
+    return jnp.concatenate([first + second, odd[..., rows] * odd[..., columns]], axis=-1)
+
+
+def symmetric_size(columns: int) -> int:
+    """Their number."""
+    return columns + columns * (columns + 1) // 2
