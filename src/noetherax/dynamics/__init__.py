@@ -38,6 +38,7 @@ from ._derived import (
 )
 from ._elimination import solve_symmetric
 from ._forced import covector, forces_of, lagrangian_of, total_force
+from ._inertia import constant_inertia
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
 from ._since import Since
@@ -54,6 +55,7 @@ __all__ = [
     "at_time",
     "autodiff_terms",
     "closure_converted",
+    "constant_inertia",
     "covector",
     "depends_on_time",
     "energy",

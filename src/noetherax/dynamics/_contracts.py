@@ -23,6 +23,7 @@ from .._precision import PRECISION, full_precision
 from .._types import Configuration, FloatArray, Velocity, check_motion, check_state
 from ._batches import over_batch
 from ._closed import closure_converted
+from ._inertia import constant_inertia, divides
 
 
 class EulerLagrangeTerms(NamedTuple):
@@ -144,8 +145,9 @@ def solve_motion(
     A gradient then passes through R alone, [`noetherax.euler_lagrange_residual`][], and not
     through every entry of the matrix: it costs as much whatever the number of coordinates.
 
-    Types that need no linear solve at every state register a rule, and leave `solve` aside:
-    [`noetherax.SeparableLagrangian`][] has one.
+    Types that need no linear solve at every state leave `solve` aside: those whose
+    [`constant_inertia`][noetherax.dynamics.constant_inertia] is known divide by it, and others register
+    a rule.
 
     **Arguments:**
 
@@ -156,6 +158,13 @@ def solve_motion(
 
     What `solve` returns, of shapes `(..., points·space)` and `(...)`.
     """
+    inertia = constant_inertia(lagrangian, q)
+    if divides(inertia):
+        motionless = jnp.zeros(v.shape, v.dtype)
+        force = -euler_lagrange_residual(lagrangian, q, v, motionless)
+        masses = jnp.broadcast_to(jnp.asarray(inertia, force.dtype), v.shape)
+        a = force / masses.reshape(force.shape)
+        return a, jnp.all(jnp.isfinite(a), axis=-1)
     # A custom derivative does not see what a function closes over.
     return _solution(closure_converted(lagrangian, q, v), q, v, solve)
 

@@ -24,6 +24,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
+from ._inertia import constant_inertia
 from ._time import AtInstant, Instant, depends_on_time, opened_instant, over_instants, resolved
 
 
@@ -133,6 +134,11 @@ def _(lagrangian: Forced, q, v, a):
     check_motion(q, v, a)
     residual = euler_lagrange_residual(lagrangian.lagrangian, q, v, a)
     return residual - _total(lagrangian, q, v).reshape(residual.shape)
+
+
+@constant_inertia.register
+def _(lagrangian: Forced, q):
+    return constant_inertia(lagrangian.lagrangian, q)
 
 
 @lagrangian_gradient.register

@@ -17,6 +17,7 @@ from ._contracts import (
     solve_motion,
     terms_and_change,
 )
+from ._inertia import constant_inertia
 from ._time import AtInstant, Instant, opened_instant, over_instants
 
 pass_on(
@@ -26,6 +27,7 @@ pass_on(
     euler_lagrange_residual,
     lagrangian_gradient,
     solve_motion,
+    constant_inertia,
 )
 
 

@@ -23,14 +23,14 @@ from ._contracts import (
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
-    solve_motion,
 )
+from ._inertia import constant_inertia
 from ._perceptron import value_and_gradient
 from ._time import NoInputs, depends_on_time, resolved
 
 CHUNK = 16_384
-"""Pairs that are looked at together: what a network of usual width makes of them stays in the cache of a
-processor, and the memory of a step does not grow with their number."""
+"""Pairs that are looked at together: what a network of usual width makes of them stays in the cache of
+a processor, and the memory of a step does not grow with their number."""
 
 
 @euler_lagrange_terms.register
@@ -52,12 +52,9 @@ def _(lagrangian: PairwiseLagrangian, q, v, a):
     return residual.reshape(*force.shape[:-2], -1)
 
 
-@solve_motion.register
-def _(lagrangian: PairwiseLagrangian, q, v, solve):
-    check_state(q, v, lagrangian.space, batched=True)
-    force = _force(lagrangian, jnp.asarray(q))
-    a = (force / _inertia(lagrangian, force)).reshape(*force.shape[:-2], -1)
-    return a, jnp.all(jnp.isfinite(a), axis=-1)
+@constant_inertia.register
+def _(lagrangian: PairwiseLagrangian, q):
+    return _inertia(lagrangian, jnp.asarray(q))
 
 
 @lagrangian_gradient.register

@@ -16,6 +16,7 @@ from ._contracts import (
     solve_motion,
 )
 from ._derived import ROUNDS
+from ._inertia import constant_inertia
 
 
 @euler_lagrange_terms.register
@@ -54,6 +55,12 @@ def _(lagrangian: SeparableLagrangian, q, v, solve):
     else:  # a singular matrix, or one that trains and may become so
         return solve(euler_lagrange_terms(lagrangian, q, v))
     return a, jnp.all(jnp.isfinite(a), axis=-1)
+
+
+@constant_inertia.register
+def _(lagrangian: SeparableLagrangian, q):
+    inertia = inertia_of(lagrangian, *q.shape[-2:])
+    return inertia.reshape(q.shape[-2:]) if inertia.ndim == 1 else None
 
 
 @lagrangian_gradient.register

@@ -13,6 +13,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
+from ._inertia import constant_inertia
 from ._time import depends_on_time, resolved
 
 
@@ -24,6 +25,12 @@ def _(lagrangian: LagrangianSum, q, v):
 @euler_lagrange_residual.register
 def _(lagrangian: LagrangianSum, q, v, a):
     return _sum([euler_lagrange_residual(term, q, v, a) for term in lagrangian.terms])
+
+
+@constant_inertia.register
+def _(lagrangian: LagrangianSum, q):
+    masses = [constant_inertia(term, q) for term in lagrangian.terms]
+    return None if any(mass is None for mass in masses) else _sum(masses)
 
 
 @lagrangian_gradient.register

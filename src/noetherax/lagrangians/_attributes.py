@@ -10,8 +10,8 @@ from jaxtyping import Array, Float
 
 NO_ATTRIBUTES = (
     "The attributes of the points are inputs of this model, and there are none: pass them as u, of "
-    "shape (points·columns,), bind them with noetherax.with_attributes(model, attributes), or give them "
-    "as inputs in the data."
+    "shape (points·columns,), bind them with noetherax.with_attributes(model, attributes), or give "
+    "them as inputs in the data."
 )
 
 

@@ -73,8 +73,8 @@ class LocalNetwork(eqx.Module):
 
 
 def check_local(features: ExchangeFeatures, space: int, neighbourhood: Neighbourhood) -> None:
-    """Raises a `ValueError` if a cut-off distance or a box are none of the symmetry: if r² is no function
-    of the features, or features of a pair change when both points are moved along a closed axis."""
+    """Raises a `ValueError` if a cut-off distance or a box are none of the symmetry: if r² is no
+    function of the features, or features of a pair change when both points move along a closed axis."""
     if neighbourhood.cutoff is None and neighbourhood.box is None:
         return
     states = generic_pairs(STATES, space)

@@ -112,7 +112,8 @@ class Neighbourhood(eqx.Module):
         return jnp.stack([x, x + apart], axis=1), apart
 
     def taper(self, square):
-        """(1 − r²/r_c²)³ within the cut-off r_c and 0 beyond, of r²: twice continuously differentiable."""
+        """(1 − r²/r_c²)³ within the cut-off r_c and 0 beyond, of r²: twice continuously
+        differentiable."""
         if self.cutoff is None:
             return jnp.ones_like(square)
         return jnp.maximum(1 - square / self.cutoff**2, 0) ** 3

@@ -47,8 +47,8 @@ class PairwiseLagrangian(Lagrangian):
       attributes: points with the same attributes may be numbered in any way.
     - **Kinetic energy.** It is assumed, with masses that are given or learned. Forces that depend on
       velocity are none of this L: add [`noetherax.Friction`][] of pairs or other forces to it.
-    - **Attributes.** Known numbers (masses, charges, a one for each kind of point), or learned from where
-      they start. A number of columns says that they come with the data, as inputs u of shape
+    - **Attributes.** Known numbers (masses, charges, a one for each kind of point), or learned from
+      where they start. A number of columns says that they come with the data, as inputs u of shape
       `(points·columns,)`, other ones for every system, or from [`noetherax.with_attributes`][].
     - **Neighbours.** With a `cutoff` r_c, φ is multiplied by (1 − r²/r_c²)³, twice continuously
       differentiable, and pairs beyond are never evaluated. In a periodic `box`, pairs see each other's
@@ -68,8 +68,8 @@ class PairwiseLagrangian(Lagrangian):
 
     **Arguments:**
 
-    - `group`: a [`noetherax.SymmetryGroup`][]: its `configuration_features` of one and of two points are
-        what the potentials see.
+    - `group`: a [`noetherax.SymmetryGroup`][]: its `configuration_features` of one and of two points
+        are what the potentials see.
     - `width`, `depth`, `activation`, `dtype`, `key`: of each network, as in
         [`noetherax.NeuralLagrangian`][].
     - `masses`: a number, or one for each point.
@@ -296,7 +296,7 @@ def _checked_column(column: Any, columns: int, masses: Any, trained: Any) -> int
         return None
     if isinstance(column, bool) or column not in range(columns):
         raise ValueError(
-            f"mass_attribute must be one of the {columns} column(s) of attributes, but it is {column!r}."
+            f"mass_attribute must be one of {columns} column(s) of attributes, but it is {column!r}."
         )
     if trained or np.ndim(masses) or masses != 1.0:
         raise ValueError("Give masses, or mass_attribute, but not both.")

@@ -147,7 +147,9 @@ def _times(matrix, vector):
     return jnp.sum(matrix * vector, axis=1)
 
 
-def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Bool[Array, " flags"]]:
+def implicit(
+    equations: Callable, solve: Callable, guess: Any, solve_tangent: Callable | None = None
+) -> tuple[Any, Bool[Array, " flags"]]:
     """A root with the derivatives of the implicit function theorem, forward and reverse.
 
     **Arguments:**
@@ -155,6 +157,8 @@ def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Boo
     - `equations`: x → residual, of the same structure; differentiated in all that it closes over.
     - `solve`: guess → (root, flags), with a vector of booleans; not differentiated.
     - `guess`: starting values; the root does not depend on them.
+    - `solve_tangent`: `(linear, right) -> solution` of a linear function of that structure; by its
+        matrix if not given.
     """
 
     def tangent(linear, right):
@@ -173,5 +177,5 @@ def implicit(equations: Callable, solve: Callable, guess: Any) -> tuple[Any, Boo
 
     guess = jax.tree.map(lax.stop_gradient, guess)
     dtype = jax.tree.leaves(guess)[0].dtype
-    root, flags = lax.custom_root(equations, guess, primal, tangent, has_aux=True)
+    root, flags = lax.custom_root(equations, guess, primal, solve_tangent or tangent, has_aux=True)
     return root, flags > 0

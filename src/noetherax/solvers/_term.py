@@ -2,21 +2,24 @@ from collections.abc import Callable
 from typing import NamedTuple, final
 
 import diffrax
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..dynamics import at_time, lagrangian_gradient
+from ..dynamics import at_time, constant_inertia, lagrangian_gradient
 
 
 class LagrangianSlopes(NamedTuple):
-    """The two first derivatives of a Lagrangian.
+    """The two first derivatives of a Lagrangian, and its masses where they are constant.
 
     - `force`: ∂L/∂q, and with it the forces beside L, shape `(points, space)`.
     - `momentum`: ∂L/∂v, the canonical momentum, shape `(points, space)`.
+    - `inertia`: m where ∂L/∂v = m v at every state, `None` where that is not known.
     """
 
     force: Float[Array, "*shape"]
     momentum: Float[Array, "*shape"]
+    inertia: Float[Array, "*shape"] | None = None
 
 
 @final
@@ -50,10 +53,14 @@ class LagrangianTerm(diffrax.AbstractTerm):
 
     def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
         q, v, *_ = y  # Diffrax also shows it whole states
-        return LagrangianSlopes(*lagrangian_gradient(at_time(self.lagrangian, t), q, v))
+        lagrangian = at_time(self.lagrangian, t)
+        inertia = constant_inertia(lagrangian, q)
+        if inertia is not None:
+            inertia = jnp.broadcast_to(jnp.asarray(inertia, q.dtype), q.shape)
+        return LagrangianSlopes(*lagrangian_gradient(lagrangian, q, v), inertia)
 
     def contr(self, t0, t1, **kwargs):
         return t1 - t0
 
     def prod(self, vf: LagrangianSlopes, control) -> LagrangianSlopes:
-        return LagrangianSlopes(*(jnp.asarray(control, x.dtype) * x for x in vf))
+        return jax.tree.map(lambda x: jnp.asarray(control, x.dtype) * x, vf)

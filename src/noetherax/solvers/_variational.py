@@ -19,6 +19,7 @@ from ._collocation import (
     lagrange,
     spread_of_nodes,
 )
+from ._iteration import MANY, iterate, solve_tangent
 from ._newton import implicit, newton
 from ._quadrature import Nodes, quadrature
 
@@ -70,7 +71,7 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
-        force, _ = terms.vf(t0, (q, v), args)
+        force = terms.vf(t0, (q, v), args).force
         # The start itself is the last node; those before it do not exist.
         back = jnp.arange(2 * self.stages - 1, -1, -1, dtype=q.dtype)
         times = -FAR * jnp.asarray(terms.contr(t0, t1), q.dtype) * back
@@ -86,7 +87,7 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
     def func(self, terms, t0, y0: tuple, args):
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
-        force, _ = terms.vf(t0, (q, v), args)
+        force = terms.vf(t0, (q, v), args).force
         return v, force, *(jnp.zeros_like(x) for x in guess)
 
 
@@ -148,6 +149,10 @@ def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
         value = equations(flat.reshape(q.shape)).reshape(-1)
         return value, 2 * jnp.abs(p.reshape(-1)) + jnp.abs(value), ()
 
+    inertia = terms.vf(t, (q, guess), args).inertia
+    if inertia is not None:
+        return p / inertia
+
     def solve(guess):
         root = newton(defect, guess.reshape(-1), jnp.zeros(q.size, q.dtype))
         return root.x.reshape(q.shape), root.converged[None]
@@ -169,7 +174,11 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
 
     def slopes(v):
         positions = q0 + h * _along(a, v)
-        return jax.vmap(lambda t, q, v: tuple(terms.vf(t, (q, v), args)))(times, positions, v)
+        return jax.vmap(lambda t, q, v: terms.vf(t, (q, v), args)[:2])(times, positions, v)
+
+    inertia = terms.vf(t0, (q0, guess[0]), args).inertia
+    if inertia is not None and guess.size > MANY:
+        return _iterated(slopes, inertia, h * a, p0, guess)
 
     def equations(unknowns):
         v, force = unknowns
@@ -188,6 +197,28 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
         return (root.x.reshape(guess.shape), root.aux), jnp.stack([root.converged, root.regular])
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)))
+
+
+def _iterated(slopes, inertia, a, p0, guess):
+    """The same by iteration, where the momentum is m v: for many points. `a` counts the step in."""
+
+    def equations(unknowns):
+        v, force = unknowns
+        return inertia * v - (p0 + _along(a, force)), force - slopes(v)[0]
+
+    def again(v):
+        force, _ = slopes(v)
+        scale = jnp.abs(p0) + _along(jnp.abs(a), jnp.abs(force))
+        return (p0 + _along(a, force)) / inertia, scale / jnp.abs(inertia), force
+
+    def solve(unknowns):
+        root = iterate(again, unknowns[0])
+        return (root.x, root.aux), jnp.stack([root.converged, root.regular])
+
+    def tangent(linear, right):
+        return solve_tangent(linear, right, inertia)
+
+    return implicit(equations, solve, (guess, jnp.zeros_like(guess)), tangent)
 
 
 def _check(terms, t0, y0, args) -> None:

@@ -1,0 +1,41 @@
+"""Kinetic energy that is the same at every state and knows no coupling: masses instead of a matrix."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+from .._types import FloatArray
+
+
+@singledispatch
+def constant_inertia(
+    lagrangian: Callable, q: Float[FloatArray, "*batch points space"]
+) -> Float[Array | np.ndarray, "*#batch points space"] | None:
+    """The masses of all components where ∂L/∂v = m v with constants m at every state, zeros allowed;
+    `None` where that is not known.
+
+    A type that registers this function is never solved for with a matrix: its acceleration is a
+    division, and a variational solver with many unknowns iterates instead of inverting a Jacobian.
+    The cost of both then grows as that of one force.
+
+    **Arguments:**
+
+    - `lagrangian`: what moves, with forces or not, at an instant.
+    - `q`: configuration, shape `(..., points, space)`.
+
+    **Returns:**
+
+    An array that broadcasts to `q`, or `None`.
+    """
+    return None
+
+
+def divides(inertia: Any) -> bool:
+    """Whether a force can be divided by these masses: none is known to be zero."""
+    return inertia is not None and (
+        isinstance(inertia, Tracer) or not np.any(np.asarray(inertia) == 0)
+    )

@@ -1,0 +1,100 @@
+"""Fixed-point iteration to rounding, for the many unknowns of a step whose masses are constant.
+
+Newton's method inverts a matrix over all unknowns of a step. Where ∂L/∂v = m v, the equations of a
+stage are v = (p + h Σ a F)/m, and to evaluate them again and again converges as long as the step
+resolves the motion: each time the error shrinks by about (h ω)²/6, ω the highest frequency. No matrix
+is made.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import lineax as lx
+from jax import lax
+from jaxtyping import Array
+
+from ._newton import FLOOR, Root
+
+MANY = 96
+"""Unknowns from which on a matrix over all of them is dearer than some more evaluations."""
+
+MOST = 200
+"""Evaluations of the equations before giving up."""
+
+STALLED = 0.9
+"""Contraction above which a change near rounding is rounding."""
+
+ROUNDINGS = 1e3
+"""Precision of a derivative, in roundings of its right side."""
+
+
+class _Iterate(NamedTuple):
+    x: Array
+    aux: Any  # at x
+    next: Array
+    size: Array  # of the change to the next, in roundings
+    rate: Array  # by which it shrank last
+    converged: Array
+    evaluations: Array
+
+
+def iterate(function: Callable, guess: Array) -> Root:
+    """The x that `function` leaves as it is.
+
+    **Arguments:**
+
+    - `function`: x → (next x, scale, aux), with the size of the terms that each unknown adds up, and
+        anything to hand back.
+    - `guess`: starting values.
+
+    **Returns:**
+
+    A root as that of Newton's method. Its equations are always regular.
+    """
+    limits = jnp.finfo(guess.dtype)
+
+    def step(now: _Iterate) -> _Iterate:
+        x = now.next
+        new, scale, aux = function(x)
+        unit = limits.eps * (jnp.abs(x) + scale) + limits.tiny
+        size = jnp.max(jnp.abs(new - x) / unit)
+        rate = jnp.where(jnp.isfinite(now.size), size / now.size, jnp.inf)
+        stalled = (size <= FLOOR) & (rate > STALLED)
+        converged = ((size <= 1) | (rate * size <= 0.1) | stalled) & jnp.isfinite(size)
+        return _Iterate(x, aux, new, size, rate, converged, now.evaluations + 1)
+
+    def going_on(now: _Iterate):
+        lost = (now.evaluations > 2) & ~(now.rate < 1)
+        return ~now.converged & ~lost & (now.evaluations < MOST)
+
+    *_, aux = jax.eval_shape(function, guess)
+    aux = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), aux)
+    inf = jnp.full((), jnp.inf, guess.dtype)
+    start = _Iterate(guess, aux, guess, inf, inf, jnp.array(False), jnp.array(0))
+    now = lax.while_loop(going_on, step, start)
+    return Root(now.x, now.aux, now.converged, jnp.array(True))
+
+
+def solve_tangent(linear: Callable, right: tuple, inertia: Array) -> tuple:
+    """Solves the linear equations m v − h Σ a F = r, F − F'(v) = s for (v, F) without a matrix: F is
+    eliminated, and GMRES does the rest."""
+    r, s = right
+    nothing = jnp.zeros_like(r)
+
+    def forces_along(v):
+        return -linear((v, nothing))[1]
+
+    def operator(v):
+        return linear((v, forces_along(v)))[0] / inertia
+
+    tolerance = float(ROUNDINGS * jnp.finfo(r.dtype).eps)
+    solution = lx.linear_solve(
+        lx.FunctionLinearOperator(operator, jax.eval_shape(lambda: r)),
+        (r - linear((nothing, s))[0]) / inertia,
+        lx.GMRES(rtol=tolerance, atol=float(jnp.finfo(r.dtype).tiny)),
+        throw=False,
+    )
+    v = solution.value
+    return v, s + forces_along(v)
