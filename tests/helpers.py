@@ -278,6 +278,12 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
         2,
         None,
     ),
+    "pairs": lambda: (
+        pairwise(nx.Euclidean(2), masses=(1.0, 2.0, 0.5), attributes=np.array([[1.0], [2], [-1]])),
+        nx.Euclidean(2),
+        3,
+        None,
+    ),
     "neural, one hidden layer": lambda: (
         neural(nx.Rotations(3), 1, depth=1),
         nx.Rotations(3),
@@ -351,11 +357,22 @@ def held_back(q, v):
     return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2 - jnp.sum(q)
 
 
+def pairwise(group, width: int = 4, seed: int = 0, **options) -> nx.PairwiseLagrangian:
+    """A small pairwise Lagrangian with random weights."""
+    options = dict(depth=1, activation=jnp.tanh) | options
+    return nx.PairwiseLagrangian(group, width, key=jax.random.key(seed), **options)
+
+
 RULED: dict[str, Callable[[], tuple]] = {
     "NeuralLagrangian": lambda: (on_the_line(), 1, None),
     "NeuralMechanicalLagrangian": lambda: (
         structured(nx.NeuralMechanicalLagrangian, Places(2), 1, width=4, activation=jnp.tanh),
         2,
+        None,
+    ),
+    "PairwiseLagrangian": lambda: (
+        pairwise(nx.Trivial(1), attributes=np.array([[1.0], [3.0], [-1.0]]), cutoff=2.0),
+        3,
         None,
     ),
     "SeparableLagrangian": lambda: (Quartic(jnp.array([1.0, 3.0])), 2, None),

@@ -113,7 +113,7 @@ def test_what_a_function_takes():
 
 
 def test_time_and_inputs_that_are_missing_are_asked_for():
-    with pytest.raises(ValueError, match="depends on time, and no time is given"):
+    with pytest.raises(ValueError, match="depends on time or on inputs, and no time"):
         nx.acceleration(growing, Q, V)
     with pytest.raises(ValueError, match="takes inputs"):
         nx.acceleration(nx.Forced(bound, command), Q, V, 0.0)

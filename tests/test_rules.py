@@ -13,6 +13,7 @@ import noetherax as nx
 from noetherax.dynamics import (
     RULES,
     closure_converted,
+    constant_inertia,
     has_rule,
     known,
     lagrangian_gradient,
@@ -34,7 +35,7 @@ def states(points: int):
 
 def test_every_type_with_rules_is_held_by_them():
     assert {kind.__name__ for kind in types_with_rules()} == set(helpers.RULED)
-    assert len(RULES) == 5
+    assert len(RULES) == 6
 
 
 @pytest.mark.parametrize("name", helpers.RULED)
@@ -79,11 +80,18 @@ def wrong(function, spoil):
     return Wrong(jnp.array(0.7))
 
 
-@pytest.mark.parametrize("function", RULES, ids=lambda x: x.__name__)
+@pytest.mark.parametrize("function", RULES[:-1], ids=lambda x: x.__name__)
 def test_a_wrong_rule_is_caught(function):
     lagrangian = wrong(function, lambda x: (1 + 1e-8) * x)
     with pytest.raises(AssertionError, match=rf"{function.__name__} of Wrong equals automatic"):
         nx.testing.check_rules(lagrangian, *states(1))
+
+
+def test_masses_that_are_not_constant_are_caught():
+    lagrangian = wrong(nx.euler_lagrange_terms, lambda x: x)
+    constant_inertia.register(type(lagrangian))(lambda _, q: 0 * q + 2.0)
+    with pytest.raises(AssertionError, match="constant_inertia of Wrong equals automatic"):
+        nx.testing.check_rules(lagrangian, *states(1), functions=[constant_inertia])
 
 
 def test_a_rule_with_wrong_derivatives_is_caught():

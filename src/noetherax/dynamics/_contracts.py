@@ -1,4 +1,4 @@
-"""What every Lagrangian gives to the rest of the library: five functions, each with a rule that holds
+"""What every Lagrangian gives to the rest of the library: six functions, each with a rule that holds
 for any function of (q, v), by automatic differentiation.
 
 Those rules are the referee. A type with a faster one registers it, `function.register`, and then no
@@ -200,8 +200,9 @@ RULES: tuple[Any, ...] = (
     terms_and_change,
     solve_motion,
     lagrangian_gradient,
+    constant_inertia,
 )
-"""The functions above, for which types register rules."""
+"""The functions above, and `constant_inertia` of `_inertia.py`, for which types register rules."""
 
 
 def has_rule(function: Any, kind: type) -> bool:

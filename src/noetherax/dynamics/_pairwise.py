@@ -7,13 +7,14 @@ coordinates is made but for `euler_lagrange_terms`, whose it is.
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from .._precision import full_precision
 from .._types import check_motion, check_state
 from ..lagrangians import (
     NO_ATTRIBUTES,
+    Pairs,
     PairwiseLagrangian,
+    over_pairs,
     symmetric_attributes,
     with_inputs,
 )
@@ -27,10 +28,6 @@ from ._contracts import (
 from ._inertia import constant_inertia
 from ._perceptron import value_and_gradient
 from ._time import NoInputs, depends_on_time, resolved
-
-CHUNK = 16_384
-"""Pairs that are looked at together: what a network of usual width makes of them stays in the cache of
-a processor, and the memory of a step does not grow with their number."""
 
 
 @euler_lagrange_terms.register
@@ -100,27 +97,17 @@ def _force(lagrangian: PairwiseLagrangian, q):
 
 
 def _of_configuration(lagrangian: PairwiseLagrangian, q, known):
-    first, second, present = lagrangian.neighbourhood.pairs(q)
-    size = len(first)
-    if size <= CHUNK:
-        total = _added(jnp.zeros_like(q), lagrangian, q, known, (first, second, present))
-    else:
-        # The last chunk is filled up with pairs that are none.
-        present = jnp.ones(size, bool) if present is None else present
-        rest = -size % CHUNK
-        chunks = [jnp.pad(x, (0, rest)).reshape(-1, CHUNK) for x in (first, second, present)]
+    def added(total, pairs):
+        return _added(total, lagrangian, q, known, pairs)
 
-        def step(total, chunk):
-            return _added(total, lagrangian, q, known, chunk), None
-
-        total, _ = lax.scan(step, jnp.zeros_like(q), tuple(chunks))
+    total = over_pairs(added, jnp.zeros_like(q), lagrangian.neighbourhood.pairs(q))
     if lagrangian.vertex is not None:
         total = total + _of_points(lagrangian.vertex, q[:, None], known)[0][:, 0]
     # Where no neighbours can be looked for, there is no force.
     return -lagrangian.energy_unit.value.astype(q.dtype) * total + 0 * q
 
 
-def _added(total, lagrangian: PairwiseLagrangian, q, known, pairs):
+def _added(total, lagrangian: PairwiseLagrangian, q, known, pairs: Pairs):
     """∂/∂q of the potentials of some pairs, added to what there is."""
     first, second, present = pairs
     states, apart = lagrangian.neighbourhood.states(q[first], q[second])

@@ -28,8 +28,8 @@ class NoInputs(ValueError):
 
 
 TIME = (
-    "This model depends on time, and no time is given: pass t=, or take it at one instant, "
-    "noetherax.at_time(model, t)."
+    "This model depends on time or on inputs, and no time is given: pass t=, and u= for inputs, or "
+    "take it at one instant, noetherax.at_time(model, t, u)."
 )
 
 

@@ -35,7 +35,7 @@ class ExchangeFeatures(ConfigurationFeatures):
         ```python
         import noetherax as nx
 
-        of_pairs = nx.ExchangeFeatures(nx.Euclidean(3).configuration_features(points=2))
+        of_pairs = nx.features.ExchangeFeatures(nx.Euclidean(3).configuration_features(points=2))
         assert of_pairs.num_features == 1  # the square of the distance
         ```
 
@@ -54,7 +54,7 @@ class ExchangeFeatures(ConfigurationFeatures):
         if space is None:
             raise ValueError(
                 f"{type(features).__name__} does not say how many coordinates a point has: "
-                "noetherax.ExchangeFeatures(features, space=...)."
+                "noetherax.features.ExchangeFeatures(features, space=...)."
             )
         self.features = features
         count = features.num_features

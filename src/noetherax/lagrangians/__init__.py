@@ -7,7 +7,7 @@ from ._base import Lagrangian
 from ._neural import NeuralLagrangian
 from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
-from ._pairs import Neighbourhood, Pairs
+from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian, with_attributes, with_inputs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
@@ -28,6 +28,7 @@ __all__ = [
     "check_activation",
     "inertia_of",
     "inertia_times",
+    "over_pairs",
     "symmetric_attributes",
     "with_attributes",
     "with_inputs",

@@ -66,6 +66,10 @@ class LocalNetwork(eqx.Module):
         x = self.standardisation(jax.vmap(self.features)(states))
         return jnp.concatenate([x, attributes.astype(x.dtype)], axis=-1)
 
+    def __call__(self, states, attributes) -> Float[Array, " many"]:
+        """Its value at each of many states."""
+        return jax.vmap(self.network)(self.inputs(states, attributes))
+
     def standardised(self, q, v, bend: bool) -> "LocalNetwork":
         """With the standardisation set from states, shape `(many, points, space)`."""
         fitted = Standardisation.fit(WithoutVelocity(self.features), q, v, bend=bend)

@@ -1,6 +1,7 @@
 """Which pairs of points see each other."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import equinox as eqx
@@ -8,13 +9,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from scipy.spatial import cKDTree
 
 from .._checks import check_count, check_number
 
 MARGIN = 1e-5
 """By how much farther neighbours are looked for than the cut-off, relative: more than single precision
 can round a distance. What is beyond the cut-off counts nothing."""
+
+
+CHUNK = 16_384
+"""Pairs that are looked at together: what a network of usual width makes of them stays in the cache of
+a processor, and the memory of a step does not grow with their number."""
 
 
 class Pairs(NamedTuple):
@@ -73,9 +78,12 @@ class Neighbourhood(eqx.Module):
         found, count = jax.pure_callback(
             self._found, shape, jax.lax.stop_gradient(q), vmap_method="sequential"
         )
-        return Pairs(found[:, 0], found[:, 1], jnp.arange(room) < count)
+        return Pairs(found[:, 0], found[:, 1], jnp.arange(room, dtype=count.dtype) < count)
 
-    def _found(self, q):
+    def _found(self, q) -> tuple[np.ndarray, np.int32]:
+        from scipy.spatial import KDTree  # loaded by those who have a cut-off alone
+
+        cutoff = check_number("cutoff", self.cutoff)
         q = np.asarray(q, float)
         room = math.ceil(len(q) * self.neighbours / 2)
         none = np.zeros((room, 2), np.int32)
@@ -88,12 +96,12 @@ class Neighbourhood(eqx.Module):
             periods = np.where(closed, sides, 0)
             q = np.where(closed, np.mod(q, np.where(closed, sides, 1)), q)
             q = np.where(closed & (q >= sides), 0, q)
-        tree = cKDTree(q, boxsize=periods)
-        found = tree.query_pairs(self.cutoff * (1 + MARGIN), output_type="ndarray")
+        tree = KDTree(q, boxsize=periods)
+        found = tree.query_pairs(cutoff * (1 + MARGIN), output_type="ndarray")
         if len(found) > room:
             raise ValueError(
                 f"There are {len(found)} pairs of {len(q)} points within the cut-off "
-                f"{self.cutoff:.4g}, {2 * len(found) / len(q):.3g} neighbours of a point, but room for "
+                f"{cutoff:.4g}, {2 * len(found) / len(q):.3g} neighbours of a point, but room for "
                 f"{self.neighbours} only: pass neighbours={2 * len(found) // len(q) + 2} or more."
             )
         none[: len(found)] = found
@@ -117,6 +125,20 @@ class Neighbourhood(eqx.Module):
         if self.cutoff is None:
             return jnp.ones_like(square)
         return jnp.maximum(1 - square / self.cutoff**2, 0) ** 3
+
+
+def over_pairs(added: Callable[[Any, Pairs], Any], start: Any, pairs: Pairs) -> Any:
+    """What `added(total, pairs)` makes of a start and of all pairs, so many at a time."""
+    first, second, present = pairs
+    size = len(first)
+    if size <= CHUNK:
+        return added(start, pairs)
+    # The last chunk is filled up with pairs that are none.
+    present = jnp.ones(size, bool) if present is None else present
+    rest = -size % CHUNK
+    chunks = [jnp.pad(x, (0, rest)).reshape(-1, CHUNK) for x in (first, second, present)]
+    total, _ = jax.lax.scan(lambda total, chunk: (added(total, Pairs(*chunk)), None), start, chunks)
+    return total
 
 
 def _checked_box(space: int, box: Any) -> tuple[float, ...]:

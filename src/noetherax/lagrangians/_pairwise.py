@@ -26,7 +26,7 @@ from ._attributes import (
 from ._base import Lagrangian
 from ._local_networks import LocalNetwork, check_local, check_no_vertex
 from ._masses import Masses
-from ._pairs import Neighbourhood
+from ._pairs import Neighbourhood, Pairs, over_pairs
 
 MOST = 100_000
 """Most pairs by whose features a standardisation is set."""
@@ -43,7 +43,8 @@ class PairwiseLagrangian(Lagrangian):
 
     - **Symmetry.** For any weights, φ and U are invariant under the declared group, and the charges
       follow as long as the group keeps Σ m_i v_i²: translations, rotations and reflections do. The
-      features of two points are made symmetric, see [`noetherax.ExchangeFeatures`][], and so are their
+      features of two points are made symmetric, see
+      [`ExchangeFeatures`][noetherax.features.ExchangeFeatures], and so are their
       attributes: points with the same attributes may be numbered in any way.
     - **Kinetic energy.** It is assumed, with masses that are given or learned. Forces that depend on
       velocity are none of this L: add [`noetherax.Friction`][] of pairs or other forces to it.
@@ -155,24 +156,28 @@ class PairwiseLagrangian(Lagrangian):
         """Evaluates the potential energy of a configuration, a scalar."""
         q = jnp.asarray(q)
         known = self.known_attributes(len(q))
-        with full_precision():
-            first, second, present = self.neighbourhood.pairs(q)
+
+        def added(total, pairs: Pairs):
+            first, second, present = pairs
             states, apart = self.neighbourhood.states(q[first], q[second])
-            x = self.pair.inputs(states, symmetric_attributes(known[first], known[second]))
+            attributes = symmetric_attributes(known[first], known[second])
             taper = self.neighbourhood.taper(jnp.sum(jnp.square(apart), axis=1))
-            values = taper * jax.vmap(self.pair.network)(x)
-            total = jnp.sum(values if present is None else jnp.where(present, values, 0))
+            values = taper * self.pair(states, attributes)
+            return total + jnp.sum(values if present is None else jnp.where(present, values, 0))
+
+        with full_precision():
+            start = jnp.zeros((), jnp.result_type(q, self.energy_unit.value))
+            total = over_pairs(added, start, self.neighbourhood.pairs(q))
             if self.vertex is not None:
-                total += jnp.sum(
-                    jax.vmap(self.vertex.network)(self.vertex.inputs(q[:, None], known))
-                )
+                total += jnp.sum(self.vertex(q[:, None], known))
             return self.energy_unit.value * total
 
     @property
     def takes_attributes(self) -> bool:
         """Whether the attributes are inputs, and none are there."""
-        missing = self.learned is None and self.attributes is not None
-        return missing and self.attributes.values is None
+        if self.attributes is None or self.learned is not None:
+            return False
+        return self.attributes.values is None
 
     def mass_of(self, points: int) -> Any:
         """The masses of so many points, shape `(*batch, points)`."""

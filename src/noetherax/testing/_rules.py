@@ -13,6 +13,7 @@ from .._types import FloatArray, check_state
 from ..dynamics import (
     RULES,
     autodiff_terms,
+    constant_inertia,
     equilibrate,
     euler_lagrange_residual,
     euler_lagrange_terms,
@@ -144,7 +145,16 @@ def _slopes(law, q, v, a):
     return {"∂L/∂q": force, "∂L/∂v": momentum}
 
 
+def _masses(law, q, v, a):
+    masses = constant_inertia(law, q)
+    if masses is None:
+        return {"mass matrix": autodiff_terms(lambda q, v: law(q, v), q, v).mass_matrix}
+    flat = jnp.broadcast_to(jnp.asarray(masses, q.dtype), q.shape).reshape(*q.shape[:-2], -1)
+    return {"mass matrix": flat[..., None] * jnp.eye(flat.shape[-1], dtype=q.dtype)}
+
+
 LOOKS = {
+    constant_inertia: _masses,
     euler_lagrange_terms: lambda law, q, v, a: euler_lagrange_terms(law, q, v)._asdict(),
     euler_lagrange_residual: lambda law, *motion: {
         "residual": euler_lagrange_residual(law, *motion)
