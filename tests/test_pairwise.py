@@ -194,6 +194,29 @@ def test_many_points_step_by_iteration_as_by_newton(monkeypatch):
     assert _iteration.MANY > 1
 
 
+@pytest.mark.parametrize("stiffness", [1.0, 1e4])
+def test_long_steps_of_many_points_are_solved(stiffness):
+    """Where iteration does not converge: a chain of anharmonic springs at h ω = 2 and at 200."""
+    k, inertia = stiffness, np.ones((100, 1))
+
+    def again(v, h=1.0):
+        apart = jnp.diff(q0 + h * v / 2, axis=0)
+        pull = jnp.pad(k * apart + apart**3, ((1, 1), (0, 0)))
+        force = pull[1:] - pull[:-1]
+        return v0 + h * force / 2, jnp.abs(v0) + h * jnp.abs(force) / 2, force
+
+    q0, v0 = (jnp.asarray(x) for x in np.random.default_rng(0).normal(size=(2, *inertia.shape)))
+    root = jax.jit(lambda v: _iteration.iterate(again, v))(v0)
+    assert root.converged
+    missing = np.abs(again(root.x)[0] - root.x).max()
+    assert missing < 1e-12 * np.abs(root.aux).max()
+
+
+def test_an_equation_without_a_root_is_no_root():
+    root = jax.jit(lambda x: _iteration.iterate(lambda x: (x + 1 + x**2, 0 * x, ()), x))(jnp.ones(3))
+    assert not root.converged
+
+
 def test_thousands_of_points_keep_momentum_and_angular_momentum():
     """Weights of any model do, with a variational solver, at any step: no matrix is made."""
     model = helpers.pairwise(PLANE, masses=5.0, cutoff=1.5, neighbours=40)
