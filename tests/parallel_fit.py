@@ -1,5 +1,6 @@
 """Trains on all devices of all processes and prints what came out; run by test_sharding.py."""
 
+import gc
 import signal
 import sys
 from unittest import mock
@@ -14,6 +15,7 @@ from noetherax.training import _loop
 
 
 def main() -> None:
+    gc.disable()  # as in conftest.py
     jax.config.update("jax_enable_x64", True)
     if len(sys.argv) > 1:
         address, count, index = sys.argv[1:4]

@@ -8,8 +8,10 @@ remembered: functions under `jax.jit` and bodies of loops, by their identity.
 
 import functools
 import hashlib
+import itertools
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -41,12 +43,12 @@ def content(closed: ClosedJaxpr) -> Hashable:
 
     `Incomparable` where there is no such value.
     """
-    return _of_jaxpr(closed.jaxpr), tuple(_of_value(x) for x in closed.consts)
+    return _of_value(closed, {})
 
 
 def structure(jaxpr: Jaxpr) -> Hashable:
     """As `content`, of a computation that takes its constants as arguments."""
-    return _of_jaxpr(jaxpr)
+    return _of_jaxpr(jaxpr, {})
 
 
 def user_rules(jaxpr: Jaxpr) -> bool:
@@ -117,53 +119,61 @@ def _folders() -> tuple[str, ...]:
     return tuple(os.path.join(os.path.dirname(file), "") for file in files if file)
 
 
-def _of_jaxpr(jaxpr: Jaxpr) -> Hashable:
-    numbers: dict[Var, int] = {}
-
-    def bound(variables) -> tuple:
-        for x in variables:
-            numbers.setdefault(x, len(numbers))
-        return tuple((numbers[x], _of_aval(x.aval)) for x in variables)
-
-    def read(atom) -> Hashable:
-        if isinstance(atom, Literal):
-            return "literal", _of_aval(atom.aval), _of_value(atom.val)
-        return numbers[atom]
-
-    inputs = bound(jaxpr.constvars), bound(jaxpr.invars)
-    equations = tuple(
-        (
-            eqn.primitive.name,
-            tuple(read(x) for x in eqn.invars),
-            tuple(
-                (name, _of_value(value))
-                for name, value in sorted(eqn.params.items())
-                if name not in RULES and name not in NOTES
-            ),
-            bound(eqn.outvars),
+def _of_jaxpr(jaxpr: Jaxpr, seen: dict) -> Hashable:
+    """What JAX has recorded once, such as a function of its own, stands in a jaxpr many times."""
+    if jaxpr not in seen:
+        # Variables are numbered as they appear: every trace has its own.
+        numbers: dict[Var, int] = defaultdict(itertools.count().__next__)
+        inputs = tuple(
+            tuple((numbers[x], _of_aval(x.aval)) for x in variables)
+            for variables in (jaxpr.constvars, jaxpr.invars)
         )
-        for eqn in jaxpr.eqns
-    )
-    return inputs, equations, tuple(read(x) for x in jaxpr.outvars)
+        equations = tuple(
+            (
+                eqn.primitive.name,
+                tuple(_of_literal(x) if isinstance(x, Literal) else numbers[x] for x in eqn.invars),
+                tuple(
+                    (name, _of_value(value, seen))
+                    for name, value in sorted(eqn.params.items())
+                    if name not in RULES and name not in NOTES
+                ),
+                tuple((numbers[x], _of_aval(x.aval)) for x in eqn.outvars),
+            )
+            for eqn in jaxpr.eqns
+        )
+        outputs = (_of_literal(x) if isinstance(x, Literal) else numbers[x] for x in jaxpr.outvars)
+        seen[jaxpr] = inputs, equations, tuple(outputs)
+    return seen[jaxpr]
 
 
+def _of_literal(literal: Literal) -> Hashable:
+    return "literal", _of_aval(literal.aval), _of_value(literal.val, {})
+
+
+@functools.lru_cache(maxsize=4096)
 def _of_aval(aval: Any) -> Hashable:
     return str(aval), bool(getattr(aval, "weak_type", False)), getattr(aval, "sharding", None)
 
 
-def _of_value(x: Any) -> Hashable:
+PLAIN = (bool, int, str, type(None))
+"""Types of most parameters: they are their own content."""
+
+
+def _of_value(x: Any, seen: dict) -> Hashable:
+    if type(x) in PLAIN:
+        return type(x), x
     if isinstance(x, Tracer):
         raise Incomparable
     if isinstance(x, ClosedJaxpr):
-        return content(x)
+        return _of_jaxpr(x.jaxpr, seen), tuple(_of_value(part, seen) for part in x.consts)
     if isinstance(x, Jaxpr):
-        return _of_jaxpr(x)
+        return _of_jaxpr(x, seen)
     if isinstance(x, tuple | list):
-        return type(x).__name__, tuple(_of_value(part) for part in x)
+        return type(x).__name__, tuple(_of_value(part, seen) for part in x)
     if isinstance(x, dict):
-        return tuple(sorted((repr(key), _of_value(part)) for key, part in x.items()))
+        return tuple(sorted((repr(key), _of_value(part, seen)) for key, part in x.items()))
     if jnp.issubdtype(getattr(x, "dtype", int), jax.dtypes.prng_key):
-        return str(x.dtype), _of_value(jax.random.key_data(x))
+        return str(x.dtype), _of_value(jax.random.key_data(x), seen)
     if eqx.is_array(x) or hasattr(x, "__array__"):
         array = np.asarray(x)
         digest = hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest()

@@ -14,7 +14,7 @@ import lineax as lx
 import numpy as np
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from ._content import Incomparable
 from ._precision import PRECISION
@@ -193,8 +193,8 @@ def rollout(
         start = run(_equations_at, law, *state)
         regular = start.regular | (not exact and not linear_solver.assume_full_rank())
         if throw:
-            q0 = eqx.error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
-            q0 = eqx.error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
+            q0 = _error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
+            q0 = _error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
         options = diffrax_options(solver, times, (q0, v0), start.units, dt, given, jumps)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
@@ -204,15 +204,11 @@ def rollout(
         formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
         motion = run(_solve, *formulated, t0, t1, options)
     q, v, p = motion.state
-    finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
-    unused = jnp.isinf(motion.ts)  # Diffrax pads what SaveAt(steps=True) does not need
-    failed = (motion.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
     nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
     singular = diffrax.RESULTS.promote(lx.RESULTS.singular)
-    result = diffrax.RESULTS.where(failed, nonfinite, motion.result)
-    result = diffrax.RESULTS.where(regular, result, singular)
+    result = diffrax.RESULTS.where(regular, motion.result, singular)
     result = diffrax.RESULTS.where(start.finite, result, nonfinite)
-    shown = motion.ts if absolute else jnp.where(unused, motion.ts, times.shown)
+    shown = motion.ts if absolute else jnp.where(motion.unused, motion.ts, times.shown)
     fixed = has_rule(quadrature, type(solver)) and given.keys().isdisjoint(
         ("event", "saveat", "stepsize_controller")
     )
@@ -229,22 +225,30 @@ def rollout(
             when = float(motion.last[0]) + (0.0 if absolute else float(times.shown[0]))
             now = run(_equations_of, *formulated, *motion.last)
             message = cause(start, now, when, abs(float(t1 - t0)))
-        trajectory = eqx.error_if(trajectory, ends, message)
+        trajectory = _error_if(trajectory, ends, message)
         if exact:
             diverged = result == diffrax.RESULTS.promote(optx.RESULTS.nonlinear_divergence)
-            trajectory = eqx.error_if(trajectory, diverged, TOO_LARGE)
+            trajectory = _error_if(trajectory, diverged, TOO_LARGE)
         leaves = result == nonfinite
-        trajectory = eqx.error_if(
-            trajectory, leaves, where_lost(trajectory) if concrete else LEAVES
-        )
+        trajectory = _error_if(trajectory, leaves, where_lost(trajectory) if concrete else LEAVES)
         okay = diffrax.is_okay(result)
-        trajectory = result.error_if(trajectory, jnp.invert(okay))
+        if isinstance(okay, Tracer) or not okay:
+            trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
+
+
+def _error_if(x, wrong, message: str):
+    """As Equinox does, which compiles a program for every shape even if nothing is wrong."""
+    fine = not isinstance(wrong, Tracer) and not np.any(wrong)
+    return x if fine else eqx.error_if(x, wrong, message)
 
 
 def _steps_before(times) -> Int[Array, " times"]:
     """Steps from each saved time to the next, that to the first one being zero."""
-    return jnp.diff(jnp.searchsorted(times.grid, times.save), prepend=0)
+    if isinstance(times.grid, Tracer) or isinstance(times.save, Tracer):
+        return jnp.diff(jnp.searchsorted(times.grid, times.save), prepend=0)
+    before = np.searchsorted(np.asarray(times.grid), np.asarray(times.save))
+    return jnp.asarray(np.diff(before, prepend=0), jnp.int32)
 
 
 def _motion_of(solver, accelerate, lagrangian, q, v):
@@ -262,9 +266,10 @@ def _motion_of(solver, accelerate, lagrangian, q, v):
 
 class _Motion(NamedTuple):
     """(q, v, p) at the saved times, and the `last` accepted (t, state) of the solver, where that is
-    kept."""
+    kept. Times of which none was needed are `unused`."""
 
     ts: Float[Array, " times"]
+    unused: Bool[Array, " times"]
     state: tuple
     last: tuple | None
     stats: dict[str, Any]
@@ -296,7 +301,13 @@ def _solve(solver, lagrangian, state, accelerate, t0, t1, options) -> _Motion:
         end = last[0], jax.tree.map(lambda x: x[0], end)
     else:
         ts, states, end = solution.ts, solution.ys, None
-    return _Motion(ts, jax.vmap(made.read)(ts, states), end, solution.stats, solution.result)
+    q, v, p = jax.vmap(made.read)(ts, states)
+    finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
+    unused = jnp.isinf(ts)  # Diffrax pads what SaveAt(steps=True) does not need
+    failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
+    nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
+    result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
+    return _Motion(ts, unused, (q, v, p), end, solution.stats, result)
 
 
 def _accelerate(linear_solver, definite) -> Callable:
