@@ -213,7 +213,9 @@ def test_long_steps_of_many_points_are_solved(stiffness):
 
 
 def test_an_equation_without_a_root_is_no_root():
-    root = jax.jit(lambda x: _iteration.iterate(lambda x: (x + 1 + x**2, 0 * x, ()), x))(jnp.ones(3))
+    root = jax.jit(lambda x: _iteration.iterate(lambda x: (x + 1 + x**2, 0 * x, ()), x))(
+        jnp.ones(3)
+    )
     assert not root.converged
 
 
@@ -274,6 +276,7 @@ def test_what_makes_no_sense_is_refused():
         "that training starts from": lambda: nx.PairwiseLagrangian(
             PLANE, attributes=1, train_attributes=True, key=key
         ),
+        "is made from a group": lambda: nx.PairwiseLagrangian(nx.Euclidean, key=key),
         "has none": lambda: nx.PairwiseLagrangian(nx.SpecialLinear(4), key=key),
     }
     for message, make in refusals.items():
@@ -306,7 +309,9 @@ def test_states_that_do_not_belong_to_a_model_are_refused():
 
 def test_too_many_neighbours_are_named():
     model = helpers.pairwise(PLANE, cutoff=3.0, neighbours=2)
-    with pytest.raises(Exception, match="45 pairs of 10 points.*pass neighbours="):
+    with pytest.raises(
+        RuntimeError, match=r"^There are 45 pairs of 10 points.*pass neighbours=11 "
+    ):
         jax.block_until_ready(nx.acceleration(model, *states(10, size=0.1)))
 
 

@@ -7,6 +7,7 @@ time, until the process runs out of memory maps. Programs here are found by what
 are kept.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -24,11 +25,17 @@ from ._precision import full_precision
 MOST = 64
 """Programs kept. Each holds tens to hundreds of memory maps, of which Linux gives a process 65,530."""
 
-RAISED = "EquinoxRuntimeError: "
-"""What stands before the message of `equinox.error_if` in the error that JAX raises."""
+RAISED = re.compile("(EquinoxRuntimeError|HostError): ")
+"""What stands before the message of `equinox.error_if`, or of a function on the host, in the error that
+JAX raises."""
 
 MOST_BYTES = 2**28
 """Bytes of the constants in all of them: a sampler may close over the whole of its data."""
+
+
+class HostError(RuntimeError):
+    """What a function that a program calls on the host has to say."""
+
 
 _kept: OrderedDict[Hashable, "_Kept"] = OrderedDict()
 _lock = threading.Lock()
@@ -101,10 +108,10 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
         try:
             arrays, rest = jitted(*eqx.filter(arguments, eqx.is_array))
         except jax.errors.JaxRuntimeError as error:
-            _, found, message = str(error).partition(RAISED)
-            if not found:
+            found = RAISED.search(str(error))
+            if found is None:
                 raise
-            raise RuntimeError(message.strip()) from None
+            raise RuntimeError(str(error)[found.end() :].strip()) from None
         return eqx.combine(arrays, rest.value)
 
     return call

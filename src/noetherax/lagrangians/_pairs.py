@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from .._checks import check_count, check_number
+from .._programs import HostError
 
 MARGIN = 1e-5
 """By how much farther neighbours are looked for than the cut-off, relative: more than single precision
@@ -99,7 +100,7 @@ class Neighbourhood(eqx.Module):
         tree = KDTree(q, boxsize=periods)
         found = tree.query_pairs(cutoff * (1 + MARGIN), output_type="ndarray")
         if len(found) > room:
-            raise ValueError(
+            raise HostError(
                 f"There are {len(found)} pairs of {len(q)} points within the cut-off "
                 f"{cutoff:.4g}, {2 * len(found) / len(q):.3g} neighbours of a point, but room for "
                 f"{self.neighbours} only: pass neighbours={2 * len(found) // len(q) + 2} or more."

@@ -121,6 +121,11 @@ class PairwiseLagrangian(Lagrangian):
         key: PRNGKeyArray,
     ):
         dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
+        if isinstance(group, type) or not hasattr(group, "configuration_features"):
+            raise TypeError(
+                "A PairwiseLagrangian is made from a group, such as noetherax.Euclidean(3), whose "
+                f"invariants of one and of two points it takes, but got {group!r:.200}."
+            )
         self.space = group.space
         self.neighbourhood = Neighbourhood(self.space, cutoff, box, neighbours)
         self.attributes = (
