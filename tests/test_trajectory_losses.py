@@ -108,6 +108,17 @@ def test_variational_solvers_serve_as_well():
     assert true < 1 < wrong
 
 
+def test_velocities_sharpen_the_states_that_prepare_a_model():
+    t = 0.2 * np.arange(5)[:, None, None]
+    phase = np.random.default_rng(0).uniform(0, 6, (40, 1, 1, 2))
+    exact = nx.Windows(np.cos(2 * t + phase), -2 * np.sin(2 * t + phase))
+    q, _, a = nx.TrajectoryLoss(0.2).states(exact)
+    assert np.max(np.abs(a + 4 * q)) < 1e-4  # 4e-2 by degree four
+    noise = 1e-2 * np.random.default_rng(1).normal(size=(2, *exact.q.shape))
+    q, _, a = nx.TrajectoryLoss(0.2).states(nx.Windows(exact.q + noise[0], exact.v + noise[1]))
+    assert np.sqrt(np.mean((a + 4 * q) ** 2)) < 0.1  # the noise of more terms would be twice that
+
+
 def test_training_from_positions():
     draw = FAMILY.windows(H, times=7, batch_size=8)
     features = nx.Rotations(3).invariant_features(1)

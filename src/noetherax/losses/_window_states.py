@@ -15,6 +15,13 @@ DEGREE = 4
 """Degree of the polynomials where accelerations were not observed: what noise leaves of them is enough
 for a start, and on long windows they err less than it."""
 
+HIGHEST = 9
+"""Highest degree where velocities were observed too, that of Hermite's polynomial through five states:
+of exact ones in a fifth of a period the acceleration has five digits instead of two."""
+
+CAUTION = 2.0
+"""Factor by which every further term must lower the score, so that none follows noise."""
+
 
 def window_states(
     windows: Windows,
@@ -48,12 +55,15 @@ def _fitted(windows: Windows, at: Any, timing: Timing | None) -> States:
     sigma = [
         half**-order for order in kinds
     ]  # so that no unit of time weighs positions and velocities
-    degree = min(DEGREE, times * len(kinds) - 1)
+    numbers = times * len(kinds)
+    degree = min(HIGHEST if len(kinds) > 1 else DEGREE, numbers - 1)
     middle = observed[0][:, times // 2]
     observed[0] = observed[0] - middle[:, None]  # far from zero, digits would be lost
     basis = local_basis(t, degree, kinds, sigma)
     data = [x.reshape(count, times, -1) / s for x, s in zip(observed, sigma, strict=True)]
-    terms = np.swapaxes(basis.values, 1, 2) @ np.concatenate(data, axis=1)
+    joined = np.concatenate(data, axis=1)
+    terms = np.swapaxes(basis.values, 1, 2) @ joined
+    terms[:, _followed(terms, joined) :] = 0
     q, v, a = np.moveaxis((basis.states @ terms).reshape(count, 3, *shape), 1, 0)
     known = np.all(np.isfinite(a), axis=(1, 2))
     dtype = jnp.result_type(windows.q)
@@ -63,3 +73,23 @@ def _fitted(windows: Windows, at: Any, timing: Timing | None) -> States:
     instants = _flat_instants(timing, slice(times // 2, times // 2 + 1), q)
     t, u = (None if x is None else x[known] for x in instants)
     return q, v, a, t, u
+
+
+def _followed(terms: np.ndarray, data: np.ndarray) -> int:
+    """How many terms of polynomials follow the motion and not its noise, in all windows together, by
+    generalised cross-validation (Craven & Wahba 1978): at least those of `DEGREE`."""
+    finite = np.all(np.isfinite(terms), axis=(1, 2))
+    of_terms = np.sum(np.square(terms[finite]), axis=(0, 2))
+    rest = np.sum(np.square(data[finite])) - np.cumsum(of_terms)
+    counts = np.arange(1, len(of_terms) + 1)
+    left = np.maximum(data.shape[1] - counts, 1)
+    # What is left of a sum of squares below its rounding says nothing.
+    rest = np.maximum(rest, np.finfo(float).eps * np.sum(np.square(data[finite])))
+    if len(counts) == data.shape[1] > 2:
+        # The polynomial through all of it leaves nothing by which to judge it, but what its last two
+        # terms have taken away goes on to shrink for a motion, and for noise does not.
+        rest[-1] = rest[-2] ** 2 / rest[-3]
+    score = rest * CAUTION**counts / left**2
+    score[-1] *= 9 if len(counts) == data.shape[1] else 1
+    least = min(DEGREE, len(of_terms) - 1)
+    return int(counts[least:][np.argmin(score[least:])])
