@@ -100,14 +100,15 @@ def observed(charges, x, v) -> nx.TimedObservations:
         result = np.einsum("of,swfpc->oswpc", filtered(frames), both)
         return result.reshape(3, -1, POINTS, 3)
 
-    q, v, a = estimates(FRAMES)
+    states = estimates(FRAMES)
+    a = states[2]
     size = np.linalg.norm(a, axis=(1, 2)) + FLOOR
     good = np.linalg.norm(a - estimates(FRAMES - 2)[2], axis=(1, 2)) < AGREE * size
-    u = np.repeat(np.asarray(charges), len(q) // len(charges), axis=0)
-    print(f"{np.mean(good):.0%} of {len(q)} states have an acceleration", flush=True)
+    u = np.repeat(np.asarray(charges), len(a) // len(charges), axis=0)
+    print(f"{np.mean(good):.0%} of {len(a)} states have an acceleration", flush=True)
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(good))[:SAMPLES]
-    states = (jnp.asarray(y[chosen]) for y in (q, v, a))
-    return nx.TimedObservations(*states, jnp.zeros(len(chosen)), jnp.asarray(u[chosen]))
+    found = jnp.asarray(states[:, chosen])
+    return nx.TimedObservations(*found, jnp.zeros(len(chosen)), jnp.asarray(u[chosen]))
 
 
 def learned(seed: int, data: nx.TimedObservations, iterations: int):
