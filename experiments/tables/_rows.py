@@ -27,8 +27,8 @@ def parsed(description: str | None, name: str, more: Mapping[str, tuple] = {}) -
     return options
 
 
-def write_row(options: Any, figures: Any) -> None:
-    """The figures, with seeds, seconds and versions, in `NAME.json`."""
+def write_row(options: Any, figures: list) -> None:
+    """The figures so far, with seeds, seconds and versions, in `NAME.json`."""
     packages = ("noetherax", "jax", "equinox", "diffrax", "optax", "numpy")
     record = {
         "row": options.name,
@@ -42,4 +42,4 @@ def write_row(options: Any, figures: Any) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{options.name}.json"
     path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    print(f"results: {path}")
+    print(f"{figures[-1]}\nresults: {path}", flush=True)

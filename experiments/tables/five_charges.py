@@ -33,7 +33,7 @@ AGREE, FLOOR = 1e-2, 1.0
 """Difference of two estimates of an acceleration, relative to it or to the floor, up to which the
 better one is used."""
 
-WIDTH, ITERATIONS, SAMPLES, CURVATURE = 16, 60, 8000, 1500
+WIDTH, ITERATIONS, SAMPLES = 16, 60, 3000
 
 
 def coulomb(charges, x):
@@ -117,7 +117,7 @@ def learned(seed: int, data: nx.TimedObservations, iterations: int):
     loss = nx.RelativeAccelerationLoss(floor=FLOOR)
     model, _ = nx.prepare(model, data, loss=loss)
     options: dict = {"iterations": iterations, "tolerance": 0, "progress": False}
-    return nx.polish(model, data, loss=loss, curvature_samples=CURVATURE, **options)
+    return nx.polish(model, data, loss=loss, **options)
 
 
 def errors(forces: dict, charges, x, v) -> dict:
@@ -163,8 +163,7 @@ def main() -> None:
         }
         row |= errors(laws, *saved(np.random.default_rng(seed + UNSEEN), test))
         figures.append(row)
-        print(row, flush=True)
-    write_row(options, figures)
+        write_row(options, figures)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ POINTS = 6, 4, 8
 TESTS, UNSEEN = 100, 1_000_000
 """Test systems, and what is added to the seed for them."""
 
-WIDTH, ITERATIONS, CURVATURE = 8, 60, 1500
+WIDTH, ITERATIONS = 8, 60
 MANY = 4096
 
 
@@ -91,7 +91,7 @@ def learned(seed: int, data: nx.TimedObservations, iterations: int):
     loss = nx.RelativeAccelerationLoss(floor=size)
     model, _ = nx.prepare(model, data, loss=loss)
     options: dict = {"iterations": iterations, "tolerance": 0, "progress": False}
-    return nx.polish(model, data, loss=loss, curvature_samples=CURVATURE, **options)
+    return nx.polish(model, data, loss=loss, **options)
 
 
 def errors(model, seed: int, points: int, tests: int) -> dict:
@@ -146,10 +146,9 @@ def main() -> None:
             for points in POINTS:
                 row[f"{points} points"] = errors(model, seed + UNSEEN, points, tests)
             figures.append(row)
-            print(row, flush=True)
+            write_row(options, figures)
         figures.append({"seed": seed, "crowd": of_many(model, seed + UNSEEN, many, steps)})
-        print(figures[-1], flush=True)
-    write_row(options, figures)
+        write_row(options, figures)
 
 
 if __name__ == "__main__":
