@@ -29,15 +29,23 @@ with importlib.resources.as_file(file) as path, SPK.open(path) as kernel:
 parts[4] = np.average(parts[:5], axis=0, weights=list(SUNS.values()))
 tracks = nx.Tracks(days / 365.25, np.stack(parts[4:], axis=1) / 149_597_870.7)  # years and AU
 seen, later = tracks.smooth().split(0.5)
+
+
 class EachBody(nx.Loss):
     unit: jax.Array
+
     def residuals(self, model, batch):
         return (nx.acceleration(model, *batch[:2]) - batch[2]) / self.unit[:, None]
+
     def states(self, batch):
         return batch
+
+
 group, names = nx.Euclidean(3), ("Sun", "Jupiter", "Saturn", "Uranus", "Neptune")
 start = {"masses": (1, 1e-3, 3e-4, 5e-5, 5e-5), "train_masses": True, "train_attributes": True}
-start["attributes"] = np.array([[2, 2], [2, -1], [-1, 2], [-2, -2], [-2, 0]])  # what tells them apart
+start["attributes"] = np.array(
+    [[2, 2], [2, -1], [-1, 2], [-2, -2], [-2, 0]]
+)  # what tells them apart
 model = nx.PairwiseLagrangian(group, 20, **start, activation=jnp.tanh, key=jax.random.key(0))
 q, v, a = sample = tuple(x[::8] for x in seen.observations())
 size = jnp.sqrt(jnp.mean(jnp.sum(jnp.square(a), axis=2), axis=0))
@@ -45,3 +53,20 @@ model, _ = nx.prepare(model, sample, loss=EachBody(size))
 for power, part in ((0.6, 0.15), (0.8, 0.15), (1, 0.7)):  # at first the heavy ones, then all alike
     polish = {"loss": EachBody(size**power), "iterations": max(1, round(options.steps * part))}
     model, history = nx.polish(model, sample, tolerance=0, **polish)
+future, (q1, v1, _) = later[0], later.observations()
+orbit = nx.rollout(model, q1[0], v1[0], ts=future.t[:275])  # thirty years
+error, years = np.linalg.norm(orbit.q - future.q[:275], axis=2), future.t[:275] - future.t[0]
+masses = model.mass_of(5) / model.mass_of(5)[0]
+stiffness = -jax.vmap(jax.hessian(model.potential))(q)[:, 0]  # of the pairs with the Sun
+print(f"{'':10} {'10 years':>9} {'30 years, AU':>13} {'mass':>10} {'true':>10} {'force ~ r^':>11}")
+for k in range(1, 5):
+    along = (q[:, k] - q[:, 0]) / jnp.linalg.norm(q[:, k] - q[:, 0], axis=1, keepdims=True)
+    steep = jnp.einsum("si,sij,sj->s", along, stiffness[:, :, k], along)
+    power = 2 * steep / (jnp.trace(stiffness[:, :, k], axis1=1, axis2=2) - steep)
+    print(f"{names[k]:10} {error[years < 10, k].max():9.1e} {error[:, k].max():13.1e}", end=" ")
+    print(f"{masses[k]:10.4e} {TRUE[k]:10.4e} {jnp.median(power):11.4f}")
+print(f"drift of P and L: {nx.drift(group.noether_charge(model), orbit).max():.1e}")
+errors = dict(zip(names, error.T, strict=True))
+ax = nx.plot.plot_series(years, errors, ylabel="error of position (AU)", xlabel="time (years)")
+options.out.mkdir(parents=True, exist_ok=True)
+ax.figure.savefig(options.out / "solar_system.png", dpi=150)
