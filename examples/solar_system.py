@@ -21,12 +21,11 @@ parser.add_argument("--out", type=Path, default=Path("results/solar_system"), he
 options = parser.parse_args()
 TRUE = {"Sun": 1, "Jupiter": 1047.35, "Saturn": 3497.9, "Uranus": 22903.0, "Neptune": 19412.2}
 SUNS = {10: 1, 1: 1 / 6023600, 2: 1 / 408523.7, 3: 1 / 328900.6, 4: 1 / 3098708}  # inner planets
-days = np.arange(0, 150 * 365, 40)  # from 1900 on
+days, AU = np.arange(0, 150 * 365, 40), 149_597_870.7  # from 1900 on; in km
 kernel = SPK.open(str(importlib.resources.files("skyfield_data") / "data" / "de421.bsp"))
-parts = [kernel[0, k].compute(2415020.5 + days).T for k in (*SUNS, 5, 6, 7, 8)]
+parts = [kernel[0, k].compute(2415020.5 + days).T / AU for k in (*SUNS, 5, 6, 7, 8)]
 parts[4] = np.average(parts[:5], axis=0, weights=list(SUNS.values()))
-places = np.stack(parts[4:], axis=1) / 149_597_870.7  # in AU
-seen, later = nx.Tracks(days / 365.25, places).smooth().split(0.5)
+seen, later = nx.Tracks(days / 365.25, np.stack(parts[4:], axis=1)).smooth().split(0.5)
 
 
 class EachBody(nx.Loss):
@@ -54,9 +53,8 @@ error = np.linalg.norm(orbit.q - future.q, axis=2).T
 bend = -jax.vmap(jax.hessian(model.potential))(q)[:, 0]  # that of the pairs with the Sun
 law = [np.median(x[:, 0] / x[:, 2]) for x in map(np.linalg.eigvalsh, np.moveaxis(bend, 2, 0))]
 for (name, true), e, mass, power in zip(TRUE.items(), error, masses, law, strict=True):
-    text = f"{name:8} {e[years < 10].max():.1e} AU in 10 years, {e.max():.1e} in 30; mass"
-    print(text, f"1/{1 / mass:.2f} (1/{true}); force ~ r^{power:.4f}")
-series = dict(zip(TRUE, error, strict=True))
-ax = nx.plot.plot_series(years, series, ylabel="error of position (AU)", xlabel="time (years)")
+    text = f"{name:8} {e[years < 10].max():.1e} AU in 10 years, {e.max():.1e} in 30; Sun/mass"
+    print(text, f"{1 / mass:.2f} ({true}); force ~ r^{power:.4f}")
+ax = nx.plot.plot_series(years, dict(zip(TRUE, error, strict=True)), ylabel="AU", xlabel="years")
 options.out.mkdir(parents=True, exist_ok=True)
 ax.figure.savefig(options.out / "solar_system.png", dpi=150)
