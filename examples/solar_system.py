@@ -48,8 +48,8 @@ for power, part in ((0.3, 7), (0.4, 7), (0.5, 1.4)):  # the heavy ones first, th
     loss, steps = EachBody(np.mean(a**2, (0, 2)) ** power), max(1, int(options.steps / part))
     model, _ = nx.polish(model, sample, loss=loss, iterations=steps, tolerance=0)
 future, masses = later[0][:275], model.mass_of(5) / model.mass_of(5)[0]  # thirty years
-orbit, years = nx.rollout(model, future.q[0], future.v[0], ts=future.t), future.t - future.t[0]
-error = np.linalg.norm(orbit.q - future.q, axis=2).T
+orbit = nx.rollout(model, future.q[0], later.observations().v[0], ts=future.t)
+years, error = future.t - future.t[0], np.linalg.norm(orbit.q - future.q, axis=2).T
 bend = -jax.vmap(jax.hessian(model.potential))(q)[:, 0]  # that of the pairs with the Sun
 law = [np.median(x[:, 0] / x[:, 2]) for x in map(np.linalg.eigvalsh, np.moveaxis(bend, 2, 0))]
 for (name, true), e, mass, power in zip(TRUE.items(), error, masses, law, strict=True):

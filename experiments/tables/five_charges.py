@@ -69,10 +69,10 @@ def saved(rng, count: int):
 
     def orbit(charges, x, v):
         state = x, v + STEP / 2 * force(charges, x)
-        state = leapfrog(force, charges, *state, FIRST)
+        state = leapfrog(force, charges, state[0], state[1], FIRST)
 
         def save(state, _):
-            return leapfrog(force, charges, *state, EVERY), state
+            return leapfrog(force, charges, state[0], state[1], EVERY), state
 
         return jax.lax.scan(save, state, None, length=SAVES + 1)[1]
 
@@ -107,7 +107,7 @@ def observed(charges, x, v) -> nx.TimedObservations:
     u = np.repeat(np.asarray(charges), len(a) // len(charges), axis=0)
     print(f"{np.mean(good):.0%} of {len(a)} states have an acceleration", flush=True)
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(good))[:SAMPLES]
-    found = jnp.asarray(states[:, chosen])
+    found = nx.Observations(*(jnp.asarray(y[chosen]) for y in states))
     return nx.TimedObservations(*found, jnp.zeros(len(chosen)), jnp.asarray(u[chosen]))
 
 
