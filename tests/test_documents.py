@@ -69,7 +69,7 @@ MOST_LINES = 60
 DOORS = {"jax", "matplotlib", "noetherax", "numpy"}
 """What an example may import, beside the standard library."""
 
-EXTRA = {"mercury.py": {"jplephem"}}
+EXTRA = {"mercury.py": {"jplephem"}, "solar_system.py": {"jplephem"}}
 """What else one needs for its data."""
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
