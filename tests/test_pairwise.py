@@ -161,6 +161,20 @@ def test_learned_masses_are_in_the_right_ratio():
     assert np.allclose(found / found[0], m[:, 0], rtol=1e-2)
 
 
+def test_a_strength_multiplies_the_potential_of_a_pair():
+    """Forces are proportional to both charges, and no pair of an uncharged point has any."""
+    charges = np.array([[1.0, 2.0], [-3.0, 2.0], [0.0, 2.0]])
+    model = helpers.pairwise(PLANE, attributes=charges, strength=0)
+    q, v = states(3)
+    force = nx.acceleration(model, q, v)
+    assert np.allclose(force[2], 0, atol=1e-15)
+    assert np.allclose(force, nx.acceleration(lambda q, v: model(q, v), q, v), rtol=1e-10)
+    doubled = nx.with_attributes(model, charges * np.array([2.0, 1.0]))
+    assert np.allclose(nx.acceleration(doubled, q, v), 4 * force, rtol=1e-12)
+    other = nx.with_attributes(model, charges * np.array([1.0, 2.0]))  # φ sees this column
+    assert np.abs(nx.acceleration(other, q, v) - force).max() > 1e-3
+
+
 def test_attributes_that_are_given_never_train_and_learned_ones_do():
     attributes = np.array([[1.0], [-2.0]])
     constant, learned = (

@@ -15,7 +15,6 @@ from ..lagrangians import (
     Pairs,
     PairwiseLagrangian,
     over_pairs,
-    symmetric_attributes,
     with_inputs,
 )
 from ._batches import over_batch
@@ -100,7 +99,7 @@ def _of_configuration(lagrangian: PairwiseLagrangian, q, known):
     def added(total, pairs):
         return _added(total, lagrangian, q, known, pairs)
 
-    total = over_pairs(added, jnp.zeros_like(q), lagrangian.neighbourhood.pairs(q))
+    total = over_pairs(added, jnp.zeros_like(q), lagrangian.neighbourhood, q)
     if lagrangian.vertex is not None:
         total = total + _of_points(lagrangian.vertex, q[:, None], known)[0][:, 0]
     # Where no neighbours can be looked for, there is no force.
@@ -111,13 +110,14 @@ def _added(total, lagrangian: PairwiseLagrangian, q, known, pairs: Pairs):
     """∂/∂q of the potentials of some pairs, added to what there is."""
     first, second, present = pairs
     states, apart = lagrangian.neighbourhood.states(q[first], q[second])
-    attributes = symmetric_attributes(known[first], known[second])
+    attributes, strength = lagrangian.of_pairs(known[first], known[second])
     slope, value = _of_points(lagrangian.pair, states, attributes)
     if lagrangian.neighbourhood.cutoff is not None:
         square = jnp.sum(jnp.square(apart), axis=1)
         taper, change = jax.vmap(jax.value_and_grad(lagrangian.neighbourhood.taper))(square)
         along = (2 * value * change)[:, None] * apart
         slope = taper[:, None, None] * slope + jnp.stack([-along, along], axis=1)
+    slope = strength[..., None, None] * slope
     if present is not None:
         slope = jnp.where(present[:, None, None], slope, 0)
     return total.at[first].add(slope[:, 0]).at[second].add(slope[:, 1])

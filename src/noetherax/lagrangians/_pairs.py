@@ -65,15 +65,16 @@ class Neighbourhood(eqx.Module):
                 f"so that a point sees no other one twice, but it is {self.cutoff:.4g}."
             )
 
-    def pairs(self, q: Float[Array, "points space"]) -> Pairs:
-        """The pairs of a configuration.
+    def takes_all(self, points: int) -> bool:
+        """Whether all pairs of so many points are looked at."""
+        return self.cutoff is None or points - 1 <= self.neighbours
+
+    def near(self, q: Float[Array, "points space"]) -> Pairs:
+        """The pairs of a configuration within the cut-off.
 
         Raises an error that tells their number if there are more than `neighbours` allows.
         """
         points = len(q)
-        if self.cutoff is None or points - 1 <= self.neighbours:
-            first, second = np.triu_indices(points, 1)
-            return Pairs(first, second, None)
         room = math.ceil(points * self.neighbours / 2)
         shape = jax.ShapeDtypeStruct((room, 2), jnp.int32), jax.ShapeDtypeStruct((), jnp.int32)
         found, count = jax.pure_callback(
@@ -128,16 +129,34 @@ class Neighbourhood(eqx.Module):
         return jnp.maximum(1 - square / self.cutoff**2, 0) ** 3
 
 
-def over_pairs(added: Callable[[Any, Pairs], Any], start: Any, pairs: Pairs) -> Any:
+def over_pairs(
+    added: Callable[[Any, Pairs], Any], start: Any, neighbourhood: Neighbourhood, q: Array
+) -> Any:
     """What `added(total, pairs)` makes of a start and of all pairs, so many at a time."""
+    points = len(q)
+    if neighbourhood.takes_all(points):
+        size = points * (points - 1) // 2
+        if size <= CHUNK:
+            return added(start, Pairs(*np.triu_indices(points, 1), None))
+
+        def numbered(total, chunk):
+            # Every point with the next one, then with that after it, and so on around the circle: no
+            # list of all pairs is kept.
+            number = chunk * CHUNK + jnp.arange(CHUNK, dtype=jnp.int32)
+            first = number % points
+            second = (first + number // points + 1) % points
+            return added(total, Pairs(first, second, number < size)), None
+
+        return jax.lax.scan(numbered, start, jnp.arange(-(-size // CHUNK), dtype=jnp.int32))[0]
+    pairs = neighbourhood.near(q)
     first, second, present = pairs
     size = len(first)
     if size <= CHUNK:
         return added(start, pairs)
     # The last chunk is filled up with pairs that are none.
-    present = jnp.ones(size, bool) if present is None else present
     rest = -size % CHUNK
-    chunks = [jnp.pad(x, (0, rest)).reshape(-1, CHUNK) for x in (first, second, present)]
+    columns = first, second, jnp.asarray(present)
+    chunks = [jnp.pad(x, (0, rest)).reshape(-1, CHUNK) for x in columns]
     total, _ = jax.lax.scan(lambda total, chunk: (added(total, Pairs(*chunk)), None), start, chunks)
     return total
 

@@ -76,6 +76,8 @@ class PairwiseLagrangian(Lagrangian):
     - `masses`: a number, or one for each point.
     - `train_masses`: whether these are where training starts.
     - `mass_attribute`: the column of the attributes that holds the masses, instead.
+    - `strength`: the column of the attributes whose product c_i c_j multiplies φ, and which φ then does
+        not see: the mass under gravity, or the charge.
     - `attributes`: `None`, an array of shape `(points, columns)`, or the number of columns of those to
         come.
     - `train_attributes`: whether the attributes given are where training starts.
@@ -99,6 +101,7 @@ class PairwiseLagrangian(Lagrangian):
     learned: Float[Array, "points columns"] | None
     neighbourhood: Neighbourhood
     mass_attribute: int | None = eqx.field(static=True)
+    strength: int | None = eqx.field(static=True)
     space: int = eqx.field(static=True)
 
     def __init__(
@@ -110,6 +113,7 @@ class PairwiseLagrangian(Lagrangian):
         masses: Any = 1.0,
         train_masses: bool = False,
         mass_attribute: int | None = None,
+        strength: int | None = None,
         attributes: Any = None,
         train_attributes: bool = False,
         attribute_unit: Any = None,
@@ -133,17 +137,21 @@ class PairwiseLagrangian(Lagrangian):
         )
         columns = 0 if self.attributes is None else self.attributes.columns
         self.learned = _learned(self.attributes, train_attributes)
-        self.mass_attribute = _checked_column(mass_attribute, columns, masses, train_masses)
+        self.mass_attribute = _checked_column("mass_attribute", mass_attribute, columns)
+        self.strength = _checked_column("strength", strength, columns)
+        if mass_attribute is not None and (train_masses or np.ndim(masses) or masses != 1.0):
+            raise ValueError("Give masses, or mass_attribute, but not both.")
         self.masses = Masses(masses, train_masses, dtype)
         if np.ndim(self.masses.given) > 1:
             raise ValueError(
                 "masses must be a number or one for each point, but they are a matrix."
             )
         keys = jax.random.split(key)
+        seen = columns - (self.strength is not None)
         of_pairs = ExchangeFeatures(group.configuration_features(2), self.space)
         check_local(of_pairs, self.space, self.neighbourhood)
         options: dict[str, Any] = dict(width=width, depth=depth, activation=activation, dtype=dtype)
-        self.pair = LocalNetwork(of_pairs, symmetric_size(columns), key=keys[0], **options)
+        self.pair = LocalNetwork(of_pairs, symmetric_size(seen), key=keys[0], **options)
         of_points = group.configuration_features(1)
         check_no_vertex(of_points, self.space, self.neighbourhood)
         self.vertex = None
@@ -165,14 +173,14 @@ class PairwiseLagrangian(Lagrangian):
         def added(total, pairs: Pairs):
             first, second, present = pairs
             states, apart = self.neighbourhood.states(q[first], q[second])
-            attributes = symmetric_attributes(known[first], known[second])
+            attributes, strength = self.of_pairs(known[first], known[second])
             taper = self.neighbourhood.taper(jnp.sum(jnp.square(apart), axis=1))
-            values = taper * self.pair(states, attributes)
+            values = strength * taper * self.pair(states, attributes)
             return total + jnp.sum(values if present is None else jnp.where(present, values, 0))
 
         with full_precision():
             start = jnp.zeros((), jnp.result_type(q, self.energy_unit.value))
-            total = over_pairs(added, start, self.neighbourhood.pairs(q))
+            total = over_pairs(added, start, self.neighbourhood, q)
             if self.vertex is not None:
                 total += jnp.sum(self.vertex(q[:, None], known))
             return self.energy_unit.value * total
@@ -183,6 +191,14 @@ class PairwiseLagrangian(Lagrangian):
         if self.attributes is None or self.learned is not None:
             return False
         return self.attributes.values is None
+
+    def of_pairs(self, first, second) -> tuple[Array, Array]:
+        """What the network sees of the attributes of pairs, and by what its value is multiplied."""
+        if self.strength is None:
+            return symmetric_attributes(first, second), jnp.ones((), first.dtype)
+        strength = first[..., self.strength] * second[..., self.strength]
+        seen = np.delete(np.arange(first.shape[-1]), self.strength)
+        return symmetric_attributes(first[..., seen], second[..., seen]), strength
 
     def mass_of(self, points: int) -> Any:
         """The masses of so many points, shape `(*batch, points)`."""
@@ -301,15 +317,13 @@ def _learned(attributes: Attributes | None, trained: Any) -> Array | None:
     return attributes.values / attributes.unit
 
 
-def _checked_column(column: Any, columns: int, masses: Any, trained: Any) -> int | None:
+def _checked_column(name: str, column: Any, columns: int) -> int | None:
     if column is None:
         return None
     if isinstance(column, bool) or column not in range(columns):
         raise ValueError(
-            f"mass_attribute must be one of {columns} column(s) of attributes, but it is {column!r}."
+            f"{name} must be one of {columns} column(s) of attributes, but it is {column!r}."
         )
-    if trained or np.ndim(masses) or masses != 1.0:
-        raise ValueError("Give masses, or mass_attribute, but not both.")
     return int(column)
 
 
