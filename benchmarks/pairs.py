@@ -70,11 +70,9 @@ def accelerations(width: int) -> list[dict]:
         if points <= ALL:
             ways["all pairs"] = lambda q, v, of=all_pairs: solve_motion(of, q, v, solve_terms)[0]
         ways["neighbours"] = lambda q, v, of=near: solve_motion(of, q, v, solve_terms)[0]
-        row = {"points": points} | {name: measured(way, q, v) for name, way in ways.items()}
-        rows.append(row)
-        shown = (
-            f"{name} {x['milliseconds']:.2f} ms" for name, x in row.items() if name != "points"
-        )
+        row = {name: measured(way, q, v) for name, way in ways.items()}
+        rows.append({"points": points} | row)
+        shown = (f"{name} {x['milliseconds']:.2f} ms" for name, x in row.items())
         print(points, *shown, sep="  ")
     return rows
 
