@@ -10,6 +10,7 @@ velocities of a chunk. They are all that is learned from. Then the same weights 
 eight points, and on thousands.
 """
 
+import itertools
 import time
 
 import jax
@@ -32,6 +33,7 @@ TESTS, UNSEEN = 100, 1_000_000
 
 WIDTH, ITERATIONS = 8, 60
 MANY = 4096
+ARMS = {"any dependence on the constants": None, "strength": 1}
 
 
 def systems(rng, count: int, points: int):
@@ -77,13 +79,15 @@ def observed(rng, count: int) -> nx.TimedObservations:
     return nx.TimedObservations(*states, jnp.zeros(len(u)), jnp.asarray(u))
 
 
-def learned(seed: int, data: nx.TimedObservations, iterations: int):
-    """A law of pairs, told by mass and constant, by Gauss–Newton from a start by least squares."""
+def learned(seed: int, data: nx.TimedObservations, iterations: int, strength: int | None):
+    """A law of pairs, told by mass and constant, by Gauss–Newton from a start by least squares. With a
+    strength it is declared that potentials are proportional to the constants of both points."""
     model = nx.PairwiseLagrangian(
         nx.Euclidean(2),
         WIDTH,
         attributes=2,
         mass_attribute=0,
+        strength=strength,
         attribute_unit=(3.1, 5.0),
         key=jax.random.key(seed),
     )
@@ -137,11 +141,11 @@ def main() -> None:
     figures: list[dict] = []
     for seed in options.seeds:
         model = None
-        for size in sizes:
+        for (arm, strength), size in itertools.product(ARMS.items(), sizes):
             start = time.perf_counter()
             data = observed(np.random.default_rng(seed), size)
-            model, history = learned(seed, data, iterations)
-            row = {"seed": seed, "systems": size, "loss": float(history.loss[-1])}
+            model, history = learned(seed, data, iterations, strength)
+            row = {"seed": seed, "arm": arm, "systems": size, "loss": float(history.loss[-1])}
             row["seconds"] = time.perf_counter() - start
             for points in POINTS:
                 row[f"{points} points"] = errors(model, seed + UNSEEN, points, tests)
