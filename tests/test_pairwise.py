@@ -248,7 +248,15 @@ def test_thousands_of_points_keep_momentum_and_angular_momentum():
 def test_forces_beside_pairs_need_no_matrix():
     """Friction of two points that sees their distance keeps momentum; so do a drive and its like."""
     model = helpers.pairwise(PLANE)
-    forced = nx.Forced(model, lambda q, v: -0.3 * (v - jnp.mean(v, axis=0)))
+
+    def friction(q, v):
+        return -0.3 * (v - jnp.mean(v, axis=0))
+
+    charged = helpers.pairwise(PLANE, attributes=1)
+    given = nx.with_attributes(nx.Forced(charged, friction), np.ones((4, 1)))
+    assert given.forces == (friction,)
+    assert not given.lagrangian.takes_attributes
+    forced = nx.Forced(model, friction)
     q, v = states(4)
 
     def used(terms):
@@ -273,7 +281,10 @@ def test_what_makes_no_sense_is_refused():
             nx.SpecialLinear(2), cutoff=1.0, key=key
         ),
         "change if both are moved along": lambda: nx.PairwiseLagrangian(
-            nx.Rotations(2), box=1.0, key=key
+            nx.Rotations(2), box=1.0, cutoff=0.4, key=key
+        ),
+        "would jump. Give a cutoff of at most 0.5": lambda: nx.PairwiseLagrangian(
+            PLANE, box=1.0, key=key
         ),
         "one of 1 column": lambda: nx.PairwiseLagrangian(
             PLANE, attributes=1, mass_attribute=1, key=key
@@ -317,6 +328,8 @@ def test_states_that_do_not_belong_to_a_model_are_refused():
     far[:, :, 1] += 9.0
     with pytest.raises(ValueError, match="within the cut-off 0.5: the nearest are 12.73 apart"):
         nx.standardise(helpers.pairwise(PLANE, cutoff=0.5), *far)
+    with pytest.raises(ValueError, match="70000 points have .* too many for all: give a cutoff"):
+        helpers.pairwise(PLANE)(np.zeros((70_000, 2)), np.zeros((70_000, 2)))
     with pytest.raises(ValueError, match="needs two points at least"):
         nx.standardise(helpers.pairwise(PLANE), *far[:, :, :1])
 

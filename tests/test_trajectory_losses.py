@@ -113,7 +113,9 @@ def test_velocities_sharpen_the_states_that_prepare_a_model():
     phase = np.random.default_rng(0).uniform(0, 6, (40, 1, 1, 2))
     exact = nx.Windows(np.cos(2 * t + phase), -2 * np.sin(2 * t + phase))
     q, _, a = nx.TrajectoryLoss(0.2).states(exact)
-    assert np.max(np.abs(a + 4 * q)) < 1e-4  # 4e-2 by degree four
+    assert np.max(np.abs(a + 4 * q)) < 1e-6  # 1e-2 by degree four
+    resting = nx.Windows(np.ones((3, 5, 1, 1)), np.zeros((3, 5, 1, 1)))
+    assert not np.any(nx.TrajectoryLoss(0.2).states(resting)[2])
     noise = 1e-2 * np.random.default_rng(1).normal(size=(2, *exact.q.shape))
     q, _, a = nx.TrajectoryLoss(0.2).states(nx.Windows(exact.q + noise[0], exact.v + noise[1]))
     assert np.sqrt(np.mean((a + 4 * q) ** 2)) < 0.1  # the noise of more terms would be twice that

@@ -5,6 +5,7 @@ import equinox as eqx
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
+from ..lagrangians import with_attributes
 from ._arguments import arguments_of
 
 
@@ -68,3 +69,8 @@ class Forced(eqx.Module):
 @arguments_of.register
 def _(function: Forced) -> int:
     return arguments_of(function.lagrangian)
+
+
+@with_attributes.register
+def _(model: Forced, attributes):
+    return Forced(with_attributes(model.lagrangian, attributes), *model.forces)

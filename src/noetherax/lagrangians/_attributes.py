@@ -36,6 +36,11 @@ class Attributes(eqx.Module):
             if given < 1:
                 raise ValueError(f"There must be a column of attributes at least, but got {given}.")
             values, size = None, np.ones(int(given))
+        elif isinstance(given, Tracer):
+            raise TypeError(
+                "A model is made with attributes that are known. For traced ones give the number of "
+                "columns, attributes=2 say, and then noetherax.with_attributes(model, attributes)."
+            )
         else:
             array = checked_attributes(given)
             values, size = jnp.asarray(array, dtype), np.max(np.abs(array), axis=0)

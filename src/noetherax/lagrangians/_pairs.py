@@ -17,7 +17,6 @@ MARGIN = 1e-5
 """By how much farther neighbours are looked for than the cut-off, relative: more than single precision
 can round a distance. What is beyond the cut-off counts nothing."""
 
-
 CHUNK = 16_384
 """Pairs that are looked at together: what a network of usual width makes of them stays in the cache of
 a processor, and the memory of a step does not grow with their number."""
@@ -57,8 +56,13 @@ class Neighbourhood(eqx.Module):
         self.cutoff = None if cutoff is None else check_number("cutoff", cutoff)
         self.neighbours = check_count("neighbours", neighbours)
         self.box = None if box is None else _checked_box(space, box)
-        if self.cutoff is None or self.box is None:
+        if self.box is None:
             return
+        if self.cutoff is None:
+            raise ValueError(
+                "In a box points see each other's nearest image, and at half a side that is another "
+                f"one: the force would jump. Give a cutoff of at most {min(self.box) / 2:.4g}."
+            )
         if self.cutoff > min(self.box) / 2:
             raise ValueError(
                 f"cutoff must be at most half the shortest side of the box, {min(self.box) / 2:.4g}, "
@@ -136,6 +140,8 @@ def over_pairs(
     points = len(q)
     if neighbourhood.takes_all(points):
         size = points * (points - 1) // 2
+        if size + CHUNK > np.iinfo(np.int32).max:
+            raise ValueError(f"{points} points have {size} pairs, too many for all: give a cutoff.")
         if size <= CHUNK:
             return added(start, Pairs(*np.triu_indices(points, 1), None))
 

@@ -8,28 +8,13 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
-from .._types import Configuration, FloatArray, Velocity, check_state
-from ..features import (
-    ExchangeFeatures,
-    Unit,
-    linear_weights,
-    standardisation_of,
-    standardised_part,
-)
-from ._attributes import (
-    NO_ATTRIBUTES,
-    Attributes,
-    checked_attributes,
-    symmetric_attributes,
-    symmetric_size,
-)
+from .._types import Configuration, Velocity, check_state
+from ..features import ExchangeFeatures, Unit
+from ._attributes import NO_ATTRIBUTES, Attributes, symmetric_attributes, symmetric_size
 from ._base import Lagrangian
 from ._local_networks import LocalNetwork, check_local, check_no_vertex
 from ._masses import Masses
 from ._pairs import Neighbourhood, Pairs, over_pairs
-
-MOST = 100_000
-"""Most pairs by whose features a standardisation is set."""
 
 
 @final
@@ -39,7 +24,7 @@ class PairwiseLagrangian(Lagrangian):
 
     One network for all pairs and one for all points, so that the same weights serve any number of
     them: what is learned from six holds for thousands. Acceleration, energy and momentum cost as much
-    as there are pairs; no matrix over all coordinates is ever made.
+    as there are pairs; no matrix over all coordinates is made.
 
     - **Symmetry.** For any weights, φ and U are invariant under the declared group, and the charges
       follow as long as the group keeps Σ m_i v_i²: translations, rotations and reflections do. The
@@ -50,10 +35,12 @@ class PairwiseLagrangian(Lagrangian):
       velocity are none of this L: add [`noetherax.Friction`][] of pairs or other forces to it.
     - **Attributes.** Known numbers (masses, charges, a one for each kind of point), or learned from
       where they start. A number of columns says that they come with the data, as inputs u of shape
-      `(points·columns,)`, other ones for every system, or from [`noetherax.with_attributes`][].
+      `(points·columns,)`, other ones for every system, or from [`noetherax.with_attributes`][]. They
+      are constants of each motion. Masses that are learned as an attribute may have any sign.
     - **Neighbours.** With a `cutoff` r_c, φ is multiplied by (1 − r²/r_c²)³, twice continuously
       differentiable, and pairs beyond are never evaluated. In a periodic `box`, pairs see each other's
-      nearest image, and U depends on no axis that closes.
+      nearest image, and U depends on no axis that closes. A box needs a cut-off: at half a side the
+      nearest image is another one, and the force would jump.
 
     !!! example
 
@@ -160,7 +147,8 @@ class PairwiseLagrangian(Lagrangian):
         self.energy_unit = Unit.of("energy", 1.0, dtype)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
-        q, v = self.checked(q, v)
+        check_state(q, v, self.space)
+        q, v = jnp.asarray(q), jnp.asarray(v)
         masses = jnp.asarray(self.mass_of(len(q)), v.dtype)
         kinetic = jnp.sum(masses[:, None] * jnp.square(v)) / 2
         return kinetic - self.potential(q)
@@ -234,78 +222,6 @@ class PairwiseLagrangian(Lagrangian):
         values = self.attribute_values(points)
         return values if self.attributes is None else values / self.attributes.unit
 
-    def checked(self, q, v) -> tuple[Array, Array]:
-        """A state as JAX arrays, if it has the right number of axes."""
-        check_state(q, v, self.space)
-        return jnp.asarray(q), jnp.asarray(v)
-
-
-def with_attributes(
-    model: PairwiseLagrangian, attributes: Float[FloatArray, "points columns"]
-) -> PairwiseLagrangian:
-    """The same law for other points: the weights stay, the attributes are new.
-
-    !!! example
-
-        ```python
-        import jax
-        import jax.numpy as jnp
-        import noetherax as nx
-
-        model = nx.PairwiseLagrangian(nx.Euclidean(2), 8, attributes=1, key=jax.random.key(0))
-        charged = nx.with_attributes(model, jnp.array([[1.0], [-1.0], [1.0]]))
-        energy = nx.energy(charged, jnp.eye(3, 2), jnp.zeros((3, 2)))
-        ```
-
-    **Arguments:**
-
-    - `model`: a [`noetherax.PairwiseLagrangian`][] that has attributes.
-    - `attributes`: of each point, shape `(points, columns)`.
-
-    **Returns:**
-
-    A model for as many points.
-
-    **Raises:**
-
-    `ValueError` or `TypeError` if the attributes are not finite numbers of that shape.
-    """
-    if not isinstance(model, PairwiseLagrangian) or model.attributes is None:
-        raise TypeError(
-            "with_attributes takes a PairwiseLagrangian that was made with attributes, but got "
-            f"{type(model).__name__}."
-        )
-    values = checked_attributes(attributes)
-    if values.shape[1] != model.attributes.columns:
-        raise ValueError(
-            f"The model has {model.attributes.columns} column(s) of attributes, but these have "
-            f"{values.shape[1]}."
-        )
-    return _with_values(model, jnp.asarray(values, model.attributes.unit.dtype))
-
-
-def with_inputs(model: PairwiseLagrangian, u: Array | None) -> PairwiseLagrangian:
-    """A model whose attributes are inputs, with those, of shape `(*batch, points·columns)`."""
-    if u is None or model.attributes is None:
-        raise ValueError(NO_ATTRIBUTES)
-    columns = model.attributes.columns
-    if u.shape[-1] % columns:
-        raise ValueError(
-            f"Inputs must hold {columns} attribute(s) of each point, (..., points·{columns}), but they "
-            f"have shape {u.shape}."
-        )
-    values = u.reshape(*u.shape[:-1], -1, columns)
-    return _with_values(model, values.astype(model.attributes.unit.dtype))
-
-
-def _with_values(model: Any, values: Array) -> PairwiseLagrangian:
-    return eqx.tree_at(
-        lambda x: (x.attributes.values, x.learned),
-        model,
-        (values, None),
-        is_leaf=lambda x: x is None,
-    )
-
 
 def _learned(attributes: Attributes | None, trained: Any) -> Array | None:
     if not isinstance(trained, bool | np.bool_):
@@ -325,66 +241,3 @@ def _checked_column(name: str, column: Any, columns: int) -> int | None:
             f"{name} must be one of {columns} column(s) of attributes, but it is {column!r}."
         )
     return int(column)
-
-
-@standardisation_of.register
-def _(lagrangian: PairwiseLagrangian):
-    return lagrangian.pair.standardisation
-
-
-@standardised_part.register
-def _(lagrangian: PairwiseLagrangian, q, v, bend):
-    samples, points, space = np.shape(q)
-    q, v = (np.asarray(x) for x in (q, v))
-    first, second = np.triu_indices(points, 1)
-    most = max(1, MOST // max(len(first), 1))
-    chosen = slice(None, None, -(-samples // most))
-    at, moving = q[chosen], v[chosen]
-    if not len(first):
-        raise ValueError(f"A PairwiseLagrangian needs two points at least, but q is {np.shape(q)}.")
-    of_pairs = (jnp.asarray(at[:, k].reshape(-1, space)) for k in (first, second))
-    states, apart = (np.asarray(x) for x in lagrangian.neighbourhood.states(*of_pairs))
-    rates = np.stack([moving[:, first], moving[:, second]], axis=2).reshape(-1, 2, space)
-    cutoff = lagrangian.neighbourhood.cutoff
-    if cutoff is not None:
-        distances = np.linalg.norm(apart, axis=1)
-        if not np.any(distances < cutoff):
-            raise ValueError(
-                f"No two points of {len(at)} configurations of the data are within the cut-off "
-                f"{cutoff:.4g}: the nearest are {np.min(distances):.4g} apart."
-            )
-        states, rates = states[distances < cutoff], rates[distances < cutoff]
-    pair = lagrangian.pair.standardised(states, rates, bend)
-    vertex = lagrangian.vertex
-    if vertex is not None:
-        vertex = vertex.standardised(at.reshape(-1, 1, space), moving.reshape(-1, 1, space), bend)
-    size = _kinetic_size(lagrangian, v)
-    unit = Unit.of("energy", size, lagrangian.energy_unit.value.dtype)
-    return eqx.tree_at(
-        lambda x: (x.pair, x.vertex, x.energy_unit),
-        lagrangian,
-        (pair, vertex, unit),
-        is_leaf=lambda x: x is None,
-    )
-
-
-def _kinetic_size(lagrangian: PairwiseLagrangian, v) -> float:
-    """The mean of m v² over points and samples, of velocities about their mean, in float64. Masses that
-    come with the data count as one unit of theirs."""
-    points = v.shape[1]
-    column = lagrangian.mass_attribute
-    attributes: Any = lagrangian.attributes
-    if column is not None and attributes.values is None:
-        masses = np.full(points, float(attributes.unit[column]))
-    else:
-        masses = np.asarray(lagrangian.mass_of(points), float)
-    v = np.asarray(v, float)
-    spread = v - np.mean(v, axis=0)
-    spread = spread if np.any(spread) else v
-    return float(np.mean(masses * np.sum(np.square(spread), axis=-1)))
-
-
-@linear_weights.register
-def _(lagrangian: PairwiseLagrangian):
-    parts = (lagrangian.pair, lagrangian.vertex)
-    return [part.network.layers[-1].weight for part in parts if part is not None]

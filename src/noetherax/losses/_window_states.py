@@ -17,7 +17,11 @@ for a start, and on long windows they err less than it."""
 
 HIGHEST = 9
 """Highest degree where velocities were observed too, that of Hermite's polynomial through five states:
-of exact ones in a fifth of a period the acceleration has five digits instead of two."""
+of exact ones in a quarter of a period the acceleration has eight digits instead of three."""
+
+UNJUDGED = 9.0
+"""Factor on the score of a polynomial through all data, as if a third of a number were left to judge
+it: of noise alone it would be better by two, of an analytic motion by a hundred."""
 
 CAUTION = 2.0
 """Factor by which every further term must lower the score, so that none follows noise."""
@@ -84,12 +88,14 @@ def _followed(terms: np.ndarray, data: np.ndarray) -> int:
     counts = np.arange(1, len(of_terms) + 1)
     left = np.maximum(data.shape[1] - counts, 1)
     # What is left of a sum of squares below its rounding says nothing.
-    rest = np.maximum(rest, np.finfo(float).eps * np.sum(np.square(data[finite])))
-    if len(counts) == data.shape[1] > 2:
+    floor = np.finfo(float).eps * np.sum(np.square(data[finite])) + np.finfo(float).tiny
+    rest = np.maximum(rest, floor)
+    through_all = len(counts) == data.shape[1] > 2
+    if through_all:
         # The polynomial through all of it leaves nothing by which to judge it, but what its last two
         # terms have taken away goes on to shrink for a motion, and for noise does not.
         rest[-1] = rest[-2] ** 2 / rest[-3]
     score = rest * CAUTION**counts / left**2
-    score[-1] *= 9 if len(counts) == data.shape[1] else 1
+    score[-1] *= UNJUDGED if through_all else 1
     least = min(DEGREE, len(of_terms) - 1)
     return int(counts[least:][np.argmin(score[least:])])

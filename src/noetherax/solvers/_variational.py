@@ -172,11 +172,15 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
     times = t0 + jnp.asarray(nodes, jnp.result_type(t0)) * (t1 - t0)
     a = jnp.asarray(a, q0.dtype)
 
-    def slopes(v):
+    def everything(v):
         positions = q0 + h * _along(a, v)
-        return jax.vmap(lambda t, q, v: terms.vf(t, (q, v), args)[:2])(times, positions, v)
+        return jax.vmap(lambda t, q, v: terms.vf(t, (q, v), args))(times, positions, v)
 
-    inertia = terms.vf(t0, (q0, guess[0]), args).inertia
+    def slopes(v):
+        return everything(v)[:2]
+
+    # Masses may change from stage to stage where the model depends on time.
+    inertia = everything(guess).inertia
     if inertia is not None and guess.size > MANY:
         return _iterated(slopes, inertia, h * a, p0, guess)
 
@@ -213,7 +217,7 @@ def _iterated(slopes, inertia, a, p0, guess):
 
     def solve(unknowns):
         root = iterate(again, unknowns[0])
-        return (root.x, root.aux), jnp.stack([root.converged, root.regular])
+        return (root.x, root.aux), jnp.stack([root.converged, jnp.all(inertia != 0)])
 
     def tangent(linear, right):
         return solve_tangent(linear, right, inertia)

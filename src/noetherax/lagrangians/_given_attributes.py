@@ -1,0 +1,84 @@
+"""A law of pairs that is given its attributes: those of other points, or inputs."""
+
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._types import FloatArray
+from ._attributes import NO_ATTRIBUTES, checked_attributes
+from ._pairwise import PairwiseLagrangian
+
+NONE = "with_attributes takes a PairwiseLagrangian that was made with attributes, but got {}."
+
+
+@singledispatch
+def with_attributes(model: Callable, attributes: Float[FloatArray, "points columns"]) -> Any:
+    """The same law for other points: the weights stay, the attributes are new. Types that hold another
+    model register a rule.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        model = nx.PairwiseLagrangian(nx.Euclidean(2), 8, attributes=1, key=jax.random.key(0))
+        charged = nx.with_attributes(model, jnp.array([[1.0], [-1.0], [1.0]]))
+        energy = nx.energy(charged, jnp.eye(3, 2), jnp.zeros((3, 2)))
+        ```
+
+    **Arguments:**
+
+    - `model`: a [`noetherax.PairwiseLagrangian`][] that has attributes, or one with forces.
+    - `attributes`: of each point, shape `(points, columns)`.
+
+    **Returns:**
+
+    A model for as many points.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if the attributes are not finite numbers of that shape.
+    """
+    raise TypeError(NONE.format(type(model).__name__))
+
+
+@with_attributes.register
+def _(model: PairwiseLagrangian, attributes):
+    if model.attributes is None:
+        raise TypeError(NONE.format("one without"))
+    values = checked_attributes(attributes)
+    if values.shape[1] != model.attributes.columns:
+        raise ValueError(
+            f"The model has {model.attributes.columns} column(s) of attributes, but these have "
+            f"{values.shape[1]}."
+        )
+    return _with_values(model, jnp.asarray(values, model.attributes.unit.dtype))
+
+
+def with_inputs(model: PairwiseLagrangian, u: Array | None) -> PairwiseLagrangian:
+    """A model whose attributes are inputs, with those, of shape `(*batch, points·columns)`."""
+    if u is None or model.attributes is None:
+        raise ValueError(NO_ATTRIBUTES)
+    columns = model.attributes.columns
+    if u.shape[-1] % columns:
+        raise ValueError(
+            f"Inputs must hold {columns} attribute(s) of each point, (..., points·{columns}), but they "
+            f"have shape {u.shape}."
+        )
+    values = u.reshape(*u.shape[:-1], -1, columns)
+    return _with_values(model, values.astype(model.attributes.unit.dtype))
+
+
+def _with_values(model: Any, values: Array) -> PairwiseLagrangian:
+    return eqx.tree_at(
+        lambda x: (x.attributes.values, x.learned),
+        model,
+        (values, None),
+        is_leaf=lambda x: x is None,
+    )
