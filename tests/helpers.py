@@ -10,12 +10,12 @@ import diffrax
 import equinox as eqx
 import hypothesis.strategies as st
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 import noetherax as nx
+from noetherax._content import inner_jaxprs
 from noetherax.dynamics import known, lagrangian_gradient, resolved, solve_motion
 from noetherax.features import ConfigurationFeatures
 
@@ -551,7 +551,7 @@ def equations(function, *args):
     def inside(jaxpr):
         for equation in jaxpr.eqns:
             yield equation
-            for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            for inner in inner_jaxprs(equation.params):
                 yield from inside(inner)
 
     return inside(eqx.filter_make_jaxpr(function)(*args)[0].jaxpr)

@@ -134,7 +134,7 @@ from .training import (
 if TYPE_CHECKING:
     from .evaluation import Evaluation, Measure, evaluate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = ("evaluation", "plot", "systems", "testing")
 _OF_EVALUATION = ("Evaluation", "Measure", "evaluate")

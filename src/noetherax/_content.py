@@ -12,7 +12,7 @@ import itertools
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, Var
 
 LIBRARIES = ("noetherax", "jax", "jaxlib", "equinox", "diffrax", "lineax", "optimistix", "optax")
 """Packages whose classes and functions do not change while a process runs."""
@@ -56,9 +56,20 @@ def user_rules(jaxpr: Jaxpr) -> bool:
     so that it tells functions apart by their values alone."""
     return any(
         any(_is_of_user(eqn.params[name]) for name in RULES if name in eqn.params)
-        or any(user_rules(inner) for inner in jaxprs_in_params(eqn.params))
+        or any(user_rules(inner) for inner in inner_jaxprs(eqn.params))
         for eqn in jaxpr.eqns
     )
+
+
+def inner_jaxprs(parameters: dict[str, Any]) -> Iterator[Jaxpr]:
+    """The programs among the parameters of an equation, such as the body of a loop. JAX has such a
+    function in public only from 0.10 on."""
+    for value in parameters.values():
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, ClosedJaxpr):
+                yield part.jaxpr
+            elif isinstance(part, Jaxpr):
+                yield part
 
 
 def is_transparent(x: Any, *, static: bool = False) -> bool:

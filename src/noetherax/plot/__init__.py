@@ -1,5 +1,14 @@
 """Figures of trajectories, drifts and losses. Needs the extra `plot` (Matplotlib)."""
 
+try:
+    import matplotlib as matplotlib
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "noetherax.plot draws with Matplotlib, which is not installed: "
+        "pip install 'noetherax[plot]'",
+        name=error.name,
+    ) from error
+
 from ._figures import STYLES, plot_loss, plot_orbits, plot_series
 from ._layers import plot_layers
 

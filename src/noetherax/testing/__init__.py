@@ -3,6 +3,15 @@
 Needs the extra `testing` (Hypothesis).
 """
 
+try:
+    import hypothesis as hypothesis
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "noetherax.testing draws its cases with Hypothesis, which is not installed: "
+        "pip install 'noetherax[testing]'",
+        name=error.name,
+    ) from error
+
 from ._checks import (
     check_charge,
     check_configuration_features,

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any, final
 
 import jax
-import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+
+from .._content import inner_jaxprs
 
 LARGEST_CONSTANT = 16
 """Entries of constant arrays up to which they count as special values: masses, not tables."""
@@ -73,7 +74,7 @@ def _work(jaxpr: Any) -> int:
     """How many numbers a program computes, loops counted once."""
     work = 0
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        parts = list(jax.extend.core.jaxprs_in_params(equation.params))
+        parts = list(inner_jaxprs(equation.params))
         work += sum(_work(part) for part in parts)
         if not parts:
             work += sum(math.prod(x.aval.shape) for x in equation.outvars)
@@ -93,7 +94,7 @@ def special_values(jaxpr: Any) -> tuple[float, ...]:
             rank = next((i for i, names in enumerate(COMPARISONS) if name in names), 2)
             for operand in equation.invars:
                 note(getattr(operand, "val", None), rank)
-            for part in jax.extend.core.jaxprs_in_params(equation.params):
+            for part in inner_jaxprs(equation.params):
                 visit(part)
 
     def note(value: Any, rank: int) -> None:
