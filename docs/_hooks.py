@@ -1,18 +1,26 @@
-"""MkDocs hooks: `{{ README }}` in a page becomes the README, with links that hold on the site;
-`{{ derived table }}` the table of what is derived for every group, `{{ rules table }}` that of the
-types with rules of their own; `{{ exact where table }}` and its like, and
-`{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the benchmarks
-measured.
+"""MkDocs hook: what a page asks for in double braces.
 
-The README's links start at the repository's root. On the site those into `docs/` lose that
-prefix; those to any other file of the repository have no page and become plain text.
+`{{ include: NAME.md }}` becomes a file of the repository's root, with links that hold on the site;
+`{{ example of README }}` the README's first example; `{{ file: NAME }}` a file as it stands;
+`{{ printed: NAME }}` what an example prints; `{{ derived table }}` the table of what is derived for
+every group; `{{ rules table }}` that of the types with rules of their own; `{{ exact where table }}`
+and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
+benchmarks measured.
+
+Links of those files start at the repository's root. On the site those into `docs/` lose that prefix,
+those to a file with a page of its own go there, and those to any other file become plain text.
 """
 
 import re
 import sys
+import textwrap
 from pathlib import Path
 
-_README = Path(__file__).parent.parent / "README.md"
+_ROOT = Path(__file__).parent.parent
+_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+_PAGES |= {"CITATION.cff": "citation.md"}
+_INCLUDED = re.compile(r"^( *)\{\{ (include|file|printed): ([^}]+) \}\}$", re.MULTILINE)
+_EXAMPLE = re.compile(r"```python\n.*?\n```", re.DOTALL)
 _MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
@@ -21,15 +29,31 @@ def _relink(link: re.Match[str]) -> str:
     label, target = link["label"], link["target"]
     if re.match(r"#|[a-z]+:", target):
         return link[0]
+    if target in _PAGES:
+        return f"{label}({_PAGES[target]})"
     if target.startswith("docs/"):
         return f"{label}({target.removeprefix('docs/')})"
     return label.lstrip("![").rstrip("]")
 
 
+def _included(match: re.Match[str]) -> str:
+    indent, kind, name = match.groups()
+    if kind == "include":
+        text = _LINK.sub(_relink, (_ROOT / name).read_text("utf-8"))
+    elif kind == "file":
+        text = f"```yaml\n{(_ROOT / name).read_text('utf-8')}```"
+    else:
+        text = f"```text\n{(_ROOT / 'docs' / 'gallery' / f'{name}.txt').read_text('utf-8')}```"
+    return textwrap.indent(text, indent)
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Put README and table where a page asks for them."""
-    if "{{ README }}" in markdown:
-        markdown = markdown.replace("{{ README }}", _LINK.sub(_relink, _README.read_text("utf-8")))
+    """Puts files, tables and numbers where a page asks for them."""
+    if "{{ example of README }}" in markdown:
+        example = _EXAMPLE.search((_ROOT / "README.md").read_text("utf-8"))
+        assert example is not None
+        markdown = markdown.replace("{{ example of README }}", example[0])
+    markdown = _INCLUDED.sub(_included, markdown)
     sys.path.insert(0, str(Path(__file__).parent))
     if "{{ derived table }}" in markdown:
         from _derived import derived_table

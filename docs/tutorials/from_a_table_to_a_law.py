@@ -1,0 +1,117 @@
+# %% [markdown]
+# # From a table to a law
+#
+# A ball rolls in a round bowl. A camera above it writes down where it is, with errors of a millimetre, and drops frames. All that there
+# is in the end is a CSV table. You will turn it into a law of motion, and judge that law by recordings that it has not seen.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import noetherax as nx
+import numpy as np
+
+# %% [markdown]
+# ## The table
+#
+# This cell stands in for the camera. Ten recordings, 240 of 300 frames each, positions in metres.
+
+# %%
+rng = np.random.default_rng(0)
+
+
+def bowl(q, v):
+    r2 = jnp.sum(q**2)
+    return jnp.sum(v**2) / 2 - r2 / 2 - r2**2 / 4
+
+
+lines = ["run,seconds,x,y"]
+for run in range(10):
+    times = np.sort(rng.choice(np.arange(300), 240, replace=False)) / 30
+    start = rng.uniform(0.4, 1.0, (2, 1, 2)) * rng.choice([-1, 1], (2, 1, 2))
+    path = np.asarray(nx.rollout(bowl, *start, ts=times).q[:, 0])
+    for t, (x, y) in zip(times, path + 1e-3 * rng.normal(size=path.shape), strict=True):
+        lines.append(f"{run},{t:.4f},{x:.4f},{y:.4f}")
+with open("bowl.csv", "w") as file:
+    file.write("\n".join(lines))
+print("\n".join(lines[:4]))
+
+# %% [markdown]
+# ## Read it
+#
+# `position` lists the columns of each point: here one point with two coordinates. `recording` tells the runs apart.
+
+# %%
+tracks = nx.Tracks.from_csv(
+    "bowl.csv", time="seconds", position=[["x", "y"]], recording="run"
+)
+train, held_out = tracks.split(0.8, by="recording")
+print(tracks)
+
+# %% [markdown]
+# ## Velocities and accelerations
+#
+# The camera saw neither. `smooth` fits short polynomials, chooses their length and degree by what the data say, and estimates what is
+# wrong with the result. If the error of the acceleration were as large as the acceleration, you would need more frames, or
+# [a loss on trajectories](../data.md#without-accelerations).
+
+# %%
+smoothed, unseen = train.smooth(), held_out.smooth()
+print(smoothed.smoothing)
+
+# %% [markdown]
+# ## Declare and fit
+#
+# What you know is that the bowl is round. That is all that is declared.
+
+# %%
+group = nx.Rotations(2)
+model = nx.NeuralLagrangian(
+    group.invariant_features(points=1), width=32, key=jax.random.key(0)
+)
+model, history = nx.fit(
+    model,
+    smoothed,
+    validation=unseen,
+    steps=1500,
+    key=jax.random.key(1),
+    progress=False,
+)
+print(f"explained: {history.explained:.2%}, of the validation {history.explained_validation:.2%}")
+
+# %% [markdown]
+# ## Judge it
+#
+# `evaluate` follows the model from the first sample of each recording that it has not seen.
+
+# %%
+charges = {"angular momentum": group.noether_charge, "energy": nx.Energy}
+print(nx.evaluate(model, unseen, charges=charges))
+
+# %% [markdown]
+# *distance* is the largest error of a trajectory in units of its size; the noise of the first sample is part of it. *recorded drift* is how
+# much the model's charges change along what was recorded, *model drift* along its own motion.
+
+# %% alt="Left: recorded positions as dots with the learned orbit through them. Right: the model's angular momentum and energy stay within a ten-millionth, on a logarithmic axis" caption="A recording that was held out, the model's motion from its first sample, and the drift of its charges."
+seen, (q, v, _) = unseen[0], unseen.observations()
+orbit = nx.rollout(model, q[0], v[0], ts=seen.t)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
+left.plot(*np.asarray(seen.q[:, 0]).T, ".", color="0.6", label="recorded")
+left.plot(*orbit.q[:, 0].T, label="model")
+left.set(xlabel="x (m)", ylabel="y (m)", aspect="equal")
+left.legend()
+for name, of in charges.items():
+    right.semilogy(orbit.ts[1:], nx.drift(of(model), orbit)[1:] + 1e-9, label=name)
+right.set(xlabel="time (s)", ylabel="drift")
+right.legend();
+
+# %% [markdown]
+# ## Keep it
+#
+# One file, with what you want to remember about it:
+
+# %%
+nx.save("bowl.nx", model, metadata={"data": "bowl.csv", "steps": 1500})
+
+# %% [markdown]
+# Next: [angles, inputs, several files](../data.md), [validation and stopping](../training.md), [sharing a model](../howto/files.md).
