@@ -2,7 +2,7 @@
 `{{ derived table }}` the table of what is derived for every group, `{{ rules table }}` that of the
 types with rules of their own; `{{ exact where table }}` and its like, and
 `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the benchmarks
-measured.
+measured; `{{ field table: NAME }}` what a task of the field gave.
 
 The README's links start at the repository's root. On the site those into `docs/` lose that
 prefix; those to any other file of the repository have no page and become plain text.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 _README = Path(__file__).parent.parent / "README.md"
-_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles): ([^}]+) \}\}")
+_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles|field table): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -40,6 +40,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
         markdown = markdown.replace("{{ rules table }}", rules_table())
     import _measured
+    from _field import field_table
 
     tables = {
         "exact where": _measured.exact_where_table,
@@ -60,5 +61,6 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "speed": _measured.speed,
         "start": _measured.start,
         "ensembles": _measured.ensembles,
+        "field table": field_table,
     }
     return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)
