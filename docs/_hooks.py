@@ -5,7 +5,7 @@
 `{{ printed: NAME }}` what an example prints; `{{ derived table }}` the table of what is derived for
 every group; `{{ rules table }}` that of the types with rules of their own; `{{ exact where table }}`
 and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
-benchmarks measured.
+benchmarks measured; `{{ field table: NAME }}` what a task by which the field measures itself gave.
 
 Links of those files start at the repository's root. On the site those into `docs/` lose that prefix,
 those to a file with a page of its own go there, and those to any other file become plain text.
@@ -21,7 +21,7 @@ _PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 _PAGES |= {"CITATION.cff": "citation.md"}
 _INCLUDED = re.compile(r"^( *)\{\{ (include|file|printed): ([^}]+) \}\}$", re.MULTILINE)
 _EXAMPLE = re.compile(r"```python\n.*?\n```", re.DOTALL)
-_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles): ([^}]+) \}\}")
+_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles|field table): ([^}]+) \}\}")
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -64,6 +64,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
 
         markdown = markdown.replace("{{ rules table }}", rules_table())
     import _measured
+    from _field import field_table
 
     tables = {
         "exact where": _measured.exact_where_table,
@@ -84,5 +85,6 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "speed": _measured.speed,
         "start": _measured.start,
         "ensembles": _measured.ensembles,
+        "field table": field_table,
     }
     return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)

@@ -63,7 +63,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
 
 def write_results(folder: Path, results: Mapping[str, Any]) -> None:
     """Writes `results.json` whole or not at all. Numbers that are not finite become null."""
-    text = json.dumps(_finite(results), indent=2, allow_nan=False)
+    text = json.dumps(as_json(results), indent=2, allow_nan=False)
     write_whole(folder / "results.json", text + "\n")
     print(f"\nresults and figures: {folder}")
 
@@ -81,19 +81,20 @@ def write_whole(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
+def as_json(value: Any) -> Any:
+    """The same in what JSON can hold: numbers that are not finite become null."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, bool | int | str) or value is None:
+        return value
+    return float(value) if float("-inf") < float(value) < float("inf") else None
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
         return f"{value:.2g}" if value == value and abs(value) != float("inf") else "diverges"
     return str(value)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    if isinstance(value, bool | int | str) or value is None:
-        return value
-    return float(value) if float("-inf") < float(value) < float("inf") else None

@@ -17,11 +17,9 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _rows import parsed, write_row
+from _row import Measure, Row
 
 import noetherax as nx
-
-jax.config.update("jax_enable_x64", True)
 
 POINTS, STEP, EVERY, LIMIT = 5, 1e-3, 100, 100.0
 FIRST, SAVES = 3000, 10
@@ -133,22 +131,22 @@ def errors(forces: dict, charges, x, v) -> dict:
 
         found = jax.jit(jax.vmap(end))(charges, x[:, 0], v[:, 0])
         square = np.mean(np.square(np.asarray(found - x[:, -1])), axis=(1, 2))
-        result[name] = {"mean": float(np.mean(square)), "median": float(np.median(square))}
+        result[name] = {"error": float(np.mean(square)), "median": float(np.median(square))}
     return result
 
 
 def main() -> None:
-    options = parsed(__doc__, "five_charges")
+    published = {"EGNN": 0.0071, "SEGNN": 0.0043, "CGENN": 0.0039}
+    measures = {"error": Measure("square error of a position", published, 1e-4)}
+    row = Row(__doc__, "five_charges", measures)
     training, test, iterations = TRAINING, TEST, ITERATIONS
-    if options.quick:
+    if row.quick:
         training, test, iterations = 50, 10, 5
-    figures = []
-    for seed in options.seeds:
+    for seed in row.seeds:
         start = time.perf_counter()
         data = observed(*saved(np.random.default_rng(seed), training))
         model, history = learned(seed, data, iterations)
-        row: dict = {"seed": seed, "loss": float(history.loss[-1])}
-        row["seconds"] = time.perf_counter() - start
+        fitted = {"loss": float(history.loss[-1]), "seconds": time.perf_counter() - start}
 
         def found(charges, x, model=model):
             law = nx.with_attributes(model, charges[:, None])
@@ -161,9 +159,10 @@ def main() -> None:
             "true, not clipped, a tenth of the step": (coulomb, STEP / 10),
             "true, a tenth of the step": (clipped(coulomb), STEP / 10),
         }
-        row |= errors(laws, *saved(np.random.default_rng(seed + UNSEEN), test))
-        figures.append(row)
-        write_row(options, figures)
+        of_laws = errors(laws, *saved(np.random.default_rng(seed + UNSEEN), test))
+        for arm, numbers in of_laws.items():
+            row.add(seed, arm, **numbers, **(fitted if arm.startswith("learned") else {}))
+    row.show()
 
 
 if __name__ == "__main__":

@@ -16,15 +16,13 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _rows import parsed, write_row
+from _row import Measure, Row
 
 import noetherax as nx
 
-jax.config.update("jax_enable_x64", True)
-
 SPACING, LENGTH, SPAN = 0.01, 5, 5.0
 SEEN = 1.0, 5.0
-"""Units of time that rollouts are compared over."""
+"""Units of time that rollouts are compared over; the first is the measure."""
 
 SIZES = 10, 30, 100, 300, 1000, 3000
 POINTS = 6, 4, 8
@@ -98,7 +96,7 @@ def learned(seed: int, data: nx.TimedObservations, iterations: int, strength: in
     return nx.polish(model, data, loss=loss, **options)
 
 
-def errors(model, seed: int, points: int, tests: int) -> dict:
+def errors(model, seed: int, points: int, tests: int) -> dict[str, float]:
     """Mean and median square of the error of a position, over rollouts of systems never seen."""
     m, k, q, v = (jnp.asarray(x) for x in systems(np.random.default_rng(seed), tests, points))
     times = jnp.arange(0, SEEN[-1], 0.05)
@@ -110,11 +108,12 @@ def errors(model, seed: int, points: int, tests: int) -> dict:
 
     found = jax.jit(jax.vmap(rolled))(m, k, q, v)
     square = np.mean(np.square(np.asarray(found - true)), axis=(2, 3))
-    result = {}
-    for span in SEEN:
-        each = np.mean(square[:, np.asarray(times) <= span], axis=1)
-        result[f"{span:g}"] = {"mean": float(np.mean(each)), "median": float(np.median(each))}
-    return result
+    first, last = (np.mean(square[:, np.asarray(times) <= span], axis=1) for span in SEEN)
+    return {
+        f"error of {points} points": float(np.mean(first)),
+        f"median of {points} points": float(np.median(first)),
+        f"error of {points} points to t = {SEEN[1]:g}": float(np.mean(last)),
+    }
 
 
 def of_many(model, seed: int, points: int, steps: int) -> dict:
@@ -127,32 +126,36 @@ def of_many(model, seed: int, points: int, steps: int) -> dict:
     orbit = nx.rollout(law, q, v, ts=times, solver=nx.VariationalMidpoint())
     charge = nx.Euclidean(2).noether_charge(law)
     drifts = np.max(np.asarray(nx.drift(charge, orbit, per_charge=True)), axis=0)
-    return {"points": points, "steps": steps, "drift of momentum": float(np.max(drifts[:2])),
-            "drift of angular momentum": float(drifts[2]),
-            "seconds": time.perf_counter() - start}  # fmt: skip
+    return {
+        "steps": steps,
+        "drift of momentum": float(np.max(drifts[:2])),
+        "drift of angular momentum": float(drifts[2]),
+        "seconds": time.perf_counter() - start,
+    }
 
 
 def main() -> None:
-    options = parsed(__doc__, "six_springs", {"--many": (int, MANY, "points of the crowd")})
+    measures = {
+        f"error of {points} points": Measure(f"square error of a position, {points} points")
+        for points in POINTS
+    }
+    row = Row(__doc__, "six_springs", measures, {"--many": (int, MANY, "points of the crowd")})
     sizes, tests, iterations = SIZES, TESTS, ITERATIONS
-    many, steps = options.many, 5
-    if options.quick:
+    many, steps = row.options.many, 5
+    if row.quick:
         sizes, tests, iterations, many, steps = (10,), 4, 5, 32, 2
-    figures: list[dict] = []
-    for seed in options.seeds:
+    for seed in row.seeds:
         model = None
         for (arm, strength), size in itertools.product(ARMS.items(), sizes):
             start = time.perf_counter()
             data = observed(np.random.default_rng(seed), size)
             model, history = learned(seed, data, iterations, strength)
-            row = {"seed": seed, "arm": arm, "systems": size, "loss": float(history.loss[-1])}
-            row["seconds"] = time.perf_counter() - start
+            found: dict = {"loss": float(history.loss[-1]), "seconds": time.perf_counter() - start}
             for points in POINTS:
-                row[f"{points} points"] = errors(model, seed + UNSEEN, points, tests)
-            figures.append(row)
-            write_row(options, figures)
-        figures.append({"seed": seed, "crowd": of_many(model, seed + UNSEEN, many, steps)})
-        write_row(options, figures)
+                found |= errors(model, seed + UNSEEN, points, tests)
+            row.add(seed, f"{arm}, {size} systems", **found)
+        row.add(seed, f"{many} points", **of_many(model, seed + UNSEEN, many, steps))
+    row.show()
 
 
 if __name__ == "__main__":
