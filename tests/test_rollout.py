@@ -263,7 +263,8 @@ def test_the_tolerance_follows_the_motion_and_not_its_units(dtype):
             expected = q * np.cos(phase) + v * np.sin(phase)
             assert np.abs(np.asarray(path.q)[:, 0, 0] / length - expected).max() < error
             counts.add(int(path.stats["num_steps"]))
-    assert max(counts) - min(counts) <= 3  # as many in all units, up to rounding
+    # As many in all units, up to rounding, which differs between releases of JAX: 45 to 49 steps.
+    assert max(counts) - min(counts) <= 4
     still = nx.rollout(Spring(jnp.asarray(1.0, dtype)), 0 * q0, 0 * q0, ts=phase)
     assert np.all(np.asarray(still.q) == 0)
     assert int(still.stats["num_steps"]) < 10

@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from ._balance import balance, impulses, rates
+from ._describe import GroupDescription, describe
 from ._drift import drift
 from ._rollout import Trajectory, rollout
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
@@ -172,6 +173,7 @@ __all__ = [
     "ForceParts",
     "Forced",
     "Friction",
+    "GroupDescription",
     "History",
     "Inputs",
     "InvariantFeatures",
@@ -230,6 +232,7 @@ __all__ = [
     "balance",
     "component_representatives",
     "default_optimizer",
+    "describe",
     "drift",
     "energy",
     "euler_lagrange_residual",

@@ -19,6 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ._content import Incomparable
 from ._precision import PRECISION
 from ._programs import run
+from ._summaries import arrays, counted, interval
 from ._types import Configuration, FloatArray, Velocity, check_state
 from .dynamics import (
     NOT_FINITE,
@@ -93,6 +94,20 @@ class Trajectory(eqx.Module):
     result: diffrax.RESULTS
     solver: diffrax.AbstractSolver | None = eqx.field(static=True, default=None)
     steps: Int[Array, " times"] | None = None
+
+    def __repr__(self) -> str:
+        times = f"{counted(self.ts.shape[-1], 'time')}{interval(self.ts)}"
+        many = "".join(f"{count} × " for count in self.ts.shape[:-1])
+        held = arrays(q=self.q, v=self.v, p=self.p)
+        return f"Trajectory({many}{times}: {held}{_ending(self.result)})"
+
+
+def _ending(result: diffrax.RESULTS) -> str:
+    """Why a motion ended before its last time, if it did and that is known now."""
+    code = getattr(result, "_value", None)
+    if code is None or isinstance(code, Tracer) or np.ndim(code):
+        return ""
+    return "" if diffrax.is_successful(result) else f"; failed: {diffrax.RESULTS[result]}"
 
 
 def rollout(

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._precision import PRECISION
+from ._summaries import one_line
 from ._types import Configuration, GeneratorField, Time, Velocity, check_state
 from .dynamics import energy, momentum
 
@@ -19,6 +20,9 @@ class NoetherCharge(eqx.Module):
 
     To write your own, define `__call__`; [`noetherax.drift`][] measures it along a trajectory.
     """
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity, t: Time = 0.0) -> Float[Array, " charges"]:

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._summaries import one_line
 from .._types import Configuration, Velocity, check_motion, check_state
 from ..dynamics import (
     EulerLagrangeTerms,
@@ -44,6 +45,9 @@ class AccelerationLaw(eqx.Module):
         path = nx.rollout(Damped(jnp.array(0.1)), q, v, ts=jnp.linspace(0, 5, 51))
         ```
     """
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from .._summaries import held_arrays
 from .._types import FloatArray
 from ._precision import as_jax
 from ._recording import MEMBERS, Recording
@@ -21,6 +22,9 @@ class Observations(NamedTuple):
     q: Float[FloatArray, "samples points space"]
     v: Float[FloatArray, "samples points space"]
     a: Float[FloatArray, "samples points space"]
+
+    def __repr__(self) -> str:
+        return held_arrays(self)
 
 
 class TimedObservations(NamedTuple):
@@ -39,6 +43,9 @@ class TimedObservations(NamedTuple):
     a: Float[FloatArray, "samples points space"]
     t: Float[FloatArray, " samples"]
     u: Float[FloatArray, "samples inputs"] | None = None
+
+    def __repr__(self) -> str:
+        return held_arrays(self)
 
 
 def observations_of(

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_number
+from .._summaries import held_arrays
 from .._types import FloatArray, Time
 
 Noise = Time | Sequence[Time] | Float[FloatArray, " kinds"]
@@ -29,6 +30,9 @@ class Windows(NamedTuple):
     v: Float[FloatArray, "windows times points space"] | None = None
     a: Float[FloatArray, "windows times points space"] | None = None
 
+    def __repr__(self) -> str:
+        return held_arrays(self)
+
 
 class TimedWindows(NamedTuple):
     """Windows of observed trajectories that carry the times of their states.
@@ -44,6 +48,9 @@ class TimedWindows(NamedTuple):
     q: Float[FloatArray, "windows times points space"]
     v: Float[FloatArray, "windows times points space"] | None = None
     a: Float[FloatArray, "windows times points space"] | None = None
+
+    def __repr__(self) -> str:
+        return held_arrays(self)
 
 
 class DrivenWindows(NamedTuple):
@@ -64,6 +71,9 @@ class DrivenWindows(NamedTuple):
     a: Float[FloatArray, "windows times points space"] | None
     start: Float[FloatArray, " windows"]
     u: Float[FloatArray, "windows times inputs"] | None = None
+
+    def __repr__(self) -> str:
+        return held_arrays(self)
 
 
 class Timing(NamedTuple):

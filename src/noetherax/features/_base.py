@@ -25,6 +25,11 @@ class InvariantFeatures(eqx.Module):
     def __check_init__(self):
         check_static(self)
 
+    def __repr__(self) -> str:
+        from ._names import described
+
+        return described(self)
+
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         """Evaluates the features.

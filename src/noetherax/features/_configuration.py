@@ -29,6 +29,11 @@ class ConfigurationFeatures(eqx.Module):
     def __check_init__(self):
         check_static(self)
 
+    def __repr__(self) -> str:
+        from ._names import described
+
+        return described(self)
+
     @abc.abstractmethod
     def __call__(self, q: Configuration) -> Float[Array, " features"]:
         """Evaluates the features.

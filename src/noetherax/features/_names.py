@@ -2,6 +2,7 @@ from functools import singledispatch
 
 import numpy as np
 
+from .._summaries import counted, listed
 from ._base import InvariantFeatures
 from ._comoving import Comoving
 from ._concatenation import Concatenation
@@ -42,6 +43,14 @@ def feature_names(features: InvariantFeatures | ConfigurationFeatures) -> tuple[
     As many names as there are features.
     """
     return tuple(f"S{i + 1}" for i in range(features.num_features))
+
+
+def described(features: InvariantFeatures | ConfigurationFeatures) -> str:
+    """A map of features in one line: how many there are, and their names."""
+    count = counted(features.num_features, "feature")
+    names = feature_names(features)
+    told = f": {listed(names)}" if names and names[0] != "S1" else ""
+    return f"{type(features).__name__}({count}{told})"
 
 
 @feature_names.register(Concatenation)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._programs import run
+from .._summaries import shown
 from .._types import FloatArray
 from ._base import InvariantFeatures
 
@@ -184,3 +185,8 @@ def _seen(slope):
     basis = np.zeros((rows.shape[1], rows.shape[1]))
     basis[:, : len(seen)] = directions * seen
     return jnp.asarray(basis, slope.dtype), jnp.asarray(np.sum(seen), slope.dtype)
+
+
+@shown.register
+def _(value: Standardisation) -> str:
+    return ""  # numbers of the data, not of the model

@@ -4,6 +4,8 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .._summaries import shown
+
 
 @final
 class Unit(eqx.Module):
@@ -34,3 +36,8 @@ class Unit(eqx.Module):
                 "nearer to one, or give data and weights in float64."
             )
         return cls(jnp.asarray(value or 1.0, dtype))
+
+
+@shown.register
+def _(value: Unit) -> str:
+    return ""  # numbers of the data, not of the model

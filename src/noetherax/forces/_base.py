@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._summaries import one_line
 from .._types import Configuration, Velocity, check_static
 
 
@@ -40,6 +41,9 @@ class Force(eqx.Module):
 
     def __check_init__(self):
         check_static(self)
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     if TYPE_CHECKING:
         # Subclasses take as many of (q, v, t, u) as they need, which a type checker would refuse.

@@ -4,6 +4,7 @@ from typing import Any, final
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._summaries import one_line
 from .._types import Configuration, Velocity
 from ..lagrangians import with_attributes
 from ._arguments import arguments_of
@@ -60,6 +61,9 @@ class Forced(eqx.Module):
         inside = lagrangian.forces if isinstance(lagrangian, Forced) else ()
         self.lagrangian = lagrangian.lagrangian if isinstance(lagrangian, Forced) else lagrangian
         self.forces = (*inside, *forces)
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def __call__(self, q: Configuration, v: Velocity, *instant) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""

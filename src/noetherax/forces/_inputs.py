@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._summaries import one_line
 from .._types import Configuration, FloatArray, Time, Velocity
 from ._arguments import called
 from ._forced import Forced
@@ -142,6 +143,9 @@ class Driven(eqx.Module):
                 "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but "
                 f"got {self.model!r:.100} and {self.inputs!r:.100}."
             )
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""

@@ -1,6 +1,6 @@
 """What acts: symmetry groups, declared by their generators."""
 
-from ._affine import AffineGroup
+from ._affine import AffineGroup, declared_algebra
 from ._axial import AxialRotations
 from ._base import SymmetryGroup
 from ._components import component_representatives
@@ -36,5 +36,6 @@ __all__ = [
     "Trivial",
     "Unitary",
     "component_representatives",
+    "declared_algebra",
     "periods",
 ]

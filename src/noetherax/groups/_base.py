@@ -5,6 +5,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._summaries import counted, fields
 from .._types import Configuration, FloatArray, Generators, Time, Velocity, check_static
 from ..charges import MomentumMap, NoetherCharge
 from ..features import ConfigurationFeatures, InvariantFeatures
@@ -37,6 +38,11 @@ class SymmetryGroup(eqx.Module):
 
     def __check_init__(self):
         check_static(self)
+
+    def __repr__(self) -> str:
+        held = fields(self)
+        count = f"{counted(self.dimension, 'generator')} on {counted(self.space, 'coordinate')}"
+        return f"{type(self).__name__}({held}{'; ' if held else ''}{count})"
 
     @abc.abstractmethod
     def generators(self, q: Configuration, t: Time = 0.0) -> Generators:

@@ -3,6 +3,7 @@ import abc
 import equinox as eqx
 from jaxtyping import Array, Float
 
+from .._summaries import one_line
 from .._types import Configuration, Velocity, check_static
 
 
@@ -32,6 +33,9 @@ class Lagrangian(eqx.Module):
 
     def __check_init__(self):
         check_static(self)
+
+    def __repr__(self) -> str:
+        return one_line(self)
 
     @abc.abstractmethod
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from .._summaries import held_arrays
 from .._types import FloatArray
 from ..dynamics import generalised_force
 from ..forces import Forced
@@ -30,6 +31,9 @@ class ForceObservations(NamedTuple):
     a: Float[FloatArray, "samples points space"]
     tau: Float[FloatArray, "samples points space"]
     t: Float[FloatArray, " samples"] | None = None
+
+    def __repr__(self) -> str:
+        return held_arrays(self)
 
 
 @final
