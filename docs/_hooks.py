@@ -4,8 +4,8 @@
 `{{ example of README }}` the README's first example; `{{ file: NAME }}` a file as it stands;
 `{{ printed: NAME }}` what an example prints; `{{ derived table }}` the table of what is derived for
 every group; `{{ rules table }}` that of the types with rules of their own; `{{ exact where table }}`
-and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
-benchmarks measured.
+and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what
+the benchmarks measured.
 
 Links of those files start at the repository's root. On the site those into `docs/` lose that prefix,
 those to a file with a page of its own go there, and those to any other file become plain text.
@@ -85,4 +85,6 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "start": _measured.start,
         "ensembles": _measured.ensembles,
     }
-    return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)
+    return _MEASURED.sub(
+        lambda match: numbers[match[1]](*match[2].split(" / ")), markdown
+    )
