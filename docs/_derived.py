@@ -4,9 +4,8 @@ import warnings
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-
 import noetherax as nx
+import numpy as np
 
 STEP = 1e-4
 
@@ -49,18 +48,26 @@ def _cell(group: nx.AffineGroup, points: int) -> str:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         features = group.invariant_features(points)
-    singular = " ✗" if any("singular" in str(warning.message) for warning in caught) else ""
+    singular = (
+        " ✗" if any("singular" in str(warning.message) for warning in caught) else ""
+    )
     if not features.num_features:
         return f"none{singular}"
     # By differences, since compiling the derivatives of some fifty layers would take a minute.
     state = np.random.default_rng(0).normal(size=2 * points * group.space)
     steps = STEP * np.eye(len(state))
-    states = np.concatenate([state + steps, state - steps, state[None], 2 * state[None]])
+    states = np.concatenate(
+        [state + steps, state - steps, state[None], 2 * state[None]]
+    )
     with jax.enable_x64(True):
-        layer = jax.jit(jax.vmap(lambda x: features(*x.reshape(2, points, group.space))))
+        layer = jax.jit(
+            jax.vmap(lambda x: features(*x.reshape(2, points, group.space)))
+        )
         values = np.asarray(layer(jnp.asarray(states)))
     later, earlier = values[: len(state)], values[len(state) : -2]
     independent = np.linalg.matrix_rank((later - earlier) / (2 * STEP), tol=1e-5)
     degrees = np.round(np.log2(values[-1] / values[-2])).astype(int)
-    by_degree = ", ".join(f"{np.sum(degrees == k)} of degree {k}" for k in np.unique(degrees))
+    by_degree = ", ".join(
+        f"{np.sum(degrees == k)} of degree {k}" for k in np.unique(degrees)
+    )
     return f"{by_degree}; {independent} independent{singular}"

@@ -21,7 +21,9 @@ _PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 _PAGES |= {"CITATION.cff": "citation.md"}
 _INCLUDED = re.compile(r"^( *)\{\{ (include|file|printed): ([^}]+) \}\}$", re.MULTILINE)
 _EXAMPLE = re.compile(r"```python\n.*?\n```", re.DOTALL)
-_MEASURED = re.compile(r"\{\{ (exact where|speed|start|ensembles|field table): ([^}]+) \}\}")
+_MEASURED = re.compile(
+    r"\{\{ (exact where|speed|start|ensembles|field table): ([^}]+) \}\}"
+)
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
 
@@ -87,4 +89,6 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "ensembles": _measured.ensembles,
         "field table": field_table,
     }
-    return _MEASURED.sub(lambda match: numbers[match[1]](*match[2].split(" / ")), markdown)
+    return _MEASURED.sub(
+        lambda match: numbers[match[1]](*match[2].split(" / ")), markdown
+    )

@@ -15,11 +15,15 @@ from py_mini_racer import JSEvalException, MiniRacer
 
 KATEX = Path(__file__).parent / "assets" / "katex" / "katex.min.js"
 FORMULA = re.compile(
-    r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
+    r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>',
+    re.DOTALL,
 )
 
 
-OPTIONS = {"strict": "error", "output": "htmlAndMathml"}  # MathML for readers that speak
+OPTIONS = {
+    "strict": "error",
+    "output": "htmlAndMathml",
+}  # MathML for readers that speak
 
 
 def on_post_page(output: str, *, page, **_: object) -> str:
@@ -34,9 +38,13 @@ def on_post_page(output: str, *, page, **_: object) -> str:
             tag, tex = match["tag"], html.unescape(match["tex"])
             options = json.dumps({**OPTIONS, "displayMode": tag == "div"})
             try:
-                formula = engine.eval(f"katex.renderToString({json.dumps(tex)}, {options})")
+                formula = engine.eval(
+                    f"katex.renderToString({json.dumps(tex)}, {options})"
+                )
             except JSEvalException as error:
-                raise PluginError(f"{page.file.src_uri}: {tex}\n{str(error)[:300]}") from error
+                raise PluginError(
+                    f"{page.file.src_uri}: {tex}\n{str(error)[:300]}"
+                ) from error
             return f'<{tag} class="formula">{formula}</{tag}>'
 
         return FORMULA.sub(typeset, output)

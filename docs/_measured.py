@@ -17,7 +17,9 @@ def exact_where_table() -> str:
     for system in ("Kepler", "two particles"):
         for solver, row in results[system].items():
             if "ratio" in row:
-                cells = f"{row['charge']:.1e} | {row['energy']:.1e} | {row['ratio']:.2f}"
+                cells = (
+                    f"{row['charge']:.1e} | {row['energy']:.1e} | {row['ratio']:.2f}"
+                )
                 lines.append(f"| {system} | {solver} | {cells} |")
     return "\n".join(lines)
 
@@ -44,7 +46,11 @@ def speed_table() -> str:
     """A training step and a rollout step of every model, and the ratios to peer and bound."""
     results = _read("speed")
     columns = ["fit step", "closed form", "autodiff", "matrix products", "rollout step"]
-    columns += ["autodiff / closed form", "closed form / matrix products", "compilation, s"]
+    columns += [
+        "autodiff / closed form",
+        "closed form / matrix products",
+        "compilation, s",
+    ]
     return _table("float32, milliseconds", columns, results["models"])
 
 
@@ -89,12 +95,20 @@ def routes_table() -> str:
     """The time without a special route over that with it."""
     lines = ["| route, model: in its place | ratio |", "| --- | ---: |"]
     rows = _read("speed")["routes"].items()
-    return "\n".join([*lines, *(f"| {name} | {row['ratio']:.2f} |" for name, row in rows)])
+    return "\n".join(
+        [*lines, *(f"| {name} | {row['ratio']:.2f} |" for name, row in rows)]
+    )
 
 
 def training_table() -> str:
     """What some thousand steps reach, by system and optimiser, over several seeds."""
-    columns = ["diverged", "loss / true loss", "distance", "worst distance", "true drift"]
+    columns = [
+        "diverged",
+        "loss / true loss",
+        "distance",
+        "worst distance",
+        "true drift",
+    ]
     columns += ["worst true drift", "seconds", "first seconds"]
     return _table("system, optimiser", columns, _read("training"))
 
@@ -117,9 +131,14 @@ def start(*path: str) -> str:
 
 
 def _table(title: str, columns: list[str], rows: dict) -> str:
-    lines = [f"| {title} | {' | '.join(columns)} |", f"| --- |{' ---: |' * len(columns)}"]
+    lines = [
+        f"| {title} | {' | '.join(columns)} |",
+        f"| --- |{' ---: |' * len(columns)}",
+    ]
     for name, row in rows.items():
-        cells = ("–" if row[column] is None else f"{row[column]:.2g}" for column in columns)
+        cells = (
+            "–" if row[column] is None else f"{row[column]:.2g}" for column in columns
+        )
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -8,7 +8,8 @@ def ruled_types() -> list[type]:
     types = {kind for function in nx.dynamics.RULES for kind in function.registry}
     public = [getattr(nx, name) for name in nx.__all__]
     return sorted(
-        (x for x in public if isinstance(x, type) and x in types), key=lambda x: x.__name__
+        (x for x in public if isinstance(x, type) and x in types),
+        key=lambda x: x.__name__,
     )
 
 
@@ -17,6 +18,10 @@ def rules_table() -> str:
     names = [f"`{function.__name__}`" for function in nx.dynamics.RULES]
     lines = [f"| type | {' | '.join(names)} |", f"| --- |{' :---: |' * len(names)}"]
     for kind in ruled_types():
-        marks = ("✓" if kind in function.registry else "" for function in nx.dynamics.RULES)
-        lines.append(f"| [`{kind.__name__}`][noetherax.{kind.__name__}] | {' | '.join(marks)} |")
+        marks = (
+            "✓" if kind in function.registry else "" for function in nx.dynamics.RULES
+        )
+        lines.append(
+            f"| [`{kind.__name__}`][noetherax.{kind.__name__}] | {' | '.join(marks)} |"
+        )
     return "\n".join(lines)

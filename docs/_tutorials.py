@@ -38,7 +38,11 @@ def notebook(name: str) -> NotebookNode:
     """The cells of a tutorial, without output."""
     found = jupytext.read(FOLDER / f"{name}.py")
     found.metadata = {
-        "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+        "kernelspec": {
+            "name": "python3",
+            "display_name": "Python 3",
+            "language": "python",
+        },
         "language_info": {"name": "python"},
     }
     for index, cell in enumerate(found.cells):
@@ -51,8 +55,8 @@ def code_cells(book: NotebookNode) -> list[NotebookNode]:
 
 
 def fingerprint(book: NotebookNode) -> str:
-    """Of the code alone: words may change without a run."""
-    code = "\n".join(cell.source for cell in code_cells(book))
+    """Of the code alone: words, comments and line breaks may change without a run."""
+    code = "\n".join(ast.dump(ast.parse(cell.source)) for cell in code_cells(book))
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
@@ -61,8 +65,9 @@ def run(name: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from _gallery import compressed
     from matplotlib import pyplot as plt
+
+    from _gallery import compressed
 
     book, scope, kept = notebook(name), {"__name__": "__main__"}, []
     OUTPUT.mkdir(exist_ok=True)
@@ -76,20 +81,27 @@ def run(name: str) -> None:
         for number in plt.get_fignums():
             data = io.BytesIO()
             plt.figure(number).savefig(data, dpi=150)
-            file = OUTPUT / f"{name}-{sum(len(x['figures']) for x in kept) + len(figures) + 1}.png"
+            file = (
+                OUTPUT
+                / f"{name}-{sum(len(x['figures']) for x in kept) + len(figures) + 1}.png"
+            )
             file.write_bytes(compressed(data.getvalue()))
             figures.append(file.name)
         plt.close("all")
         kept.append({"text": printed.getvalue(), "figures": figures})
     seconds = round(time.perf_counter() - start)
     result = {"code": fingerprint(book), "seconds": seconds, "cells": kept}
-    (OUTPUT / f"{name}.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    (OUTPUT / f"{name}.json").write_text(
+        json.dumps(result, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def _execute(source: str, scope: dict) -> None:
     """As a notebook does: the value of a last expression is shown."""
     tree = ast.parse(source)
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    last = (
+        tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    )
     exec(compile(tree, "<cell>", "exec"), scope)
     if last is not None:
         value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), scope)
@@ -124,11 +136,15 @@ def page(name: str) -> str:
         parts.append(f"```python\n{cell.source}\n```")
         if left["text"].strip():
             text = left["text"].rstrip()
-            parts.append(f'<div class="output" markdown>\n\n```text\n{text}\n```\n\n</div>')
+            parts.append(
+                f'<div class="output" markdown>\n\n```text\n{text}\n```\n\n</div>'
+            )
         for figure in left["figures"]:
             alt, caption = (cell.metadata.get(key, "") for key in ("alt", "caption"))
             image = f"[![{alt}](output/{figure}){{ loading=lazy }}](output/{figure})"
-            parts.append(f"<figure markdown>\n{image}\n<figcaption>{caption}</figcaption>\n</figure>")
+            parts.append(
+                f"<figure markdown>\n{image}\n<figcaption>{caption}</figcaption>\n</figure>"
+            )
     return "\n\n".join(parts) + "\n"
 
 
@@ -137,7 +153,9 @@ def download(name: str) -> str:
     book = notebook(name)
     for cell, left in zip(code_cells(book), kept_output(name, book), strict=True):
         if left["text"]:
-            cell.outputs.append(v4.new_output("stream", name="stdout", text=left["text"]))
+            cell.outputs.append(
+                v4.new_output("stream", name="stdout", text=left["text"])
+            )
         for figure in left["figures"]:
             image = base64.b64encode((OUTPUT / figure).read_bytes()).decode()
             cell.outputs.append(v4.new_output("display_data", {"image/png": image}))
@@ -150,12 +168,16 @@ def on_files(files, *, config):
 
     for name in names():
         for suffix, content in (("md", page(name)), ("ipynb", download(name))):
-            files.append(File.generated(config, f"tutorials/{name}.{suffix}", content=content))
+            files.append(
+                File.generated(config, f"tutorials/{name}.{suffix}", content=content)
+            )
     return files
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Run the tutorials and keep their output.")
+    parser = argparse.ArgumentParser(
+        description="Run the tutorials and keep their output."
+    )
     parser.add_argument("names", nargs="*", choices=[*names(), []], help="some of them")
     sys.path.insert(0, str(Path(__file__).parent))
     for name in parser.parse_args().names or names():

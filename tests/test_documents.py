@@ -14,7 +14,7 @@ import pytest
 import noetherax as nx
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
 PROMISED = {"README.md": "within 1 % of the truth: True"}
@@ -40,13 +40,51 @@ def run(*command: str, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if code_of(page.read_text())], ids=lambda page: page.name
+    "page",
+    [page for page in PAGES if code_of(page.read_text())],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_code_on_pages_runs(page, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(code_of(page.read_text()))
     output = run(sys.executable, str(script), cwd=tmp_path)
     assert PROMISED.get(page.name, "") in output
+
+
+WIDEST = 88
+"""Columns of code that a page shows beside its side bars."""
+
+LATER = {"README.md", "docs/lagrangians.md", "docs/forces.md"}
+"""What other work still changes."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_code_on_pages_is_not_too_wide(page):
+    lines = code_of(page.read_text()).splitlines()
+    if page.relative_to(ROOT).as_posix() not in LATER:
+        assert [line for line in lines if len(line) > WIDEST] == []
+
+
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("[!_]*.py"))
+FEW = re.compile(r"\b(steps|iterations|max_examples)=\d+")
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_runs(path, tmp_path):
+    """In a short form; its output on the site is from the whole one, of the same code."""
+    script = tmp_path / "tutorial.py"
+    script.write_text(FEW.sub(r"\1=2", path.read_text()))
+    run(sys.executable, str(script), cwd=tmp_path)
+
+
+def test_every_tutorial_and_every_example_is_shown():
+    assert len(TUTORIALS) == 7
+    for path in TUTORIALS:
+        figures = list((path.parent / "output").glob(f"{path.stem}-*.png"))
+        assert figures
+        assert all(figure.stat().st_size < 60_000 for figure in figures)
+    gallery = (ROOT / "docs" / "gallery" / "index.md").read_text()
+    assert [name for name in EXAMPLES if f"({name[:-3]}.png)" not in gallery] == []
 
 
 def test_the_readme_opens_with_a_short_example():
@@ -163,9 +201,12 @@ def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
     command = [sys.executable, script, "--quick", "--out", str(tmp_path), "--only", "kepler"]
     output = run(*command, "--seeds", "0", "1", "2", cwd=tmp_path)
     assert output.count("finished before") == 3
-    page = (tmp_path / "index.md").read_text()
-    assert "| distance | 0.25 (0.125 – diverges) |" in page
+    page = (tmp_path / "kepler.md").read_text()
+    assert re.search(
+        r"^\| distance<small>.*</small> \| 0\.25 \(0\.125 – diverges\) \|$", page, re.M
+    )
     assert "*0.074*" in page
+    assert "(kepler.md)" in (tmp_path / "index.md").read_text()
     assert json.loads((tmp_path / "results.json").read_text())["seconds"] == {}
 
 

@@ -1,7 +1,7 @@
 """The site in a browser, offline: every page, wide and narrow, with and without scripts.
 
-Needs Playwright and a Chromium (`apt-get install chromium`), and says so where one is missing. The site is
-built first, unless the variable NOETHERAX_SITE names the folder of one that is built.
+Needs Playwright and a Chromium (`apt-get install chromium`), and says so where one is missing. The
+site is built first, unless the variable NOETHERAX_SITE names the folder of one that is built.
 """
 
 import functools

@@ -18,6 +18,7 @@ jax.config.update("jax_enable_x64", True)
 #
 # The recording: an angle twenty times a second, with noise of a milliradian. Its law is a pendulum with the friction $-0.1\,v$.
 
+
 # %%
 def pendulum(q, v):
     return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
@@ -27,7 +28,12 @@ truth = nx.Forced(pendulum, lambda q, v: -0.1 * v)
 t = 0.05 * np.arange(600)
 motion = nx.rollout(truth, jnp.full((1, 1), 2.0), jnp.zeros((1, 1)), ts=t).q[:, 0, 0]
 angle = motion + 1e-3 * np.random.default_rng(0).normal(size=len(t))
-tracks = nx.Tracks.from_table({"t": t, "angle": angle}, time="t", position=[["angle"]], periods={"angle": 2 * np.pi})
+tracks = nx.Tracks.from_table(
+    {"t": t, "angle": angle},
+    time="t",
+    position=[["angle"]],
+    periods={"angle": 2 * np.pi},
+)
 seen, later = tracks.split(0.5)
 
 # %% [markdown]
@@ -38,7 +44,9 @@ seen, later = tracks.split(0.5)
 
 # %%
 features = nx.Periodic(1).configuration_features(1)
-lagrangian = nx.NeuralSeparableLagrangian(features, width=8, depth=1, key=jax.random.key(0))
+lagrangian = nx.NeuralSeparableLagrangian(
+    features, width=8, depth=1, key=jax.random.key(0)
+)
 friction = nx.LinearFriction(nx.Trivial(1).configuration_features(1))
 model = nx.Forced(lagrangian, friction)
 model, history = nx.fit(
@@ -69,7 +77,7 @@ left.plot(path.ts, path.q[:, 0, 0], label="predicted")
 left.set(xlabel="time (s)", ylabel="angle (rad)")
 left.legend()
 right.plot(path.ts, jax.vmap(nx.Energy(model))(path.q, path.v)[:, 0])
-right.set(xlabel="time (s)", ylabel="energy");
+right.set(xlabel="time (s)", ylabel="energy")
 
 # %% [markdown]
 # ## What friction may not take
@@ -85,7 +93,9 @@ def bound(q, v):
     return jnp.sum(v**2) / 2 - jnp.sum((q[0] - q[1]) ** 2)
 
 
-rub = nx.Friction(group.configuration_features(2), "convex", width=16, key=jax.random.key(2))
+rub = nx.Friction(
+    group.configuration_features(2), "convex", width=16, key=jax.random.key(2)
+)
 pair = nx.Forced(bound, rub)
 q, v = jnp.array([[1.0, 0.0], [-1.0, 0.2]]), jnp.array([[0.3, 0.2], [0.1, -0.1]])
 orbit = nx.rollout(pair, q, v, ts=0.1 * jnp.arange(301), solver=nx.VariationalGauss4())
@@ -93,7 +103,8 @@ orbit = nx.rollout(pair, q, v, ts=0.1 * jnp.arange(301), solver=nx.VariationalGa
 charges = jax.vmap(group.noether_charge(pair))(orbit.q, orbit.v)
 energy = jax.vmap(nx.Energy(pair))(orbit.q, orbit.v)[:, 0]
 print(f"{'':18} {'start':>10} {'end':>10}")
-for name, x in {"momentum x": charges[:, 0], "momentum y": charges[:, 1], "angular momentum": charges[:, 2], "energy": energy}.items():
+names = ("momentum x", "momentum y", "angular momentum", "energy")
+for name, x in zip(names, [*charges.T, energy], strict=True):
     print(f"{name:18} {x[0]:10.6f} {x[-1]:10.6f}")
 
 # %% [markdown]
@@ -102,13 +113,16 @@ for name, x in {"momentum x": charges[:, 0], "momentum y": charges[:, 1], "angul
 # A drive from outside does change the momentum. `balance` subtracts what every force put in, and what is left is rounding: a check that
 # nothing leaks.
 
+
 # %%
 def drive(q, v, t):
     return jnp.stack([jnp.cos(2 * t) * jnp.array([1.0, 0.0]), jnp.zeros(2)])
 
 
 machine = nx.Forced(bound, rub, drive)
-orbit = nx.rollout(machine, q, v, ts=0.1 * jnp.arange(101), solver=nx.VariationalGauss4())
+orbit = nx.rollout(
+    machine, q, v, ts=0.1 * jnp.arange(101), solver=nx.VariationalGauss4()
+)
 charge = group.noether_charge(machine)
 change = jax.vmap(charge)(orbit.q, orbit.v)
 print(f"change of the charges:  {jnp.abs(change - change[0]).max():.2f}")

@@ -73,11 +73,11 @@ model, history = nx.fit(
     model,
     smoothed,
     validation=unseen,
-    steps=1500,
+    steps=800,
     key=jax.random.key(1),
     progress=False,
 )
-print(f"explained: {history.explained:.2%}, of the validation {history.explained_validation:.2%}")
+print(history)
 
 # %% [markdown]
 # ## Judge it
@@ -92,7 +92,7 @@ print(nx.evaluate(model, unseen, charges=charges))
 # *distance* is the largest error of a trajectory in units of its size; the noise of the first sample is part of it. *recorded drift* is how
 # much the model's charges change along what was recorded, *model drift* along its own motion.
 
-# %% alt="Left: recorded positions as dots with the learned orbit through them. Right: the model's angular momentum and energy stay within a ten-millionth, on a logarithmic axis" caption="A recording that was held out, the model's motion from its first sample, and the drift of its charges."
+# %% alt="Left: recorded positions as dots with the learned orbit through them. Right: the model's angular momentum and energy stay within a few millionths, on a logarithmic axis" caption="A recording that was held out, the model's motion from its first sample, and the drift of its charges."
 seen, (q, v, _) = unseen[0], unseen.observations()
 orbit = nx.rollout(model, q[0], v[0], ts=seen.t)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
@@ -103,7 +103,7 @@ left.legend()
 for name, of in charges.items():
     right.semilogy(orbit.ts[1:], nx.drift(of(model), orbit)[1:] + 1e-9, label=name)
 right.set(xlabel="time (s)", ylabel="drift")
-right.legend();
+right.legend()
 
 # %% [markdown]
 # ## Keep it
@@ -111,7 +111,7 @@ right.legend();
 # One file, with what you want to remember about it:
 
 # %%
-nx.save("bowl.nx", model, metadata={"data": "bowl.csv", "steps": 1500})
+nx.save("bowl.nx", model, metadata={"data": "bowl.csv", "steps": 800})
 
 # %% [markdown]
 # Next: [angles, inputs, several files](../data.md), [validation and stopping](../training.md), [sharing a model](../howto/files.md).

@@ -16,6 +16,7 @@ jax.config.update("jax_enable_x64", True)
 #
 # The true law, which the model does not know: a soft repulsion, and a weak spring between every two points in the plane.
 
+
 # %%
 def potential(distance2):
     return jnp.exp(-distance2) + 0.05 * distance2
@@ -27,7 +28,8 @@ def truth(q, v):
     return jnp.sum(v**2) / 2 - jnp.sum(potential(pairs))
 
 
-q, v = jax.random.normal(jax.random.key(0), (2, 2000, 3, 2)) * jnp.array([1.5, 0.5])[:, None, None, None]
+q, v = jax.random.normal(jax.random.key(0), (2, 2000, 3, 2))
+q, v = 1.5 * q, 0.5 * v
 a = jax.jit(jax.vmap(lambda q, v: nx.acceleration(truth, q, v)))(q, v)
 
 # %% [markdown]
@@ -37,11 +39,12 @@ a = jax.jit(jax.vmap(lambda q, v: nx.acceleration(truth, q, v)))(q, v)
 
 # %%
 group = nx.Euclidean(2)
-model = nx.PairwiseLagrangian(group, width=24, key=jax.random.key(1), dtype=jnp.float64)
+model = nx.PairwiseLagrangian(group, width=16, key=jax.random.key(1), dtype=jnp.float64)
 model, history = nx.fit(
-    model, (q, v, a), steps=800, key=jax.random.key(2), progress=False
+    model, (q, v, a), steps=500, key=jax.random.key(2), progress=False
 )
-print(f"explained: {history.explained:.3%}")
+model, history = nx.polish(model, (q, v, a), samples=2000, iterations=8, progress=False)
+print(f"loss {history.loss[0]:.1e} → {history.loss[-1]:.1e}")
 
 # %% [markdown]
 # ## Thirty bodies
@@ -55,7 +58,8 @@ options = dict(ts=ts, dt=0.02, solver=nx.RK4())
 motion = nx.rollout(model, 2 * many_q, 0.3 * many_v, **options)
 reference = nx.rollout(truth, 2 * many_q, 0.3 * many_v, **options)
 error = jnp.abs(motion.q - reference.q).max()
-print(f"largest error of a position: {error:.4f}, the cloud is {jnp.std(motion.q):.1f} wide")
+print(f"largest error of a position: {error:.4f}")
+print(f"spread of the positions:     {jnp.std(motion.q):.4f}")
 
 # %% [markdown]
 # Momentum and angular momentum of the thirty are charges of the model, and of the truth:
@@ -84,7 +88,7 @@ left.legend()
 right.plot(motion.q[:, :, 0], motion.q[:, :, 1], color="C1", linewidth=0.8)
 right.plot(*reference.q[-1].T, "o", color="black", fillstyle="none", label="true end")
 right.set(xlabel="x", ylabel="y", aspect="equal")
-right.legend();
+right.legend()
 
 # %% [markdown]
 # Next: [masses, charges and kinds of points, cut-offs, boxes](../lagrangians.md#many-bodies).

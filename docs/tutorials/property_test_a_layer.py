@@ -34,7 +34,8 @@ print("invariant and smooth")
 # ## Four bugs
 #
 # The first leans a little on an absolute position. The second takes the root of a square, whose derivative is infinite where the particles
-# meet. The third forgets the motion of the centre. The fourth is symmetric but for far away, where a threshold cuts it off.
+# meet. The third forgets the motion of the centre. The fourth is symmetric but beyond a threshold, where it is cut off.
+
 
 # %%
 def leaning(q, v):
@@ -50,11 +51,12 @@ def forgetful(q, v):
 
 
 def threshold(q, v):
-    return jnp.where(q[0, 2] > 7.5, 0.0, layer(q, v))
+    return jnp.where(q[0, 2] > 2.0, 0.0, layer(q, v))
 
 
 found = {}
-for bug, complete in ((leaning, False), (rooted, False), (forgetful, True), (threshold, False)):
+bugs = {leaning: False, rooted: False, forgetful: True, threshold: False}
+for bug, complete in bugs.items():
     try:
         testing.check_features(bug, group, points=2, complete=complete, max_examples=60)
         found[bug.__name__] = "not found"
@@ -96,7 +98,7 @@ for epsilon in (1e-9, 1e-6, 1e-3):
     ax.semilogy(ts[1:], drift[1:], label=f"ε = {epsilon:g}")
     print(f"{epsilon:8g} {drift.max():18.1e}")
 ax.set(xlabel="time", ylabel="drift of the momentum")
-ax.legend();
+ax.legend()
 
 # %% [markdown]
 # ## In pytest
