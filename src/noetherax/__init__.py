@@ -63,6 +63,7 @@ from .forces import (
     LinearFriction,
     NeuralControl,
     NeuralForce,
+    PairFriction,
     QuadraticFriction,
 )
 from .groups import (
@@ -87,6 +88,7 @@ from .groups import (
 )
 from .lagrangians import (
     AveragedLagrangian,
+    GeneralPairwiseLagrangian,
     Lagrangian,
     LagrangianSum,
     NeuralLagrangian,
@@ -172,6 +174,7 @@ __all__ = [
     "ForceParts",
     "Forced",
     "Friction",
+    "GeneralPairwiseLagrangian",
     "History",
     "Inputs",
     "InvariantFeatures",
@@ -192,6 +195,7 @@ __all__ = [
     "NoetherCharge",
     "Observations",
     "Orthogonal",
+    "PairFriction",
     "PairwiseLagrangian",
     "Periodic",
     "PeriodicCoordinates",
