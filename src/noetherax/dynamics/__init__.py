@@ -43,6 +43,7 @@ from ._forced import covector, forces_of, lagrangian_of, total_force
 from ._inertia import constant_inertia, leading_inertia
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
+from ._matrix_free import masses_for_many
 from ._since import Since
 from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
 
@@ -75,6 +76,7 @@ __all__ = [
     "lagrangian_gradient",
     "lagrangian_of",
     "leading_inertia",
+    "masses_for_many",
     "momentum",
     "opened",
     "resolved",
