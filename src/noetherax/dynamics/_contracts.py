@@ -147,9 +147,9 @@ def solve_motion(
     through every entry of the matrix: it costs as much whatever the number of coordinates.
 
     Types that need no linear solve at every state leave `solve` aside: those whose
-    [`constant_inertia`][noetherax.dynamics.constant_inertia] is known divide by it, those of many points
-    whose [`leading_inertia`][noetherax.dynamics.leading_inertia] is known are solved for iteratively, and
-    others register a rule.
+    [`constant_inertia`][noetherax.dynamics.constant_inertia] is known divide by it, those of many
+    points whose [`leading_inertia`][noetherax.dynamics.leading_inertia] is known are solved for
+    iteratively, and others register a rule.
 
     **Arguments:**
 

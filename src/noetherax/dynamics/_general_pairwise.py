@@ -1,9 +1,9 @@
 """All rules of L = Σ m v²/2 + Σ ψ + Σ φ over states of points and of pairs of points.
 
-First derivatives are one sweep through one network for all pairs, pulled back to the two points of each;
-second ones are derivatives of that along a motion. What each pair gives is added to its two points. A
-matrix over all coordinates is made by `euler_lagrange_terms` alone, block by block; the accelerations of
-many points go without, since `leading_inertia` names the masses that it is near to.
+First derivatives are one sweep through one network for all pairs, pulled back to the two points of
+each; second ones are derivatives of that along a motion. What each pair gives is added to its two
+points. A matrix over all coordinates is made by `euler_lagrange_terms` alone, block by block; the
+accelerations of many points go without, since `leading_inertia` names the masses that it is near to.
 """
 
 import jax
@@ -173,8 +173,8 @@ def _terms(lagrangian, known, masses, q, v):
 
 
 def _summed(lagrangian, known, of_part, entries: int, q, *motion):
-    """What `of_part(slopes, *states)` makes of all pairs and points, shape `(·, points, entries, space)`,
-    added up at each point, with its unit."""
+    """What `of_part(slopes, *states)` makes of all pairs and points, of shape
+    `(·, points, entries, space)`, added up at each point, with its unit."""
 
     def added(total, pairs):
         first, second, present = pairs

@@ -1,8 +1,8 @@
 """Accelerations of many unknowns without a matrix, where masses are known that ∂²L/∂v² is near to.
 
-In units in which these masses are one, conjugate gradients take as many products with ∂²L/∂v² as pairs
-are strong beside them: a few, or some tens. Where that matrix is indefinite and they fail, GMRES goes on.
-A product is one derivative of the momentum along a direction, and costs as much as a few forces.
+In units in which these masses are one, conjugate gradients take as many products with ∂²L/∂v² as
+pairs are strong beside them: a few, or some tens. Where that matrix is indefinite and they fail, GMRES
+goes on. A product is one derivative of the momentum along a direction, and costs as much as a few forces.
 """
 
 from collections.abc import Callable
@@ -24,16 +24,16 @@ MANY = 64
 ROUNDINGS = 1e3
 """Precision that is asked for, in roundings of the force: the sums of many pairs lose some digits."""
 
-MOST = 1_000
+MOST = 400
 """Products before giving up, of each of the two methods."""
 
 DIRECTIONS = 40
 """Search directions that GMRES keeps."""
 
 UNSOLVED = (
-    "No acceleration was found for {unknowns} unknowns: conjugate gradients and GMRES leave {missing:.2g} "
-    "of the force after {products} products with ∂²L/∂v², which is singular there, or nearly so, or far "
-    "from the masses of this model ({least:.2g} to {largest:.2g}). For a few points, "
+    "No acceleration was found for {unknowns} unknowns: conjugate gradients and GMRES leave "
+    "{missing:.2g} of the force after {products} products with ∂²L/∂v², which is singular there, or "
+    "nearly so, or far from the masses of this model ({least:.2g} to {largest:.2g}). For a few points, "
     "`noetherax.euler_lagrange_terms(lagrangian, q, v).mass_matrix` shows the matrix."
 )
 
@@ -59,8 +59,8 @@ def solve_without_matrix(
 
     **Arguments:**
 
-    - `residual`: the Euler–Lagrange expression at an acceleration of the shape of the masses; it returns
-        an array of shape `(..., points·space)`.
+    - `residual`: the Euler–Lagrange expression at an acceleration of the shape of the masses; it
+        returns an array of shape `(..., points·space)`.
     - `masses`: of each component, which that matrix is near to.
     """
     nothing = jnp.zeros_like(masses)

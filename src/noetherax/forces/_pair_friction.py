@@ -43,11 +43,11 @@ class PairFriction(Force):
     Rayleigh's function Σ_{i<j} R(x, ẋ, c_i, c_j) with the invariants x = S(q_i, q_j) of two points,
     their rates ẋ and attributes c of the points.
 
-    As [`noetherax.Friction`][], and for any weights: R is convex in the rates and least at ẋ = 0, so that
-    no energy is ever gained; and it keeps every charge of the group, by pairs. Under
+    As [`noetherax.Friction`][], and for any weights: R is convex in the rates and least at ẋ = 0, so
+    that no energy is ever gained; and it keeps every charge of the group, by pairs. Under
     [`noetherax.Euclidean`][] the points of a pair resist a change of their distance, with opposite
-    forces along the line between them: momentum and angular momentum stay. One network serves all pairs,
-    at a cost that is linear in them, and the same weights any number of points.
+    forces along the line between them: momentum and angular momentum stay. One network serves all
+    pairs, at a cost that is linear in them, and the same weights any number of points.
 
     !!! example
 

@@ -92,7 +92,7 @@ def learned_start(attributes: Attributes | None, trained: Any) -> Array | None:
 
 
 def checked_column(name: str, column: Any, columns: int) -> int | None:
-    """A column of attributes by its number, or `None`. Raises a `ValueError` if there is no such one."""
+    """A column of attributes by its number, or `None`. Raises a `ValueError` if there is none."""
     if column is None:
         return None
     if isinstance(column, bool) or column not in range(columns):

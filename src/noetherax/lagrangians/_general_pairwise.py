@@ -37,12 +37,14 @@ class GeneralPairwiseLagrangian(Lagrangian):
     - **Symmetry.** For any weights ψ and φ are invariant under the declared group, which has to keep
       |v|²: the charges follow. φ is the mean over both orders of a pair, so that it may be any
       function of the two points and their attributes that is the same for both.
-    - **Boosts.** With `relative_velocities`, pairs see their relative velocity alone, and ψ no velocity:
-      then L changes by dK/dt under a Galilean boost, with K = Σ m_i q_i as for free points.
+    - **Boosts.** With `relative_velocities`, pairs see their relative velocity alone, and ψ no
+      velocity: then L changes by dK/dt under a Galilean boost, with K = Σ m_i q_i as for free points.
     - **Acceleration.** The masses m make ∂²L/∂v² regular from the start. Many points are solved for
       without a matrix, by conjugate gradients in units of these masses, and few by elimination.
-    - **Scale.** Accelerations tell neither the scale of L nor what is a total derivative: given masses
-      are the unit, and ψ may add to them.
+    - **What data tell.** Accelerations of systems of one number of *equal* masses leave φ free by a
+      multiple of |v_i − v_j|², which together only scales their relative motion, and then the law does
+      not hold for other numbers. Unequal masses, or those that differ from system to system
+      (`mass_attribute`), decide.
 
     !!! example
 
@@ -87,7 +89,7 @@ class GeneralPairwiseLagrangian(Lagrangian):
         width: int = 64,
         depth: int = 2,
         *,
-        relative_velocities: bool = False,
+        relative_velocities: Any = False,
         masses: Any = 1.0,
         train_masses: bool = False,
         mass_attribute: int | None = None,

@@ -64,8 +64,8 @@ def regular_start(
     L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of
     mean ‖r₀ + Σ_k w_k r_k‖² + ρ ‖w‖². Where they add to masses that L has
     ([`leading_inertia`][noetherax.dynamics.leading_inertia]), as in
-    [`noetherax.GeneralPairwiseLagrangian`][], it is that minimum, or the one that changes nothing of the
-    mean trace, whichever has the nearer acceleration.
+    [`noetherax.GeneralPairwiseLagrangian`][], it is that minimum, or the one that changes nothing of
+    the mean trace, whichever has the nearer acceleration.
 
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
