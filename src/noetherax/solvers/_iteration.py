@@ -40,9 +40,6 @@ LEAST = 1e-3
 STALLED = 0.9
 """Contraction above which a change near rounding is rounding."""
 
-NEAR = 10.0
-"""Roundings that a correction of Newton's method may leave: the next one is small, but is not made."""
-
 ROUNDINGS = 1e3
 """Precision of a derivative, in roundings of its right side."""
 
@@ -73,15 +70,14 @@ def iterate(function: Callable, guess: Array) -> Root:
     """
     limits = jnp.finfo(guess.dtype)
 
-    def evaluated(now: _Iterate, x, most: float = jnp.inf) -> _Iterate:
+    def evaluated(now: _Iterate, x) -> _Iterate:
         new, scale, aux = function(x)
         unit = limits.eps * (jnp.abs(x) + scale) + limits.tiny
         size = jnp.max(jnp.abs(new - x) / unit)
         miss = jnp.max(jnp.abs(new - x))
         rate = jnp.where(jnp.isfinite(now.miss), miss / now.miss, jnp.inf)
         stalled = (size <= FLOOR) & (rate > STALLED)
-        small = (rate * size <= 0.1) & (size <= most)
-        converged = ((size <= 1) | small | stalled) & jnp.isfinite(size)
+        converged = ((size <= 1) | (rate * size <= 0.1) | stalled) & jnp.isfinite(size)
         return _Iterate(x, aux, new, size, miss, rate, converged, now.evaluations + 1)
 
     def going_on(now: _Iterate, slow: float):
@@ -102,9 +98,9 @@ def iterate(function: Callable, guess: Array) -> Root:
 
         def halved(tried):
             part, _ = tried
-            return part / 2, evaluated(now, now.x + part / 2 * step, NEAR)
+            return part / 2, evaluated(now, now.x + part / 2 * step)
 
-        whole = jnp.ones((), now.x.dtype), evaluated(now, now.x + step, NEAR)
+        whole = jnp.ones((), now.x.dtype), evaluated(now, now.x + step)
         return lax.while_loop(worse, halved, whole)[1]
 
     *_, aux = jax.eval_shape(function, guess)
