@@ -2,7 +2,7 @@
 
 In units in which these masses are one, conjugate gradients take as many products with ∂²L/∂v² as
 pairs are strong beside them: a few, or some tens. Where that matrix is indefinite and they fail, GMRES
-goes on. A product is one derivative of the momentum along a direction: it costs as much as a few forces.
+goes on. A product is one derivative of the momentum along a direction, and costs as a few forces do.
 """
 
 from collections.abc import Callable
