@@ -27,8 +27,8 @@ def _(lagrangian: PairwiseLagrangian | GeneralPairwiseLagrangian, q, v, bend):
     pair = lagrangian.pair.standardised(seen.q, seen.v, bend)
     vertex = lagrangian.vertex
     if vertex is not None:
-        points = (np.asarray(x)[seen.chosen].reshape(-1, 1, space) for x in (q, v))
-        vertex = vertex.standardised(*points, bend)
+        at, moving = (np.asarray(x)[seen.chosen].reshape(-1, 1, space) for x in (q, v))
+        vertex = vertex.standardised(at, moving, bend)
     size = _kinetic_size(lagrangian, np.asarray(v))
     unit = Unit.of("energy", size, lagrangian.energy_unit.value.dtype)
     return eqx.tree_at(
