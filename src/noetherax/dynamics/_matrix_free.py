@@ -5,6 +5,7 @@ pairs are strong beside them: a few, or some tens. Where that matrix is indefini
 goes on. A product is one derivative of the momentum along a direction, and costs as a few forces do.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class _Found(NamedTuple):
 def masses_for_many(lagrangian: Callable, q) -> Float[Array, "*batch points space"] | None:
     """The masses in whose units the equations of motion are solved without a matrix, or `None` where
     they are not, because unknowns are few or no masses known."""
-    if q.shape[-2] * q.shape[-1] <= MANY:
+    if np.ndim(q) < 2 or math.prod(np.shape(q)[-2:]) <= MANY:  # of no state, others say so
         return None
     masses = leading_inertia(lagrangian, q)
     return jnp.broadcast_to(jnp.asarray(masses, q.dtype), q.shape) if divides(masses) else None
