@@ -66,7 +66,7 @@ def test_momentum_and_energy_have_rules_of_their_own():
 
 def test_accelerations_without_a_matrix_are_those_with_one(monkeypatch):
     """Of a batch, and with a force beside."""
-    law = helpers.general_pairwise(PLANE, cutoff=3.0, masses=2.0)
+    law = helpers.general_pairwise(PLANE, relative_velocities=True, cutoff=3.0, masses=2.0)
     q, v = (jnp.stack(x) for x in zip(states(4), states(4, 1), strict=True))
     mass_matrix, force = nx.euler_lagrange_terms(law, q, v)
     friction = -0.3 * v.reshape(force.shape)
@@ -153,7 +153,7 @@ def test_many_points_step_by_iteration(monkeypatch):
     charges stay."""
     monkeypatch.setattr(_variational, "MANY", 1)
     monkeypatch.setattr(_matrix_free, "MANY", 1)
-    model = helpers.general_pairwise(PLANE, masses=2.0)
+    model = helpers.general_pairwise(PLANE, relative_velocities=True, masses=2.0)
     q, v = states(4)
     orbit = nx.rollout(model, q, v, ts=jnp.linspace(0, 0.2, 3), solver=nx.VariationalMidpoint())
     h, p = 0.1, np.asarray(orbit.p)
