@@ -284,6 +284,14 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
         3,
         None,
     ),
+    "pairs that see velocities": lambda: (
+        general_pairwise(
+            nx.Euclidean(2), masses=(1.0, 2.0, 0.5), attributes=np.array([[1.0], [2], [-1]])
+        ),
+        nx.Euclidean(2),
+        3,
+        None,
+    ),
     "neural, one hidden layer": lambda: (
         neural(nx.Rotations(3), 1, depth=1),
         nx.Rotations(3),
@@ -363,6 +371,15 @@ def pairwise(group, width: int = 4, seed: int = 0, **options) -> nx.PairwiseLagr
     return nx.PairwiseLagrangian(group, width, key=jax.random.key(seed), **options)
 
 
+def general_pairwise(group, width: int = 4, seed: int = 0, **options):
+    """A small law of pairs that see velocities, with random weights: those of the last layer are at
+    their start too small to show."""
+    options = dict(depth=1, activation=jnp.tanh) | options
+    model = nx.GeneralPairwiseLagrangian(group, width, key=jax.random.key(seed), **options)
+    last = model.pair.network.layers[-1].weight
+    return eqx.tree_at(lambda x: x.pair.network.layers[-1].weight, model, 20 * last)
+
+
 RULED: dict[str, Callable[[], tuple]] = {
     "NeuralLagrangian": lambda: (on_the_line(), 1, None),
     "NeuralMechanicalLagrangian": lambda: (
@@ -372,6 +389,11 @@ RULED: dict[str, Callable[[], tuple]] = {
     ),
     "PairwiseLagrangian": lambda: (
         pairwise(nx.Trivial(1), attributes=np.array([[1.0], [3.0], [-1.0]]), cutoff=2.0),
+        3,
+        None,
+    ),
+    "GeneralPairwiseLagrangian": lambda: (
+        general_pairwise(nx.Trivial(1), attributes=np.array([[1.0], [3.0], [-1.0]]), cutoff=2.0),
         3,
         None,
     ),
@@ -458,6 +480,7 @@ FORCES: dict[str, Callable[[], tuple]] = {
     "DryFriction": lambda: friction(nx.DryFriction, 0.1, width=0.1),
     "Friction": lambda: friction(nx.Friction, **small()),
     "Friction, convex": convex,
+    "PairFriction": lambda: (nx.PairFriction(nx.Euclidean(2), **small()), nx.Euclidean(2), 3, KEPT),
     "Drag": lambda: (
         nx.Drag(two_bodies(), 2, **small()),
         nx.Euclidean(2),

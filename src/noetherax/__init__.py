@@ -64,6 +64,7 @@ from .forces import (
     LinearFriction,
     NeuralControl,
     NeuralForce,
+    PairFriction,
     QuadraticFriction,
 )
 from .groups import (
@@ -88,6 +89,7 @@ from .groups import (
 )
 from .lagrangians import (
     AveragedLagrangian,
+    GeneralPairwiseLagrangian,
     Lagrangian,
     LagrangianSum,
     NeuralLagrangian,
@@ -173,6 +175,7 @@ __all__ = [
     "ForceParts",
     "Forced",
     "Friction",
+    "GeneralPairwiseLagrangian",
     "GroupDescription",
     "History",
     "Inputs",
@@ -194,6 +197,7 @@ __all__ = [
     "NoetherCharge",
     "Observations",
     "Orthogonal",
+    "PairFriction",
     "PairwiseLagrangian",
     "Periodic",
     "PeriodicCoordinates",

@@ -6,9 +6,11 @@ there is one file for each type with all rules of its own.
 
 from . import (  # noqa: F401 (they register)
     _average,
+    _general_pairwise,
     _instant,
     _neural,
     _neural_mechanical,
+    _pair_friction,
     _pairwise,
     _separable,
     _sum,
@@ -38,9 +40,10 @@ from ._derived import (
 )
 from ._elimination import solve_symmetric
 from ._forced import covector, forces_of, lagrangian_of, total_force
-from ._inertia import constant_inertia
+from ._inertia import constant_inertia, leading_inertia
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
+from ._matrix_free import masses_for_many
 from ._since import Since
 from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
 
@@ -72,6 +75,8 @@ __all__ = [
     "known",
     "lagrangian_gradient",
     "lagrangian_of",
+    "leading_inertia",
+    "masses_for_many",
     "momentum",
     "opened",
     "resolved",

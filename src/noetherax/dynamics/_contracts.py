@@ -24,6 +24,7 @@ from .._types import Configuration, FloatArray, Velocity, check_motion, check_st
 from ._batches import over_batch
 from ._closed import closure_converted
 from ._inertia import constant_inertia, divides
+from ._matrix_free import masses_for_many, solve_without_matrix
 
 
 class EulerLagrangeTerms(NamedTuple):
@@ -146,8 +147,9 @@ def solve_motion(
     through every entry of the matrix: it costs as much whatever the number of coordinates.
 
     Types that need no linear solve at every state leave `solve` aside: those whose
-    [`constant_inertia`][noetherax.dynamics.constant_inertia] is known divide by it, and others register
-    a rule.
+    [`constant_inertia`][noetherax.dynamics.constant_inertia] is known divide by it, those of many
+    points whose [`leading_inertia`][noetherax.dynamics.leading_inertia] is known are solved for
+    iteratively, and others register a rule.
 
     **Arguments:**
 
@@ -165,6 +167,9 @@ def solve_motion(
         masses = jnp.broadcast_to(jnp.asarray(inertia, force.dtype), v.shape)
         a = force / masses.reshape(force.shape)
         return a, jnp.all(jnp.isfinite(a), axis=-1)
+    masses = masses_for_many(lagrangian, q)
+    if masses is not None:
+        return solve_without_matrix(lambda a: euler_lagrange_residual(lagrangian, q, v, a), masses)
     # A custom derivative does not see what a function closes over.
     return _solution(closure_converted(lagrangian, q, v), q, v, solve)
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from .._programs import at_once
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
 from ._contracts import EulerLagrangeTerms, euler_lagrange_residual, solve_motion
+from ._matrix_free import masses_for_many, told_unsolved
 from ._time import at_time
 
 SINGULAR = (
@@ -133,11 +134,17 @@ def _acceleration(lagrangian, q, v, linear_solver, throw):
     solution, determined = solve_motion(lagrangian, q, v, solve)
     if throw and not asked:  # types with a rule of their own leave `solve` aside
         # The residual has all entries of the terms in it, and needs no room for a matrix.
+        def residual(a):
+            return euler_lagrange_residual(lagrangian, q, v, a)
+
         ones = jnp.ones(jnp.shape(v), solution.dtype)
-        residual = euler_lagrange_residual(lagrangian, q, v, ones)
-        finite = jnp.all(jnp.isfinite(residual), axis=-1)
+        finite = jnp.all(jnp.isfinite(residual(ones)), axis=-1)
         solution = eqx.error_if(solution, ~determined & ~finite, NOT_FINITE)
-        solution = eqx.error_if(solution, ~determined, SINGULAR)
+        masses = masses_for_many(lagrangian, q)
+        if masses is None:
+            solution = eqx.error_if(solution, ~determined, SINGULAR)
+        else:
+            solution = told_unsolved(solution, determined, residual, masses)
     elif not throw:
         solution = jnp.where(determined[..., None], solution, jnp.nan)
     return solution.reshape(v.shape)

@@ -24,7 +24,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
-from ._inertia import constant_inertia
+from ._inertia import constant_inertia, leading_inertia
 from ._time import AtInstant, Instant, depends_on_time, opened_instant, over_instants, resolved
 
 
@@ -139,6 +139,11 @@ def _(lagrangian: Forced, q, v, a):
 @constant_inertia.register
 def _(lagrangian: Forced, q):
     return constant_inertia(lagrangian.lagrangian, q)
+
+
+@leading_inertia.register
+def _(lagrangian: Forced, q):
+    return leading_inertia(lagrangian.lagrangian, q)
 
 
 @lagrangian_gradient.register

@@ -34,6 +34,26 @@ def constant_inertia(
     return None
 
 
+@singledispatch
+def leading_inertia(
+    lagrangian: Callable, q: Float[FloatArray, "*batch points space"]
+) -> Float[Array | np.ndarray, "*#batch points space"] | None:
+    """Masses of all components that ∂²L/∂v² is near to, where it is no constant, such as those of a law
+    of many points whose pairs add to them; `None` where none are known.
+
+    Systems of many unknowns are then solved without a matrix, iteratively, in units of these masses:
+    accelerations by conjugate gradients, steps of variational solvers by iteration. Masses that are far
+    off cost iterations, and change no result.
+
+    **Arguments:** as `constant_inertia`.
+
+    **Returns:**
+
+    An array that broadcasts to `q`, or `None`; by default what `constant_inertia` gives.
+    """
+    return constant_inertia(lagrangian, q)
+
+
 def divides(inertia: Any) -> bool:
     """Whether a force can be divided by these masses: none is known to be zero."""
     return inertia is not None and (

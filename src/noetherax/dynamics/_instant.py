@@ -17,7 +17,7 @@ from ._contracts import (
     solve_motion,
     terms_and_change,
 )
-from ._inertia import constant_inertia
+from ._inertia import constant_inertia, leading_inertia
 from ._time import AtInstant, Instant, opened_instant, over_instants
 
 pass_on(
@@ -28,6 +28,7 @@ pass_on(
     lagrangian_gradient,
     solve_motion,
     constant_inertia,
+    leading_inertia,
 )
 
 

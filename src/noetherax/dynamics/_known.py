@@ -25,7 +25,7 @@ from ._contracts import (
 )
 from ._derived import momentum
 from ._forced import forces_of
-from ._inertia import constant_inertia
+from ._inertia import constant_inertia, leading_inertia
 from ._time import depends_on_time, is_at_instant, resolved
 
 
@@ -85,6 +85,7 @@ pass_on(
     lagrangian_gradient,
     solve_motion,
     constant_inertia,
+    leading_inertia,
     momentum,
     depends_on_time,
     is_at_instant,

@@ -17,7 +17,7 @@ from ..lagrangians import (
     over_pairs,
     with_inputs,
 )
-from ._batches import over_batch
+from ._batches import for_batch, over_batch
 from ._contracts import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
@@ -77,21 +77,14 @@ def _inertia(lagrangian: PairwiseLagrangian, force):
     """The mass of every component of a state or of a batch of states."""
     *batch, points, _ = force.shape
     masses = jnp.asarray(lagrangian.mass_of(points), force.dtype)
-    return jnp.broadcast_to(_for_batch(masses, 1, batch)[..., None], force.shape)
-
-
-def _for_batch(array, own: int, batch):
-    """An array whose axes before its own lead those of a batch, for the whole batch."""
-    ahead, inner = array.shape[: array.ndim - own], array.shape[array.ndim - own :]
-    spread = array.reshape(*ahead, *[1] * (len(batch) - len(ahead)), *inner)
-    return jnp.broadcast_to(spread, (*batch, *inner))
+    return jnp.broadcast_to(for_batch(masses, 1, batch)[..., None], force.shape)
 
 
 @full_precision()
 def _force(lagrangian: PairwiseLagrangian, q):
     """−∂V/∂q at a configuration or at each of a batch."""
     *batch, points, _ = q.shape
-    known = _for_batch(lagrangian.known_attributes(points), 2, batch)
+    known = for_batch(lagrangian.known_attributes(points), 2, batch)
     return over_batch(lambda q, known: _of_configuration(lagrangian, q, known), q)(q, known)
 
 

@@ -13,7 +13,7 @@ from ._contracts import (
     lagrangian_gradient,
     terms_and_change,
 )
-from ._inertia import constant_inertia
+from ._inertia import constant_inertia, leading_inertia
 from ._time import depends_on_time, resolved
 
 
@@ -30,6 +30,12 @@ def _(lagrangian: LagrangianSum, q, v, a):
 @constant_inertia.register
 def _(lagrangian: LagrangianSum, q):
     masses = [constant_inertia(term, q) for term in lagrangian.terms]
+    return None if any(mass is None for mass in masses) else _sum(masses)
+
+
+@leading_inertia.register
+def _(lagrangian: LagrangianSum, q):
+    masses = [leading_inertia(term, q) for term in lagrangian.terms]
     return None if any(mass is None for mass in masses) else _sum(masses)
 
 

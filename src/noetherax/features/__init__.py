@@ -11,6 +11,7 @@ from ._exchange import ExchangeFeatures, generic_pairs
 from ._names import feature_names
 from ._periodic import PeriodicCoordinates
 from ._prepared import linear_weights, standardisation_of, standardised_part
+from ._relative import RelativeVelocities
 from ._scalar_products import ScalarProducts
 from ._standardisation import Standardisation
 from ._units import Unit
@@ -27,6 +28,7 @@ __all__ = [
     "ExchangeFeatures",
     "InvariantFeatures",
     "PeriodicCoordinates",
+    "RelativeVelocities",
     "ScalarProducts",
     "Standardisation",
     "StateVectors",

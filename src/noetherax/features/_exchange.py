@@ -63,7 +63,7 @@ class ExchangeFeatures(ConfigurationFeatures):
         if count:
             states = generic_pairs(STATES + 8 * (count + len(pairs)), space)
             candidates = np.asarray(run(_candidates, features, states), float)
-        kept = _independent(candidates)
+        kept = independent_columns(candidates)
         self.sums = tuple(k for k in kept if k < count)
         self.products = tuple(pairs[k - count] for k in kept if k >= count)
 
@@ -100,7 +100,7 @@ def _candidates(features, states):
     return jax.vmap(at)(states)
 
 
-def _independent(values: np.ndarray) -> list[int]:
+def independent_columns(values: np.ndarray) -> list[int]:
     """Columns that no combination of earlier ones and a constant gives."""
     kept: list[int] = []
     basis = np.ones((len(values), 1)) / np.sqrt(max(len(values), 1))

@@ -9,6 +9,7 @@ from ._friction import DryFriction, LinearFriction, QuadraticFriction
 from ._inputs import Driven, Inputs, Kind, held_until, jumps_of
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
+from ._pair_friction import PairFriction
 from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Motions",
     "NeuralControl",
     "NeuralForce",
+    "PairFriction",
     "QuadraticFriction",
     "arguments_of",
     "called",

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 
 from .._summaries import one_line
 from .._types import Configuration, Velocity
-from ..lagrangians import with_attributes
+from ..lagrangians import takes_new_attributes, with_attributes
 from ._arguments import arguments_of
 
 
@@ -75,6 +75,16 @@ def _(function: Forced) -> int:
     return arguments_of(function.lagrangian)
 
 
+@takes_new_attributes.register
+def _(model: Forced) -> bool:
+    return any(map(takes_new_attributes, (model.lagrangian, *model.forces)))
+
+
 @with_attributes.register
 def _(model: Forced, attributes):
-    return Forced(with_attributes(model.lagrangian, attributes), *model.forces)
+    parts = (model.lagrangian, *model.forces)
+    if not takes_new_attributes(model):
+        return with_attributes(model.lagrangian, attributes)  # which says so
+    return Forced(
+        *(with_attributes(x, attributes) if takes_new_attributes(x) else x for x in parts)
+    )

@@ -4,7 +4,7 @@ from typing import Any, Literal, final, get_args
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from ..features import (
     ConfigurationFeatures,
@@ -101,15 +101,20 @@ class Friction(Dissipation):
             self.network = ConvexNetwork(count, count, width, depth, activation, dtype, key)
 
     def resistance(self, values, rates):
-        x, slope = self.standardisation(values), self.standardisation.slope(values)
-        unit = slope / self.scale.rates
-        y = unit * rates
-        if isinstance(self.network, ConvexNetwork):
-            resistance = self.network.resistance(x, y)
-        else:
-            factor = self.network(x).reshape(len(x), -1)
-            resistance = factor @ (y @ factor)
-        return self.scale.power * unit * resistance
+        return rayleigh_slope(self, values, rates)
+
+
+def rayleigh_slope(part: Any, values: Array, rates: Array, *further: Array) -> Array:
+    """∂R/∂Ṡ of a friction with a network of standardised values, and of what else it sees."""
+    x, slope = part.standardisation(values), part.standardisation.slope(values)
+    unit = slope / part.scale.rates
+    y, seen = unit * rates, jnp.concatenate([x, *(z.astype(x.dtype) for z in further)])
+    if isinstance(part.network, ConvexNetwork):
+        resistance = part.network.resistance(seen, y)
+    else:
+        factor = part.network(seen).reshape(len(x), -1)
+        resistance = factor @ (y @ factor)
+    return part.scale.power * unit * resistance
 
 
 @standardisation_of.register

@@ -1,16 +1,27 @@
 """Lagrangians: analytic ones by subclassing, neural ones of invariant features, sums, averages."""
 
-from . import _prepared_pairs  # noqa: F401 (it registers)
 from ._activation import check_activation
-from ._attributes import NO_ATTRIBUTES, Attributes, symmetric_attributes
+from ._attributes import (
+    NO_ATTRIBUTES,
+    Attributes,
+    are_to_come,
+    learned_start,
+    symmetric_attributes,
+    symmetric_size,
+    values_for,
+)
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
-from ._given_attributes import with_attributes, with_inputs
+from ._general_pairwise import GeneralPairwiseLagrangian
+from ._given_attributes import given_attributes, takes_new_attributes, with_attributes, with_inputs
+from ._local_networks import check_local
+from ._moving_networks import in_both_orders, mean_of_orders, with_attributes_of
 from ._neural import NeuralLagrangian
 from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian
+from ._prepared_pairs import sampled_pairs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
 
@@ -18,6 +29,7 @@ __all__ = [
     "NO_ATTRIBUTES",
     "Attributes",
     "AveragedLagrangian",
+    "GeneralPairwiseLagrangian",
     "Lagrangian",
     "LagrangianSum",
     "Neighbourhood",
@@ -27,11 +39,22 @@ __all__ = [
     "Pairs",
     "PairwiseLagrangian",
     "SeparableLagrangian",
+    "are_to_come",
     "check_activation",
+    "check_local",
+    "given_attributes",
+    "in_both_orders",
     "inertia_of",
     "inertia_times",
+    "learned_start",
+    "mean_of_orders",
     "over_pairs",
+    "sampled_pairs",
     "symmetric_attributes",
+    "symmetric_size",
+    "takes_new_attributes",
+    "values_for",
     "with_attributes",
+    "with_attributes_of",
     "with_inputs",
 ]

@@ -80,6 +80,49 @@ def checked_attributes(given: Any) -> Any:
     return array
 
 
+def learned_start(attributes: Attributes | None, trained: Any) -> Array | None:
+    """Attributes in their units, from which training starts; `None` if they do not train."""
+    if not isinstance(trained, bool | np.bool_):
+        raise TypeError(f"train_attributes must be True or False, but it is {trained!r}.")
+    if not trained:
+        return None
+    if attributes is None or attributes.values is None:
+        raise ValueError("train_attributes=True needs the attributes that training starts from.")
+    return attributes.values / attributes.unit
+
+
+def checked_column(name: str, column: Any, columns: int) -> int | None:
+    """A column of attributes by its number, or `None`. Raises a `ValueError` if there is none."""
+    if column is None:
+        return None
+    if isinstance(column, bool) or column not in range(columns):
+        raise ValueError(
+            f"{name} must be one of {columns} column(s) of attributes, but it is {column!r}."
+        )
+    return int(column)
+
+
+def are_to_come(attributes: Attributes | None) -> bool:
+    """Whether there are attributes, but no values of theirs yet."""
+    return attributes is not None and attributes.values is None
+
+
+def values_for(attributes: Attributes, learned: Array | None, points: int) -> Array:
+    """The attributes of so many points, in their own units, shape `(*batch, points, columns)`."""
+    if learned is not None:
+        values = learned * attributes.unit
+    elif attributes.values is None:
+        raise ValueError(NO_ATTRIBUTES)
+    else:
+        values = attributes.values
+    if values.shape[-2] != points:
+        raise ValueError(
+            f"There are attributes of {values.shape[-2]} points, but the configuration has "
+            f"{points}. noetherax.with_attributes(model, attributes) gives those of other points."
+        )
+    return values
+
+
 def symmetric_attributes(first, second) -> Array:
     """Sums, and products of differences, of the attributes of two points, shape `(..., columns)` each:
     what does not tell which of them is the first."""

@@ -1,4 +1,4 @@
-"""A law of pairs that is given its attributes: those of other points, or inputs."""
+"""Laws of pairs that are given their attributes: those of other points, or inputs."""
 
 from collections.abc import Callable
 from functools import singledispatch
@@ -10,9 +10,13 @@ from jaxtyping import Array, Float
 
 from .._types import FloatArray
 from ._attributes import NO_ATTRIBUTES, checked_attributes
+from ._general_pairwise import GeneralPairwiseLagrangian
 from ._pairwise import PairwiseLagrangian
 
-NONE = "with_attributes takes a PairwiseLagrangian that was made with attributes, but got {}."
+NONE = (
+    "with_attributes takes a law of pairs that was made with attributes, such as a PairwiseLagrangian, "
+    "but got {}."
+)
 
 
 @singledispatch
@@ -34,7 +38,8 @@ def with_attributes(model: Callable, attributes: Float[FloatArray, "points colum
 
     **Arguments:**
 
-    - `model`: a [`noetherax.PairwiseLagrangian`][] that has attributes, or one with forces.
+    - `model`: a [`noetherax.PairwiseLagrangian`][], [`noetherax.GeneralPairwiseLagrangian`][] or
+        [`noetherax.PairFriction`][] that has attributes, or a [`noetherax.Forced`][] with such parts.
     - `attributes`: of each point, shape `(points, columns)`.
 
     **Returns:**
@@ -48,8 +53,24 @@ def with_attributes(model: Callable, attributes: Float[FloatArray, "points colum
     raise TypeError(NONE.format(type(model).__name__))
 
 
+@singledispatch
+def takes_new_attributes(model: Any) -> bool:
+    """Whether a model, or one of its parts, has attributes of points, which others may replace."""
+    return False
+
+
+@takes_new_attributes.register
+def _(model: PairwiseLagrangian | GeneralPairwiseLagrangian) -> bool:
+    return model.attributes is not None
+
+
 @with_attributes.register
-def _(model: PairwiseLagrangian, attributes):
+def _(model: PairwiseLagrangian | GeneralPairwiseLagrangian, attributes):
+    return given_attributes(model, attributes)
+
+
+def given_attributes(model: Any, attributes: Any) -> Any:
+    """The same for any model or force that keeps `attributes`, and may learn them."""
     if model.attributes is None:
         raise TypeError(NONE.format("one without"))
     values = checked_attributes(attributes)
@@ -61,7 +82,7 @@ def _(model: PairwiseLagrangian, attributes):
     return _with_values(model, jnp.asarray(values, model.attributes.unit.dtype))
 
 
-def with_inputs(model: PairwiseLagrangian, u: Array | None) -> PairwiseLagrangian:
+def with_inputs(model: Any, u: Array | None) -> Any:
     """A model whose attributes are inputs, with those, of shape `(*batch, points·columns)`."""
     if u is None or model.attributes is None:
         raise ValueError(NO_ATTRIBUTES)
@@ -75,7 +96,7 @@ def with_inputs(model: PairwiseLagrangian, u: Array | None) -> PairwiseLagrangia
     return _with_values(model, values.astype(model.attributes.unit.dtype))
 
 
-def _with_values(model: Any, values: Array) -> PairwiseLagrangian:
+def _with_values(model: Any, values: Array) -> Any:
     return eqx.tree_at(
         lambda x: (x.attributes.values, x.learned),
         model,

@@ -12,7 +12,6 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._programs import run
 from ..features import (
     ConfigurationFeatures,
-    ExchangeFeatures,
     Standardisation,
     WithoutVelocity,
     generic_pairs,
@@ -76,7 +75,7 @@ class LocalNetwork(eqx.Module):
         return eqx.tree_at(lambda x: x.standardisation, self, fitted)
 
 
-def check_local(features: ExchangeFeatures, space: int, neighbourhood: Neighbourhood) -> None:
+def check_local(features: ConfigurationFeatures, space: int, neighbourhood: Neighbourhood) -> None:
     """Raises a `ValueError` if a cut-off distance or a box are none of the symmetry: if r² is no
     function of the features, or features of a pair change when both points move along a closed axis."""
     if neighbourhood.cutoff is None and neighbourhood.box is None:

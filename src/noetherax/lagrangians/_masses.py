@@ -1,6 +1,7 @@
 from typing import Any, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -60,6 +61,25 @@ class Masses(eqx.Module):
         factor = jnp.tril(self.change, -1) + jnp.diag(jnp.exp(jnp.diag(self.change)))
         factor = jnp.matmul(jnp.asarray(root, factor.dtype), factor, precision=PRECISION)
         return jnp.matmul(factor, factor.T, precision=PRECISION)
+
+
+def point_masses(given: Any, trained: bool, dtype: Any) -> Masses:
+    """Masses of points, no matrix."""
+    masses = Masses(given, trained, dtype)
+    if np.ndim(masses.given) > 1:
+        raise ValueError("masses must be a number or one for each point, but they are a matrix.")
+    return masses
+
+
+def masses_of_points(masses: Masses, points: int) -> Any:
+    """The masses of so many points, shape `(points,)`."""
+    values = masses()
+    if np.shape(values) not in ((), (points,)):
+        raise ValueError(
+            f"These masses are of {len(values)} points, but the configuration has {points}."
+        )
+    library = jnp if isinstance(values, jax.Array) else np
+    return library.broadcast_to(values, (points,))
 
 
 def _nested(numbers: Any) -> Any:

@@ -10,10 +10,18 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from .._precision import full_precision
 from .._types import Configuration, Velocity, check_state
 from ..features import ExchangeFeatures, Unit
-from ._attributes import NO_ATTRIBUTES, Attributes, symmetric_attributes, symmetric_size
+from ._attributes import (
+    Attributes,
+    are_to_come,
+    checked_column,
+    learned_start,
+    symmetric_attributes,
+    symmetric_size,
+    values_for,
+)
 from ._base import Lagrangian
 from ._local_networks import LocalNetwork, check_local, check_no_vertex
-from ._masses import Masses
+from ._masses import Masses, masses_of_points, point_masses
 from ._pairs import Neighbourhood, Pairs, over_pairs
 
 
@@ -123,16 +131,12 @@ class PairwiseLagrangian(Lagrangian):
             None if attributes is None else Attributes.of(attributes, attribute_unit, dtype)
         )
         columns = 0 if self.attributes is None else self.attributes.columns
-        self.learned = _learned(self.attributes, train_attributes)
-        self.mass_attribute = _checked_column("mass_attribute", mass_attribute, columns)
-        self.strength = _checked_column("strength", strength, columns)
+        self.learned = learned_start(self.attributes, train_attributes)
+        self.mass_attribute = checked_column("mass_attribute", mass_attribute, columns)
+        self.strength = checked_column("strength", strength, columns)
         if mass_attribute is not None and (train_masses or np.ndim(masses) or masses != 1.0):
             raise ValueError("Give masses, or mass_attribute, but not both.")
-        self.masses = Masses(masses, train_masses, dtype)
-        if np.ndim(self.masses.given) > 1:
-            raise ValueError(
-                "masses must be a number or one for each point, but they are a matrix."
-            )
+        self.masses = point_masses(masses, train_masses, dtype)
         keys = jax.random.split(key)
         seen = columns - (self.strength is not None)
         of_pairs = ExchangeFeatures(group.configuration_features(2), self.space)
@@ -176,9 +180,7 @@ class PairwiseLagrangian(Lagrangian):
     @property
     def takes_attributes(self) -> bool:
         """Whether the attributes are inputs, and none are there."""
-        if self.attributes is None or self.learned is not None:
-            return False
-        return self.attributes.values is None
+        return self.learned is None and are_to_come(self.attributes)
 
     def of_pairs(self, first, second) -> tuple[Array, Array]:
         """What the network sees of the attributes of pairs, and by what its value is multiplied."""
@@ -192,52 +194,15 @@ class PairwiseLagrangian(Lagrangian):
         """The masses of so many points, shape `(*batch, points)`."""
         if self.mass_attribute is not None:
             return self.attribute_values(points)[..., self.mass_attribute]
-        masses = self.masses()
-        if np.shape(masses) not in ((), (points,)):
-            raise ValueError(
-                f"These masses are of {len(masses)} points, but the configuration has {points}."
-            )
-        library = jnp if isinstance(masses, jax.Array) else np
-        return library.broadcast_to(masses, (points,))
+        return masses_of_points(self.masses, points)
 
     def attribute_values(self, points: int) -> Float[Array, "*batch points columns"]:
         """The attributes of the points, in their own units."""
         if self.attributes is None:
             return jnp.zeros((points, 0), self.energy_unit.value.dtype)
-        if self.learned is not None:
-            values = self.learned * self.attributes.unit
-        elif self.attributes.values is None:
-            raise ValueError(NO_ATTRIBUTES)
-        else:
-            values = self.attributes.values
-        if values.shape[-2] != points:
-            raise ValueError(
-                f"There are attributes of {values.shape[-2]} points, but the configuration has "
-                f"{points}. noetherax.with_attributes(model, attributes) gives those of other points."
-            )
-        return values
+        return values_for(self.attributes, self.learned, points)
 
     def known_attributes(self, points: int) -> Float[Array, "*batch points columns"]:
         """The same in units of each column, as networks see them."""
         values = self.attribute_values(points)
         return values if self.attributes is None else values / self.attributes.unit
-
-
-def _learned(attributes: Attributes | None, trained: Any) -> Array | None:
-    if not isinstance(trained, bool | np.bool_):
-        raise TypeError(f"train_attributes must be True or False, but it is {trained!r}.")
-    if not trained:
-        return None
-    if attributes is None or attributes.values is None:
-        raise ValueError("train_attributes=True needs the attributes that training starts from.")
-    return attributes.values / attributes.unit
-
-
-def _checked_column(name: str, column: Any, columns: int) -> int | None:
-    if column is None:
-        return None
-    if isinstance(column, bool) or column not in range(columns):
-        raise ValueError(
-            f"{name} must be one of {columns} column(s) of attributes, but it is {column!r}."
-        )
-    return int(column)

@@ -10,9 +10,12 @@ from jaxtyping import Array, Bool, Float, Int
 from ..dynamics import (
     NOT_FINITE,
     equilibrate,
+    euler_lagrange_residual,
     euler_lagrange_terms,
     is_finite,
     is_regular,
+    masses_for_many,
+    solve_motion,
     solve_terms,
 )
 
@@ -45,20 +48,24 @@ class Equations(NamedTuple):
 
     - `finite`, `regular`: whether they are finite, and their matrix has an inverse.
     - `definite`: 1 if the mass matrix is positive definite, −1 if negative definite, else 0.
-    - `mass_matrix`, and the `units` in which its rows are of order one.
+    - `mass_matrix`, `None` where many unknowns are solved for without, and the `units` in which its
+        rows are of order one.
     - `a`: the acceleration.
     """
 
     finite: Bool[Array, ""]
     regular: Bool[Array, ""]
     definite: Int[Array, ""]
-    mass_matrix: Float[Array, "n n"]
+    mass_matrix: Float[Array, "n n"] | None
     units: Float[Array, " n"]
     a: Float[Array, " n"]
 
 
 def equations_at(lagrangian, q, v) -> Equations:
     """What is known of the equations of motion at a state."""
+    masses = masses_for_many(lagrangian, q)
+    if masses is not None:
+        return _by_masses(lagrangian, masses, q, v)
     terms = euler_lagrange_terms(lagrangian, q, v)
     regular = is_regular(terms.mass_matrix)
     balanced, units = equilibrate(terms.mass_matrix)
@@ -70,6 +77,16 @@ def equations_at(lagrangian, q, v) -> Equations:
     )
 
 
+def _by_masses(lagrangian, masses, q, v) -> Equations:
+    """The same without a matrix: equations are regular where an acceleration is found."""
+    a, regular = solve_motion(lagrangian, q, v, solve_terms)
+    ones = euler_lagrange_residual(lagrangian, q, v, jnp.ones_like(v))
+    sign = jnp.where(jnp.all(masses > 0), 1, jnp.where(jnp.all(masses < 0), -1, 0))
+    units = jnp.sqrt(jnp.abs(masses)).reshape(-1)
+    finite = jnp.all(jnp.isfinite(ones))
+    return Equations(finite, regular, jnp.where(regular, sign, 0), None, units, a)
+
+
 def cause(start: Equations, now: Equations, when: float, span: float) -> str:
     """Why a motion ends, from what is known where it starts and where it is last."""
     place = f"The motion ends at t = {when:.9g}, where the smallest steps are still rejected. "
@@ -77,13 +94,12 @@ def cause(start: Equations, now: Equations, when: float, span: float) -> str:
     if not now.finite:
         return place + NOT_FINITE
     units = np.asarray(start.units, np.float64)
-    before, after = (
-        np.linalg.svd(np.asarray(x.mass_matrix, np.float64) / units[:, None] / units, False, False)
-        for x in (start, now)
-    )
     if not start.regular:
         return f"{place}The mass matrix ∂²L/∂v² is singular from the start.{advice}"
-    part = after[-1] / before[-1]
+    before, after = (_least_value(x.mass_matrix, units) for x in (start, now))
+    part = after / before
+    if now.mass_matrix is None and not now.regular:
+        return f"{place}No acceleration is found there, without a matrix.{advice}"
     if part < VANISHED or not now.regular:
         return (
             f"{place}The mass matrix ∂²L/∂v² becomes singular there: its smallest singular value fell "
@@ -101,6 +117,15 @@ def cause(start: Equations, now: Equations, when: float, span: float) -> str:
         f"changes faster than the {resolution:.2g} to which a time of {span:.3g} resolves, or L is not "
         "smooth there. Take a shorter ts, or a solver with fixed steps."
     )
+
+
+def _least_value(matrix, units) -> float:
+    """The smallest singular value of a mass matrix in its units; one for many unknowns, whose matrix
+    nobody makes."""
+    if matrix is None:
+        return 1.0
+    balanced = np.asarray(matrix, np.float64) / units[:, None] / units
+    return float(np.linalg.svd(balanced, False, False)[-1])
 
 
 def where_lost(trajectory) -> str:

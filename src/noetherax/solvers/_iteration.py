@@ -1,10 +1,11 @@
-"""Roots to rounding for the many unknowns of a step whose masses are constant: without a matrix.
+"""Roots to rounding for the many unknowns of a step whose masses are known: without a matrix.
 
 Newton's method inverts a matrix over all unknowns of a step. Where ∂L/∂v = m v, the equations of a
 stage are x = G(x), for the velocities v = (p + h Σ a F)/m, and to evaluate them again and again
 converges as long as the step resolves the motion: each time the error shrinks by about (h ω)²/6, ω the
-highest frequency. Where it does not, Newton's method with GMRES for its linear equations takes over
-(Knoll & Keyes 2004).
+highest frequency. Where ∂L/∂v is m v and something smaller, that goes to the other side, and the error
+shrinks by what it is beside m v at least. Where neither converges, Newton's method with GMRES for its
+linear equations takes over (Knoll & Keyes 2004).
 """
 
 from collections.abc import Callable
@@ -134,12 +135,14 @@ def solve_tangent(linear: Callable, right: tuple, inertia: Array) -> tuple:
     def operator(v):
         return linear((v, forces_along(v)))[0] / inertia
 
-    tolerance = float(ROUNDINGS * jnp.finfo(r.dtype).eps)
-    solution = lx.linear_solve(
-        lx.FunctionLinearOperator(operator, jax.eval_shape(lambda: r)),
-        (r - linear((nothing, s))[0]) / inertia,
-        lx.GMRES(rtol=tolerance, atol=float(jnp.finfo(r.dtype).tiny)),
-        throw=False,
-    )
-    v = solution.value
+    v = solve_linear(operator, (r - linear((nothing, s))[0]) / inertia)
     return v, s + forces_along(v)
+
+
+def solve_linear(operator: Callable, right: Array) -> Array:
+    """The solution of a linear system near to the identity, by GMRES."""
+    tolerance = float(ROUNDINGS * jnp.finfo(right.dtype).eps)
+    method = lx.GMRES(rtol=tolerance, atol=float(jnp.finfo(right.dtype).tiny))
+    structure = jax.ShapeDtypeStruct(right.shape, right.dtype)
+    made = lx.FunctionLinearOperator(operator, structure)
+    return lx.linear_solve(made, right, method, throw=False).value

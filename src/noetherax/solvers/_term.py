@@ -6,20 +6,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ..dynamics import at_time, constant_inertia, lagrangian_gradient
+from ..dynamics import at_time, constant_inertia, lagrangian_gradient, leading_inertia
 
 
 class LagrangianSlopes(NamedTuple):
-    """The two first derivatives of a Lagrangian, and its masses where they are constant.
+    """The two first derivatives of a Lagrangian, and its masses where they are known.
 
     - `force`: ∂L/∂q, and with it the forces beside L, shape `(points, space)`.
     - `momentum`: ∂L/∂v, the canonical momentum, shape `(points, space)`.
     - `inertia`: m where ∂L/∂v = m v at every state, `None` where that is not known.
+    - `leading`: masses that ∂²L/∂v² is near to, the same as those if they are known, or `None`.
     """
 
     force: Float[Array, "*shape"]
     momentum: Float[Array, "*shape"]
     inertia: Float[Array, "*shape"] | None = None
+    leading: Float[Array, "*shape"] | None = None
 
 
 @final
@@ -54,10 +56,11 @@ class LagrangianTerm(diffrax.AbstractTerm):
     def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
         q, v, *_ = y  # Diffrax also shows it whole states
         lagrangian = at_time(self.lagrangian, t)
-        inertia = constant_inertia(lagrangian, q)
-        if inertia is not None:
-            inertia = jnp.broadcast_to(jnp.asarray(inertia, q.dtype), q.shape)
-        return LagrangianSlopes(*lagrangian_gradient(lagrangian, q, v), inertia)
+        masses = (
+            None if m is None else jnp.broadcast_to(jnp.asarray(m, q.dtype), q.shape)
+            for m in (constant_inertia(lagrangian, q), leading_inertia(lagrangian, q))
+        )
+        return LagrangianSlopes(*lagrangian_gradient(lagrangian, q, v), *masses)
 
     def contr(self, t0, t1, **kwargs):
         return t1 - t0

@@ -19,7 +19,7 @@ from ._collocation import (
     lagrange,
     spread_of_nodes,
 )
-from ._iteration import MANY, iterate, solve_tangent
+from ._iteration import MANY, iterate, solve_linear, solve_tangent
 from ._newton import implicit, newton
 from ._quadrature import Nodes, quadrature
 
@@ -149,9 +149,11 @@ def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
         value = equations(flat.reshape(q.shape)).reshape(-1)
         return value, 2 * jnp.abs(p.reshape(-1)) + jnp.abs(value), ()
 
-    inertia = terms.vf(t, (q, guess), args).inertia
-    if inertia is not None:
-        return p / inertia
+    slopes = terms.vf(t, (q, guess), args)
+    if slopes.inertia is not None:
+        return p / slopes.inertia
+    if slopes.leading is not None and q.size > MANY:
+        return _iterated_velocity(equations, slopes.leading, p, guess)
 
     def solve(guess):
         root = newton(defect, guess.reshape(-1), jnp.zeros(q.size, q.dtype))
@@ -180,9 +182,10 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
         return everything(v)[:2]
 
     # Masses may change from stage to stage where the model depends on time.
-    inertia = everything(guess).inertia
-    if inertia is not None and guess.size > MANY:
-        return _iterated(slopes, inertia, h * a, p0, guess)
+    *_, inertia, leading = everything(guess)
+    if leading is not None and guess.size > MANY:
+        constant = inertia is not None
+        return _iterated(slopes, leading, constant, h * a, p0, guess)
 
     def equations(unknowns):
         v, force = unknowns
@@ -203,26 +206,52 @@ def _stages(terms, t0, t1, h, q0, p0, guess, fallback, args):
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)))
 
 
-def _iterated(slopes, inertia, a, p0, guess):
-    """The same by iteration, where the momentum is m v: for many points. `a` counts the step in."""
+def _iterated(slopes, masses, constant: bool, a, p0, guess):
+    """The same by iteration, where the momentum is m v, or m v and what is small beside it: for many
+    points. `a` counts the step in."""
+
+    def momentum_of(v, found):
+        return masses * v if constant else found
 
     def equations(unknowns):
         v, force = unknowns
-        return inertia * v - (p0 + _along(a, force)), force - slopes(v)[0]
+        slope, momentum = slopes(v)
+        return momentum_of(v, momentum) - (p0 + _along(a, force)), force - slope
 
     def again(v):
-        force, _ = slopes(v)
-        scale = jnp.abs(p0) + _along(jnp.abs(a), jnp.abs(force))
-        return (p0 + _along(a, force)) / inertia, scale / jnp.abs(inertia), force
+        force, momentum = slopes(v)
+        size = jnp.abs(p0) + _along(jnp.abs(a), jnp.abs(force))
+        if constant:
+            return (p0 + _along(a, force)) / masses, size / jnp.abs(masses), force
+        new = v + (p0 + _along(a, force) - momentum) / masses
+        return new, (size + jnp.abs(momentum)) / jnp.abs(masses), force
 
     def solve(unknowns):
         root = iterate(again, unknowns[0])
-        return (root.x, root.aux), jnp.stack([root.converged, jnp.all(inertia != 0)])
+        return (root.x, root.aux), jnp.stack([root.converged, jnp.all(masses != 0)])
 
     def tangent(linear, right):
-        return solve_tangent(linear, right, inertia)
+        return solve_tangent(linear, right, masses)
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)), tangent)
+
+
+def _iterated_velocity(equations, masses, p, guess):
+    """The velocity of a momentum by iteration, where that is m v and what is small beside it."""
+
+    def again(v):
+        missing = equations(v)
+        return v - missing / masses, (2 * jnp.abs(p) + jnp.abs(missing)) / jnp.abs(masses), ()
+
+    def solve(guess):
+        root = iterate(again, guess)
+        return root.x, root.converged[None]
+
+    def tangent(linear, right):
+        return solve_linear(lambda v: linear(v) / masses, right / masses)
+
+    v, converged = implicit(equations, solve, guess, tangent)
+    return jnp.where(converged[0], v, jnp.nan)
 
 
 def _check(terms, t0, y0, args) -> None:

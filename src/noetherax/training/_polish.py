@@ -86,7 +86,10 @@ def polish(
     - `samples`: number of observations to draw from a sampler.
     - `curvature_samples`: number of them, drawn at random, that JᵀJ is summed over; all if `None`.
         They need some tens of residuals per weight: with few, steps help less and less, though they
-        still end at the least squares of all samples.
+        still end at the least squares of all samples. That is meant for noisy data. Without noise the
+        last digits are in directions that few samples tell of, and take all: on springs with 136
+        weights and 25,000 residuals, 70 steps ended at 1e-6 with all, and at 1e-4, 1e-5 and 2e-3 with
+        12,000, 3,600 and 1,200 drawn at random.
     - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`.
     - `tolerance`: stop when the loss falls by less than this fraction in three steps in a row.
     - `key`: random key for a sampler.

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._programs import run
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms
+from ..dynamics import euler_lagrange_terms, leading_inertia
 from ..features import linear_weights
 from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
@@ -62,7 +62,10 @@ def regular_start(
     Where ∂²L/∂v² does not depend on these weights, as in [`noetherax.NeuralSeparableLagrangian`][] and
     [`noetherax.NeuralMechanicalLagrangian`][], whose last layer is that of the potential, nothing of
     L is left free: the residuals are r₀ + Σ_k w_k r_k, and w is the minimum of
-    mean ‖r₀ + Σ_k w_k r_k‖² + ρ ‖w‖².
+    mean ‖r₀ + Σ_k w_k r_k‖² + ρ ‖w‖². Where they add to masses that L has
+    ([`leading_inertia`][noetherax.dynamics.leading_inertia]), as in
+    [`noetherax.GeneralPairwiseLagrangian`][], it is that minimum, or the one that changes nothing of
+    the mean trace, whichever has the nearer acceleration.
 
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
@@ -101,6 +104,8 @@ def regular_start(
         solutions = [_plain(columns, rest)]
     elif not np.any(rest[-1:]):  # of L nothing is known; there may be forces beside it
         solutions = _solutions(columns, -rest, float(np.linalg.norm(given)))
+    elif leading_inertia(at_instants(lagrangian, *states[3:]), states[0]) is not None:
+        solutions = [_plain(columns, rest), _without_trace(columns, rest)]
     else:
         return lagrangian
     epsilon = float(jnp.finfo(weights.dtype).eps)
@@ -121,6 +126,16 @@ def _plain(columns: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """Weights that make the residuals least, where the scale of L is given."""
     residuals = columns[:-1]
     return np.linalg.solve(_gram(residuals), -residuals.T @ rest[:-1])
+
+
+def _without_trace(columns: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """The same with a mean trace of ∂²L/∂v² of zero: masses that are known keep their scale, where L in
+    any scale would obey the data, of zero as well."""
+    residuals, trace = columns[:-1], columns[-1]
+    gram = _gram(residuals)
+    free = np.linalg.solve(gram, -residuals.T @ rest[:-1])
+    along = np.linalg.solve(gram, trace)
+    return free - along * (trace @ free) / (trace @ along)
 
 
 def _gram(residuals: np.ndarray) -> np.ndarray:
