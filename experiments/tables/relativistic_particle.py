@@ -25,7 +25,7 @@ from _row import Measure, Row
 
 import noetherax as nx
 
-STATES, MOTIONS, TIMES = 4_096, 40, Times(101, 5.0)
+STATES, MOTIONS, TIMES = 1_024, 40, Times(101, 5.0)
 RAPIDITY, PLACE, FORCE, START = 1.5, 5.0, 0.2, 0.5
 ARMS = "translations change L by d(gt)/dt", "without that"
 

@@ -25,7 +25,7 @@ import noetherax as nx
 
 TRIALS, TIMES = 5_000, Times(20, 5.0)
 ROLLOUTS = 500
-SAMPLES = 16_384
+SAMPLES = 4_096
 APPROACH = 0.1, 0.3
 """Distances that the errors are parted by."""
 
@@ -73,9 +73,7 @@ def main() -> None:
             options = {"loss": loss, "progress": False}
             model, _ = nx.fit(build(arm, keys[0]), train, steps=steps, key=keys[1], **options)
             chosen = nx.Observations(*(x[:SAMPLES] for x in train))
-            model, history = nx.polish(
-                model, chosen, iterations=iterations, curvature_samples=2_048, **options
-            )
+            model, history = nx.polish(model, chosen, iterations=iterations, tolerance=0, **options)
             seconds = time.perf_counter() - begun
             slope = slopes(model, test)
             parts = {
