@@ -92,7 +92,7 @@ model, history = nx.fit(
     model, (q, v, a), steps=500, key=jax.random.key(2), progress=False
 )
 model, history = nx.polish(
-    model, (q, v, a), samples=4096, iterations=15, progress=False
+    model, (q, v, a), samples=1024, iterations=8, progress=False
 )
 print(f"loss {history.loss[0]:.1e} → {history.loss[-1]:.1e}")
 
@@ -123,6 +123,7 @@ for name, each in groups.items():
     ax.plot(ts, jax.vmap(each.noether_charge(wire))(orbit.q, orbit.v)[:, 0], label=name)
 ax.set(xlabel="time", ylabel="charge")
 ax.legend()
+plt.show()
 
 # %% [markdown]
 # The charge of the *model* stays at the error of the solver, since the features have the symmetry whatever the weights are. That of the

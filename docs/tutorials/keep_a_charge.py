@@ -29,12 +29,12 @@ model = nx.NeuralLagrangian(
     key=jax.random.key(0),
     dtype=jnp.float64,
 )
-schedule = optax.cosine_decay_schedule(3e-3, 1000)
+schedule = optax.cosine_decay_schedule(3e-3, 600)
 adam = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 model, history = nx.fit(
     model,
     system.sampler(noise=0.0),
-    steps=1000,
+    steps=600,
     optimizer=adam,
     key=jax.random.key(1),
     progress=False,
@@ -44,10 +44,10 @@ print(f"explained: {history.explained:.3%}")
 # %% [markdown]
 # ## Follow it with three solvers
 #
-# All take steps of 0.05, about two hundred a revolution, for ten revolutions.
+# All take steps of 0.05, about two hundred a revolution, for six revolutions.
 
 # %%
-ts = jnp.linspace(0.0, 100.0, 101)
+ts = jnp.linspace(0.0, 60.0, 61)
 charge, energy = group.noether_charge(model), nx.Energy(model)
 solvers = {
     "RK4": nx.RK4(),
@@ -71,6 +71,7 @@ for name, orbit in orbits.items():
 left.set(xlabel="time", ylabel="drift of the angular momentum")
 right.set(xlabel="time", ylabel="drift of the energy")
 left.legend()
+plt.show()
 
 # %% [markdown]
 # - **RK4** keeps the charge to the order of its step. The error adds up without end.
