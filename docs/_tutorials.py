@@ -25,8 +25,8 @@ from nbformat import NotebookNode, v4
 FOLDER = Path(__file__).parent / "tutorials"
 OUTPUT = FOLDER / "output"
 DOWNLOAD = (
-    "[:material-download: Notebook]({name}.ipynb){{ .md-button download }} "
-    "[:material-download: Script]({name}.py){{ .md-button download }}"
+    "[Download the notebook]({name}.ipynb){{ .md-button download }} "
+    "[Download the script]({name}.py){{ .md-button download }}"
 )
 
 
@@ -67,6 +67,7 @@ def run(name: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
+    plt.show = lambda: None  # figures are saved below, each cell its own
     from _gallery import compressed
 
     book, scope, kept = notebook(name), {"__name__": "__main__"}, []

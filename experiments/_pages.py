@@ -36,7 +36,7 @@ NOTES = {  # what a reader of a row must know; the rest is in the scripts
     "distance": "largest distance to the true motion; in the paper's two-particle rows, that at T",
     "twin": "largest distance to a trajectory that starts N(0, 1e-3) away",
     "true_twin": "the same of the true system",
-    "twin_ratio": "the first by the second: one is best, not zero",
+    "twin_ratio": "twin of the model over that of the true system: one is best, not zero",
     "horizon": "time until the distance passes 1 % of the orbit's size",
     "jacobian_error": "relative error of ∂a/∂(q, v) along the true motion",
     "loss": "on fresh noisy observations",
@@ -131,7 +131,9 @@ def _page(out: Path, name: str, finished: Mapping[int, dict], seconds) -> str:
     short = [x for x in groups if set(SUMMARY) & set(_quantities(seeds[0][x]))]
     short = [x for x in short if not _is_long(seeds[0][x])]
     if short:
-        lines += ["", "## In short", "", "Medians over the seeds."]
+        names = dict.fromkeys(y for x in short for y in _quantities(seeds[0][x]))
+        words = [f"*{x.replace('_', ' ')}*: {NOTES[x]}" for x in SUMMARY if x in names]
+        lines += ["", "## In short", "", f"Medians over the seeds. {'; '.join(words)}."]
     for group in short:
         lines += ["", f"*{group.capitalize()}*", "", *_summary(seeds, group)]
     first = out / name / f"seed{next(iter(finished))}"

@@ -78,6 +78,7 @@ left.set(xlabel="time (s)", ylabel="angle (rad)")
 left.legend()
 right.plot(path.ts, jax.vmap(nx.Energy(model))(path.q, path.v)[:, 0])
 right.set(xlabel="time (s)", ylabel="energy")
+plt.show()
 
 # %% [markdown]
 # ## What friction may not take

@@ -77,7 +77,9 @@ model, history = nx.fit(
     key=jax.random.key(1),
     progress=False,
 )
-print(history)
+print(
+    f"explained: {history.explained:.2%}, of the validation {history.explained_validation:.2%}"
+)
 
 # %% [markdown]
 # ## Judge it
@@ -104,6 +106,7 @@ for name, of in charges.items():
     right.semilogy(orbit.ts[1:], nx.drift(of(model), orbit)[1:] + 1e-9, label=name)
 right.set(xlabel="time (s)", ylabel="drift")
 right.legend()
+plt.show()
 
 # %% [markdown]
 # ## Keep it

@@ -89,6 +89,7 @@ right.plot(motion.q[:, :, 0], motion.q[:, :, 1], color="C1", linewidth=0.8)
 right.plot(*reference.q[-1].T, "o", color="black", fillstyle="none", label="true end")
 right.set(xlabel="x", ylabel="y", aspect="equal")
 right.legend()
+plt.show()
 
 # %% [markdown]
 # Next: [masses, charges and kinds of points, cut-offs, boxes](../lagrangians.md#many-bodies).

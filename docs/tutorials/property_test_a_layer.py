@@ -99,6 +99,7 @@ for epsilon in (1e-9, 1e-6, 1e-3):
     print(f"{epsilon:8g} {drift.max():18.1e}")
 ax.set(xlabel="time", ylabel="drift of the momentum")
 ax.legend()
+plt.show()
 
 # %% [markdown]
 # ## In pytest

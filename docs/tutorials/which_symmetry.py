@@ -76,6 +76,7 @@ for offset, (label, index) in enumerate((("seen", 0), ("unseen", 1))):
 ax.set_xticks(place, errors)
 ax.set(ylabel="relative error of the acceleration", yscale="log")
 ax.legend()
+plt.show()
 
 # %% [markdown]
 # ## How to read it
