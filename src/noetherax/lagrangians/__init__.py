@@ -11,6 +11,7 @@ from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian
+from ._perceptron import _identity as linear_output
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_activation",
     "inertia_of",
     "inertia_times",
+    "linear_output",
     "over_pairs",
     "symmetric_attributes",
     "with_attributes",
