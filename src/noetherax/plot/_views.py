@@ -132,12 +132,14 @@ def plot_horizon(
     for index, (label, (ts, errors)) in enumerate(drawn.items()):
         style = STYLES[index % len(STYLES)]
         ordered = np.sort(errors, axis=0)  # infinite where a motion was lost: the worst
-        bounds = [np.where(np.isfinite(x) & (x > 0), x, np.nan) for x in (ordered[0], ordered[-1])]
+        low, high = (
+            np.where(np.isfinite(x) & (x > 0), x, np.nan) for x in (ordered[0], ordered[-1])
+        )
         middle = ordered[(len(ordered) - 1) // 2]
         ax.plot(
             ts, np.where(np.isfinite(middle) & (middle > 0), middle, np.nan), label=label, **style
         )
-        ax.fill_between(ts, *bounds, color=style["color"], alpha=0.15, linewidth=0)
+        ax.fill_between(ts, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if tolerance is not None:
         ax.axhline(tolerance, color="grey", linewidth=1, label=f"tolerance {tolerance:.3g}")
     ax.set_yscale("log")
