@@ -24,7 +24,9 @@ def field_table(name: str) -> str:
         others = [(f"{who}, published", x) for who, x in measure["published"].items()]
         others += [("our aim", measure["aim"])] if measure["aim"] is not None else []
         for who, number in others:
-            lines.append(f"| {meaning} | *{who}* | *{_number(number)}* |{' |' * (len(seeds) - 1)}")
+            lines.append(
+                f"| {meaning} | *{who}* | *{_number(number)}* |{' |' * (len(seeds) - 1)}"
+            )
         for arm in arms:
             rows = [found.get((arm, seed), {}) for seed in seeds]
             if any(key in row for row in rows):
@@ -33,7 +35,9 @@ def field_table(name: str) -> str:
     for arm in arms:
         rows = [found.get((arm, seed), {}) for seed in seeds]
         if any("seconds" in row for row in rows):
-            cells = " | ".join(f"{row['seconds']:.0f}" if "seconds" in row else "" for row in rows)
+            cells = " | ".join(
+                f"{row['seconds']:.0f}" if "seconds" in row else "" for row in rows
+            )
             lines.append(f"| seconds | {arm} | {cells} |")
     return "\n".join(lines)
 

@@ -54,15 +54,11 @@ def test_code_on_pages_runs(page, tmp_path):
 WIDEST = 88
 """Columns of code that a page shows beside its side bars."""
 
-LATER = {"README.md", "docs/lagrangians.md", "docs/forces.md"}
-"""What other work still changes."""
-
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_code_on_pages_is_not_too_wide(page):
     lines = code_of(page.read_text()).splitlines()
-    if page.relative_to(ROOT).as_posix() not in LATER:
-        assert [line for line in lines if len(line) > WIDEST] == []
+    assert [line for line in lines if len(line) > WIDEST] == []
 
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("[!_]*.py"))

@@ -402,6 +402,9 @@ def test_models_can_be_pickled_and_copied():
     states, result = jnp.ones((3, 1, 1)), diffrax.RESULTS.successful
     things += [nx.Trajectory(jnp.ones(3), states, states, None, {"num_steps": 2}, result)]
     things += [nx.History(np.ones(2), 0, 1.0, 1.0, False)]
+    friction = nx.Friction(group.configuration_features(1), key=jax.random.key(1))
+    force = nx.NeuralForce(group.invariant_features(1), key=jax.random.key(2))
+    things += [nx.Forced(model, friction, force)]
     for thing in things:
         for copied in (pickle.loads(pickle.dumps(thing)), copy.deepcopy(thing)):
             assert eqx.tree_equal(copied, thing)

@@ -108,3 +108,56 @@ def test_every_member_of_an_ensemble_is_a_line_of_its_own():
 def test_wrong_arguments_are_named(draw, message):
     with pytest.raises(ValueError, match=message):
         draw(trajectory(np.ones((6, 1, 3))))
+
+
+def test_a_phase_portrait_takes_trajectories():
+    path = trajectory(np.random.default_rng(0).normal(size=(6, 2, 3)))
+    ax = nx.plot.plot_phase({"model": path}, reference=path, point=1, axis=2)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("q[2], point 1", "v[2], point 1")
+    assert np.array_equal(ax.get_lines()[0].get_xdata(), path.q[:, 1, 2])
+    with pytest.raises(TypeError, match="positions q and velocities v"):
+        nx.plot.plot_phase({"model": np.ones((6, 1, 3))})
+    with pytest.raises(ValueError, match="point 2 and axis 0"):
+        nx.plot.plot_phase({"model": path}, point=2)
+
+
+def test_a_history_is_drawn_with_its_validation():
+    loss, held_out = np.geomspace(1, 1e-3, 1000), np.array([0.5, 0.01])
+    history = nx.History(
+        loss,
+        0,
+        1.0,
+        0.5,
+        False,
+        without_force=2.0,
+        validation=held_out,
+        validation_steps=np.array([10, 900]),
+        best_step=900,
+    )
+    ax = nx.plot.plot_history(history)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["training", "validation", "weights returned", "without any force"]
+    assert np.array_equal(ax.get_lines()[1].get_ydata(), held_out)
+    with pytest.raises(TypeError, match="go to plot_loss"):
+        nx.plot.plot_history(loss)
+
+
+def test_a_horizon_is_the_median_error_of_the_motions():
+    errors = np.array([[0.1, 0.2], [0.2, np.inf], [0.3, 0.4]])
+    ts = np.tile([1.0, 2.0], (3, 1))
+    found = nx.Evaluation("model", {}, ts, errors, 1, ())
+    ax = nx.plot.plot_horizon({"model": found}, tolerance=0.5)
+    assert np.array_equal(ax.get_lines()[0].get_ydata(), [0.2, 0.4])
+    with pytest.raises(TypeError, match="what noetherax.evaluate returns"):
+        nx.plot.plot_horizon({"model": errors})
+
+
+def test_a_potential_is_drawn_over_a_plane():
+    def spring(q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2)
+
+    ax = nx.plot.plot_potential(spring, np.ones((1, 2)), span=1.0, resolution=5)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((0.0, 2.0), (0.0, 2.0))
+    assert ax.collections[0].norm.vmax == pytest.approx(8.0, rel=0.1)  # at (2, 2), and 0 at (0, 0)
+    with pytest.raises(ValueError, match="two distinct coordinates"):
+        nx.plot.plot_potential(spring, np.ones((1, 2)), axes=(1, 1), span=1.0)

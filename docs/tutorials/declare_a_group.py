@@ -91,9 +91,7 @@ model = nx.NeuralLagrangian(Alongside(), width=16, key=jax.random.key(1))
 model, history = nx.fit(
     model, (q, v, a), steps=500, key=jax.random.key(2), progress=False
 )
-model, history = nx.polish(
-    model, (q, v, a), samples=1024, iterations=8, progress=False
-)
+model, history = nx.polish(model, (q, v, a), samples=1024, iterations=8, progress=False)
 print(f"loss {history.loss[0]:.1e} → {history.loss[-1]:.1e}")
 
 # %% [markdown]

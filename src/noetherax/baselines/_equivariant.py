@@ -11,6 +11,7 @@ from .._programs import run
 from .._types import Configuration, FloatArray, Velocity, check_state
 from ..features import InvariantFeatures, Standardisation
 from ..groups import SymmetryGroup
+from ..lagrangians import linear_output
 from ._law import AccelerationLaw
 from ._units import acceleration_units, check_data, check_sizes, constant
 
@@ -90,7 +91,7 @@ class EquivariantODE(AccelerationLaw):
         self.standardisation = Standardisation.fit(self.features, q, v, bend=bend)
         count = self.features.num_features
         sizes = count, 2 * count, width, depth
-        self.network = eqx.nn.MLP(*sizes, activation, dtype=q.dtype, key=key)
+        self.network = eqx.nn.MLP(*sizes, activation, linear_output, dtype=q.dtype, key=key)
         stride = -(-len(q) // STATES)
         states = q[::stride], v[::stride]
         slopes = run(_slopes, self.features, self.standardisation, *states)

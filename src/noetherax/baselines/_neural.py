@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, FloatArray, Velocity, check_state
 from ..features import Coordinates, InvariantFeatures, Standardisation
+from ..lagrangians import linear_output
 from ._law import AccelerationLaw
 from ._units import acceleration_units, check_data, check_sizes, constant
 
@@ -79,7 +80,7 @@ class NeuralODE(AccelerationLaw):
         self.standardisation = Standardisation.fit(self.features, q, v, bend=bend)
         units = acceleration_units(q, v, a)
         sizes = self.features.num_features, units.size, width, depth
-        self.network = eqx.nn.MLP(*sizes, activation, dtype=q.dtype, key=key)
+        self.network = eqx.nn.MLP(*sizes, activation, linear_output, dtype=q.dtype, key=key)
         self.units = constant(units, q.dtype)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:

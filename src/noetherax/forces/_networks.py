@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..lagrangians import check_activation
+from ..lagrangians import check_activation, linear_output
 
 
 def perceptron(
@@ -26,7 +26,8 @@ def perceptron(
         if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
     check_activation(activation, dtype)
-    return eqx.nn.MLP(inputs, outputs, width, depth, activation, dtype=dtype, key=key)
+    sizes = inputs, outputs, width, depth
+    return eqx.nn.MLP(*sizes, activation, linear_output, dtype=dtype, key=key)
 
 
 @final

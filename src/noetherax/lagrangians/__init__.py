@@ -21,6 +21,7 @@ from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian
+from ._perceptron import _identity as linear_output
 from ._prepared_pairs import sampled_pairs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
@@ -47,6 +48,7 @@ __all__ = [
     "inertia_of",
     "inertia_times",
     "learned_start",
+    "linear_output",
     "mean_of_orders",
     "over_pairs",
     "sampled_pairs",

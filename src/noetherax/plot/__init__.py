@@ -11,5 +11,16 @@ except ModuleNotFoundError as error:
 
 from ._figures import STYLES, plot_loss, plot_orbits, plot_series
 from ._layers import plot_layers
+from ._views import plot_history, plot_horizon, plot_phase, plot_potential
 
-__all__ = ["STYLES", "plot_layers", "plot_loss", "plot_orbits", "plot_series"]
+__all__ = [
+    "STYLES",
+    "plot_history",
+    "plot_horizon",
+    "plot_layers",
+    "plot_loss",
+    "plot_orbits",
+    "plot_phase",
+    "plot_potential",
+    "plot_series",
+]

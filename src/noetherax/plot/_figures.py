@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
 
+from .._checks import check_count
 from .._rollout import Trajectory
 from .._types import FloatArray
 
@@ -56,7 +57,7 @@ def plot_series(
     times = _lines("ts", ts)
     if len(times) != 1:
         raise ValueError(f"ts must have shape (times,), but it has shape {np.shape(ts)}.")
-    drawn = {label: _lines(f"series[{label!r}]", values) for label, values in _named(series)}
+    drawn = {label: _lines(f"series[{label!r}]", values) for label, values in named(series)}
     for label, lines in drawn.items():
         if lines.shape[1] != times.size:
             raise ValueError(
@@ -64,9 +65,9 @@ def plot_series(
                 f"axis, but it has shape {np.shape(series[label])}."
             )
         lines[~np.isfinite(lines) | ((lines <= 0) & log)] = np.nan
-    ax = _axes(ax)
+    ax = axes_for(ax)
     for index, (label, lines) in enumerate(drawn.items()):
-        for line, name in zip(lines, _once(label), strict=False):
+        for line, name in zip(lines, once(label), strict=False):
             ax.plot(times[0], line, linewidth=1.2, **name, **STYLES[index % len(STYLES)])
     if log:
         ax.set_yscale("log")
@@ -103,17 +104,12 @@ def plot_loss(
 
     `ValueError` if a history is empty or `window` is no positive integer.
     """
-    if isinstance(window, bool) or not isinstance(window, int | np.integer) or window < 1:
-        raise ValueError(f"window must be a positive integer, but it is {window!r}.")
-    drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in _named(losses)}
-    ax = _axes(ax)
+    window = check_count("window", window)
+    drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in named(losses)}
+    ax = axes_for(ax)
     for index, (label, lines) in enumerate(drawn.items()):
-        width = max(1, min(window, lines.shape[1] // 10))
-        count = lines.shape[1] // width
-        steps = (np.arange(count) + 0.5) * width
-        for line, name in zip(lines, _once(label), strict=False):
-            medians = np.median(line[: count * width].reshape(count, width), axis=1)
-            ax.plot(steps, medians, **name, **STYLES[index % len(STYLES)])
+        for line, name in zip(lines, once(label), strict=False):
+            ax.plot(*median_line(line, window), **name, **STYLES[index % len(STYLES)])
     for label, level in (bounds or {}).items():
         ax.axhline(level, color="grey", linewidth=1, label=f"{label} ({level:.3g})")
     ax.set_yscale("log")
@@ -156,9 +152,9 @@ def plot_orbits(
     """
     if limit is not None and not 0 < limit < np.inf:
         raise ValueError(f"limit must be positive and finite, or None, but it is {limit!r}.")
-    paths = {label: _path(label, x, axes) for label, x in _named(trajectories)}
+    paths = {label: _path(label, x, axes) for label, x in named(trajectories)}
     exact = None if reference is None else _path("reference", reference, axes)
-    ax = _axes(ax, "3d" if len(axes) == 3 else None)
+    ax = axes_for(ax, "3d" if len(axes) == 3 else None)
     if len(axes) == 3 and not hasattr(ax, "set_zlabel"):
         raise ValueError(
             "Three coordinates need three-dimensional Matplotlib axes, such as plt.figure()"
@@ -190,6 +186,14 @@ def plot_orbits(
     return ax
 
 
+def median_line(losses: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and medians over windows of them, at least ten where there are so many steps."""
+    width = max(1, min(check_count("window", window), len(losses) // 10))
+    count = len(losses) // width
+    medians = np.median(losses[: count * width].reshape(count, width), axis=1)
+    return (np.arange(count) + 0.5) * width, medians
+
+
 def _visible(path: np.ndarray, limit: float | None) -> np.ndarray:
     """The path, cut where it first leaves the picture or the finite numbers."""
     outside = ~np.isfinite(path)
@@ -199,7 +203,7 @@ def _visible(path: np.ndarray, limit: float | None) -> np.ndarray:
     return np.where(gone[:, None, None], np.nan, path)
 
 
-def _named(values: Any) -> Any:
+def named(values: Any) -> Any:
     """Label and value of everything to be drawn."""
     if not isinstance(values, Mapping) or not values:
         raise TypeError(
@@ -220,14 +224,14 @@ def _lines(name: str, values: Any) -> np.ndarray:
     return array.reshape(-1, array.shape[-1])
 
 
-def _once(label: str) -> Iterator[dict[str, Any]]:
+def once(label: str) -> Iterator[dict[str, Any]]:
     """The label for the first of several lines, and nothing for the others."""
     yield {"label": label}
     while True:
         yield {}
 
 
-def _axes(ax: Axes | None, projection: str | None = None) -> Axes:
+def axes_for(ax: Axes | None, projection: str | None = None) -> Axes:
     if ax is not None:
         return ax
     return plt.figure(layout="constrained").add_subplot(projection=cast(Any, projection))
