@@ -1,4 +1,4 @@
-"""Tables of the field's tasks, from `docs/results/tables/*.json`, which `experiments/tables/` writes."""
+"""Tables of the field's tasks, from `docs/results/tables/*.json`, written by `experiments/tables/`."""
 
 import json
 import math
