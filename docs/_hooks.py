@@ -4,8 +4,8 @@
 `{{ example of README }}` the README's first example; `{{ file: NAME }}` a file as it stands;
 `{{ printed: NAME }}` what an example prints; `{{ derived table }}` the table of what is derived for
 every group; `{{ rules table }}` that of the types with rules of their own; `{{ exact where table }}`
-and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what the
-benchmarks measured; `{{ field table: NAME }}` what a task of the field gave.
+and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what
+the benchmarks measured; `{{ field table: NAME }}` what a task of the field gave.
 
 Links of those files start at the repository's root. On the site those into `docs/` lose that prefix,
 those to a file with a page of its own go there, and those to any other file become plain text.

@@ -42,8 +42,8 @@ def moved(seed: int):
     for count in (1_000, 200):
         motion = [random.uniform(-size, size, (count, 2, 1)) for size in (3, 4, 10)]
         sets.append((motion, nx.force_parts(law, *motion)))
-    train, test = (nx.ForceObservations(*motion, sum(parts)) for motion, parts in sets)
-    return train, test, sets[1][1].inertial
+    of_both = [nx.ForceObservations(*motion, tau=np.sum(parts, axis=0)) for motion, parts in sets]
+    return *of_both, sets[1][1].inertial
 
 
 def main() -> None:

@@ -19,8 +19,10 @@ from _row import Measure, Row
 
 import noetherax as nx
 
-TRIALS, TIMES = 1_000, Times(50, 20.0)
-ROLLOUTS = 200
+TIMES = Times(50, 20.0)
+FULL = 1_000, 200, 1_000, 40
+"""Trials and rollouts; steps of the fit and of polish."""
+
 SAMPLES = 4_096
 ARMS = "pairs, masses given", "general Lagrangian"
 
@@ -47,12 +49,11 @@ def main() -> None:
         "energy": Measure("square error of the energy", {"Hamiltonian network": 3.88e-5}, 3.9e-7),
     }
     row = Row(__doc__, "two_bodies", measures)
-    trials, rollouts, steps, iterations = TRIALS, ROLLOUTS, 1_000, 40
-    if row.quick:
-        trials, rollouts, steps, iterations = 20, 3, 3, 2
+    trials, rollouts, steps, iterations = (20, 3, 3, 2) if row.quick else FULL
     for seed in row.seeds:
         rng = np.random.default_rng(seed)
-        train, test = split(rng, motions(*starts(rng, trials), TIMES))
+        q, v = starts(rng, trials)
+        train, test = split(rng, motions(q, v, TIMES))
         for arm in ARMS:
             begun = time.perf_counter()
             keys = jax.random.split(jax.random.key(seed))
