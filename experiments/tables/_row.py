@@ -8,6 +8,7 @@ stopped leaves what it found.
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -85,10 +86,14 @@ class Row:
             rows += [[meaning, "our aim", aim]] if aim is not None else []
             for arm in dict.fromkeys(row["arm"] for row in self.figures):
                 found = [row[name] for row in self.figures if row["arm"] == arm and name in row]
-                rows += [[meaning, arm, max(found)]] if found else []
+                rows += [[meaning, arm, max(found, key=_size)]] if found else []
         print()
         print_table(["measure", "", "worst seed"], rows)
         print(f"\nresults: {self.options.out / f'{self.name}.json'}")
+
+
+def _size(number: float) -> float:
+    return number if math.isfinite(number) else math.inf
 
 
 def _shown(numbers: Mapping[str, Any]) -> list[str]:
