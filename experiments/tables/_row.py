@@ -13,7 +13,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +52,7 @@ class Row:
         parser = argparse.ArgumentParser(description=description)
         parser.add_argument("--quick", action="store_true", help="a short run, for tests")
         parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23])
+        parser.add_argument("--arms", type=int, help="how many of the arms, in their order")
         parser.add_argument("--out", type=Path, default=Path("results/tables"), help="of the JSON")
         for flag, (kind, default, meaning) in more.items():
             parser.add_argument(flag, type=kind, default=default, help=meaning)
@@ -60,6 +61,10 @@ class Row:
         self.seeds = self.options.seeds[:1] if self.quick else self.options.seeds
         self.figures: list[dict[str, Any]] = []
         self.options.out.mkdir(parents=True, exist_ok=True)
+
+    def chosen(self, arms: Sequence[str]) -> Sequence[str]:
+        """The arms to run; the first of them in a short run."""
+        return arms[: 1 if self.quick else self.options.arms]
 
     def add(self, seed: int, arm: str, **numbers: Any) -> None:
         """Adds the figures of one arm with one seed, and writes all there are."""

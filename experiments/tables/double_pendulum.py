@@ -63,7 +63,7 @@ def main() -> None:
         data = nx.Observations(q, v, jax.vmap(functools.partial(nx.acceleration, law))(q, v))
         begin = drawn(rng, STARTS, FASTEST_START)
         row.add(seed, "true law", energy=float(np.mean(discrepancy(law, *begin))))
-        for arm in ARMS[: 1 if row.quick else None]:
+        for arm in row.chosen(ARMS):
             begun = time.perf_counter()
             keys = jax.random.split(jax.random.key(seed))
             options: dict[str, Any] = {"progress": False}

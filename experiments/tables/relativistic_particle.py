@@ -94,7 +94,7 @@ def main() -> None:
         rng = np.random.default_rng(seed)
         data = observed(rng, 64 if row.quick else STATES)
         begin = drawn(rng, 4 if row.quick else MOTIONS, START, 0.0)
-        for arm in ARMS[: 1 if row.quick else None]:
+        for arm in row.chosen(ARMS):
             begun = time.perf_counter()
             keys = jax.random.split(jax.random.key(seed))
             options: dict[str, Any] = {"loss": nx.ForceLoss(), "progress": False}

@@ -99,8 +99,7 @@ def errors(model, truth) -> np.ndarray:
 def main() -> None:
     published = {"EMLP": 0.012, "scalars": 0.005, "scalars, tuned": 0.0015}
     measures = {"error": Measure("geometric mean of relative errors", published, 3e-4)}
-    more = {"--arms": (int, len(ARMS), "how many of the arms, in their order")}
-    row = Row(__doc__, "springy_double_pendulum", measures, more)
+    row = Row(__doc__, "springy_double_pendulum", measures)
     systems, saves, steps, iterations = (
         (8, 10, 3, 2) if row.quick else (500, 150, STEPS, ITERATIONS)
     )
@@ -109,7 +108,7 @@ def main() -> None:
         row.add(seed, "true law in steps of 0.02", error=geometric_mean(errors(law, truth)))
         states = nx.TrajectoryLoss(INTERVAL).states(chunks)
         model_key, batch_key = jax.random.split(jax.random.key(seed))
-        for arm, meaning in list(ARMS.items())[: 1 if row.quick else row.options.arms]:
+        for arm, meaning in ((arm, ARMS[arm]) for arm in row.chosen(list(ARMS))):
             begun = time.perf_counter()
             model = build(arm, chunks, model_key)
             options: dict[str, Any] = dict(batch_size=64, key=batch_key, progress=False)

@@ -54,7 +54,7 @@ def main() -> None:
         rng = np.random.default_rng(seed)
         q, v = starts(rng, trials)
         train, test = split(rng, motions(q, v, TIMES))
-        for arm in ARMS:
+        for arm in row.chosen(ARMS):
             begun = time.perf_counter()
             keys = jax.random.split(jax.random.key(seed))
             options = {"loss": nx.AccelerationLoss(), "progress": False}
