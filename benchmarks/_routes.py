@@ -17,7 +17,7 @@ import numpy as np
 from _timing import LOOPS, forget_programs, gradient_loop, milliseconds
 
 import noetherax as nx
-from noetherax import _rollout
+from noetherax import _integration
 from noetherax.dynamics import RULES, _contracts
 from noetherax.features import _determinants
 from noetherax.losses import _acceleration
@@ -131,7 +131,7 @@ ROUTES = {
         ruleless(_acceleration, "solve_motion"), ("separable, two points",)
     ),
     "solve_motion in a rollout": Route(
-        ruleless(_rollout, "solve_motion"), ("separable, two points",), "RK4"
+        ruleless(_integration, "solve_motion"), ("separable, two points",), "RK4"
     ),
     "lagrangian_gradient": Route(
         ruleless(_term, "lagrangian_gradient"),

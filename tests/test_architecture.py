@@ -34,6 +34,8 @@ ROOMS = [
     "_describe",
     "baselines",
     "solvers",
+    "_trajectory",
+    "_integration",
     "_rollout",
     "_drift",
     "_balance",

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import noetherax as nx
-from noetherax import _rollout
+from noetherax import _integration
 from noetherax._types import check_motion
 from noetherax.dynamics import (
     _activations,
@@ -711,7 +711,7 @@ def test_a_constant_mass_is_inverted_once():
         return ACCELERATION(lagrangian, (q, v, v))
 
     def field(lagrangian):
-        accelerate = _rollout._accelerate(lx.LU(), jnp.array(1))
+        accelerate = _integration.accelerate_by(lx.LU(), jnp.array(1))
         made = nx.solvers.formulate(nx.RK4(), lagrangian, q[0], v[0], accelerate)
         return made.term.vf(0.0, made.state, made.args)[1]
 

@@ -244,6 +244,14 @@ def test_points_at_one_place_and_points_alone_have_finite_forces():
     assert np.all(a[2] == 0)
 
 
+def test_a_point_alone_is_free():
+    model = helpers.general_pairwise(PLANE, relative_velocities=True)
+    q, v = states(1)
+    mass = nx.momentum(model, q, v) / v
+    assert np.allclose(mass, mass[0, 0], rtol=1e-12, atol=0)
+    assert np.all(nx.acceleration(model, q, v) == 0)
+
+
 def test_attributes_that_are_inputs_reach_the_law_and_its_friction():
     law = helpers.general_pairwise(PLANE, attributes=2, mass_attribute=0)
     friction = nx.PairFriction(PLANE, **helpers.small(), attributes=2)

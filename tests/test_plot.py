@@ -161,3 +161,5 @@ def test_a_potential_is_drawn_over_a_plane():
     assert ax.collections[0].norm.vmax == pytest.approx(8.0, rel=0.1)  # at (2, 2), and 0 at (0, 0)
     with pytest.raises(ValueError, match="two distinct coordinates"):
         nx.plot.plot_potential(spring, np.ones((1, 2)), axes=(1, 1), span=1.0)
+    with pytest.raises(ValueError, match="nowhere finite"):
+        nx.plot.plot_potential(lambda q, v: jnp.nan * q.sum(), np.ones((1, 2)), span=1.0)

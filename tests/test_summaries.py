@@ -42,6 +42,8 @@ def test_what_is_no_group_is_named():
         nx.describe(nx.Rotations(3), 0)
     with pytest.raises(TypeError, match=r"such as noetherax.Rotations\(3\)"):
         nx.describe("rotations", 1)
+    with pytest.raises(TypeError, match=r"such as noetherax.Rotations\(3\)"):
+        nx.describe(nx.Rotations, 1)
 
 
 def test_models_print_in_one_line():

@@ -139,6 +139,7 @@ def main() -> None:
         f"error of {points} points": Measure(f"square error of a position, {points} points")
         for points in POINTS
     }
+    measures |= {name: Measure(name) for name in ("drift of momentum", "drift of angular momentum")}
     row = Row(__doc__, "six_springs", measures, {"--many": (int, MANY, "points of the crowd")})
     sizes, tests, iterations = SIZES, TESTS, ITERATIONS
     many, steps = row.options.many, 5

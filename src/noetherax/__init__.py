@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ._balance import balance, impulses, rates
 from ._describe import GroupDescription, describe
 from ._drift import drift
-from ._rollout import Trajectory, rollout
+from ._rollout import rollout
+from ._trajectory import Trajectory
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
 from .charges import Energy, MomentumMap, NoetherCharge, lift
 from .data import (

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from ._drift import charge_along
 from ._precision import PRECISION
 from ._programs import run
-from ._rollout import Trajectory
+from ._trajectory import Trajectory
 from .charges import Energy, MomentumMap
 from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of, has_rule
 from .solvers import LagrangianTerm, RelativeController, quadrature

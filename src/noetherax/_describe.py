@@ -85,7 +85,7 @@ def describe(group: Any, points: int) -> GroupDescription:
     `ValueError` if `points` is no positive integer, and as `group.invariant_features` does.
     """
     points = check_count("points", points)
-    if not hasattr(group, "invariant_features"):
+    if isinstance(group, type) or not hasattr(group, "invariant_features"):
         raise TypeError(
             f"describe takes a group, such as noetherax.Rotations(3), but got {group!r:.100}."
         )

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ._precision import PRECISION
 from ._programs import run
-from ._rollout import Trajectory
+from ._trajectory import Trajectory
 from ._types import FloatArray
 from .charges import Energy, MomentumMap
 from .dynamics import at_time, momentum

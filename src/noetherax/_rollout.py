@@ -1,10 +1,9 @@
 """Solutions of the Euler–Lagrange equations."""
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any
 
 import diffrax
 import equinox as eqx
@@ -14,36 +13,30 @@ import lineax as lx
 import numpy as np
 import optimistix as optx
 from jax.core import Tracer
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from ._content import Incomparable
+from ._integration import (
+    accelerate_by,
+    constant,
+    equations_of_solver,
+    motion_of,
+    solve,
+)
 from ._precision import PRECISION
 from ._programs import run
-from ._summaries import arrays, counted, interval
+from ._trajectory import Trajectory
 from ._types import Configuration, FloatArray, Velocity, check_state
-from .dynamics import (
-    NOT_FINITE,
-    SINGULAR,
-    at_time,
-    depends_on_time,
-    euler_lagrange_terms,
-    has_rule,
-    known,
-    solve_motion,
-    solve_terms,
-)
+from .dynamics import NOT_FINITE, SINGULAR, at_time, depends_on_time, has_rule, known
 from .forces import held_until, jumps_of
 from .solvers import (
     ENDS,
     LEAVES,
     Compensated,
-    Equations,
     cause,
     check_options,
     diffrax_options,
     equations_at,
     for_adjoint,
-    formulate,
     in_precision,
     keeps_charges,
     plan_times,
@@ -52,12 +45,6 @@ from .solvers import (
     warn_of_rounding,
     where_lost,
 )
-
-UNPHYSICAL = 1e-2
-"""Of Σ|a_i F_i|: a·F = aᵀMa below its negative shows that M is not definite, whatever rounding does."""
-
-# Without its own `jit`, which would find what it traced before by the identity of functions.
-_integrate = inspect.unwrap(diffrax.diffeqsolve)
 
 TOO_LARGE = (
     "Newton's method found no solution of a variational step. The step is too large for this motion, "
@@ -69,45 +56,6 @@ SINGLE = (
     "Variational solvers keep charges to rounding, and in float32 rounding is 1e-7 in every step: the "
     "guarantee cannot be seen there. Use float64 (`jax.config.update('jax_enable_x64', True)`)."
 )
-
-
-@final
-class Trajectory(eqx.Module):
-    """A solution sampled at times `ts`.
-
-    - `ts`: times, shape `(times,)`.
-    - `q`, `v`: configurations and velocities, shape `(times, points, space)`.
-    - `p`: momenta of the same shape if the solver carries them, else `None`. They are ∂L/∂v of the
-        Lagrangian that was integrated, and of no other.
-    - `stats`: Diffrax' statistics of the solve.
-    - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
-    - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
-        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
-        [`noetherax.balance`][] takes the same steps again.
-    """
-
-    ts: Float[Array, " times"]
-    q: Float[Array, "times points space"]
-    v: Float[Array, "times points space"]
-    p: Float[Array, "times points space"] | None
-    stats: dict[str, Any]
-    result: diffrax.RESULTS
-    solver: diffrax.AbstractSolver | None = eqx.field(static=True, default=None)
-    steps: Int[Array, " times"] | None = None
-
-    def __repr__(self) -> str:
-        times = f"{counted(self.ts.shape[-1], 'time')}{interval(self.ts)}"
-        many = "".join(f"{count} × " for count in self.ts.shape[:-1])
-        held = arrays(q=self.q, v=self.v, p=self.p)
-        return f"Trajectory({many}{times}: {held}{_ending(self.result)})"
-
-
-def _ending(result: diffrax.RESULTS) -> str:
-    """Why a motion ended before its last time, if it did and that is known now."""
-    code = getattr(result, "_value", None)
-    if code is None or isinstance(code, Tracer) or np.ndim(code):
-        return ""
-    return "" if diffrax.is_successful(result) else f"; failed: {diffrax.RESULTS[result]}"
 
 
 def rollout(
@@ -202,10 +150,10 @@ def rollout(
 
     with jax.default_matmul_precision(PRECISION):
         # Whether a motion starts regularly is not known yet, and has no say in what is computed.
-        uses = functools.partial(_motion_of, solver, _accelerate(linear_solver, jnp.array(1)))
+        uses = functools.partial(motion_of, solver, accelerate_by(linear_solver, jnp.array(1)))
         lagrangian = known(lagrangian, q0, v0, uses)
-        law, *state = _constant((lagrangian, q0, v0))
-        start = run(_equations_at, law, *state)
+        law, *state = constant((lagrangian, q0, v0))
+        start = run(equations_at, law, *state)
         regular = start.regular | (not exact and not linear_solver.assume_full_rank())
         if throw:
             q0 = _error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
@@ -216,8 +164,8 @@ def rollout(
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *state, t1)):
             warn_of_length(start, state[0], state[1], times.save)
         solver = for_adjoint(solver, options.get("adjoint"))
-        formulated = solver, lagrangian, (q0, v0), _accelerate(linear_solver, start.definite)
-        motion = run(_solve, *formulated, t0, t1, options)
+        formulated = solver, lagrangian, (q0, v0), accelerate_by(linear_solver, start.definite)
+        motion = run(solve, *formulated, t0, t1, options)
     q, v, p = motion.state
     nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
     singular = diffrax.RESULTS.promote(lx.RESULTS.singular)
@@ -238,7 +186,7 @@ def rollout(
         message = ENDS
         if concrete and ends and motion.last is not None:
             when = float(motion.last[0]) + (0.0 if absolute else float(times.shown[0]))
-            now = run(_equations_of, *formulated, *motion.last)
+            now = run(equations_of_solver, *formulated, *motion.last)
             message = cause(start, now, when, abs(float(t1 - t0)))
         trajectory = _error_if(trajectory, ends, message)
         if exact:
@@ -266,87 +214,4 @@ def _steps_before(times) -> Int[Array, " times"]:
     return jnp.asarray(np.diff(before, prepend=0), jnp.int32)
 
 
-def _motion_of(solver, accelerate, lagrangian, q, v):
-    """All that a rollout computes of a Lagrangian. A type with rules of its own need have no more: it
-    may be no function of the state, but a network straight to the acceleration."""
-    made = formulate(solver, lagrangian, q, v, accelerate)
-    start = jnp.zeros((), q.dtype)
-    try:
-        rates = solver.func(made.term, start, made.state, made.args)
-    except NotImplementedError:  # Diffrax needs it for a first step alone
-        raise Incomparable from None
-    terms = euler_lagrange_terms(lagrangian, q, v)
-    return terms, made.state, rates, made.read(start, made.state)
-
-
-class _Motion(NamedTuple):
-    """(q, v, p) at the saved times, and the `last` accepted (t, state) of the solver, where that is
-    kept. Times of which none was needed are `unused`."""
-
-    ts: Float[Array, " times"]
-    unused: Bool[Array, " times"]
-    state: tuple
-    last: tuple | None
-    stats: dict[str, Any]
-    result: diffrax.RESULTS
-
-
-def _constant(tree):
-    """The same without derivatives: no step depends on them, nor whether a motion goes on."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, tree)
-
-
-def _equations_at(lagrangian, q, v) -> Equations:
-    return equations_at(lagrangian, q, v)
-
-
-def _equations_of(solver, lagrangian, state, accelerate, t, last) -> Equations:
-    """Those at a state of the solver."""
-    q, v, _ = formulate(solver, lagrangian, *state, accelerate).read(t, last)
-    return equations_at(at_time(lagrangian, t), q, v)
-
-
-def _solve(solver, lagrangian, state, accelerate, t0, t1, options) -> _Motion:
-    made = formulate(solver, lagrangian, *state, accelerate)
-    solution = _integrate(made.term, solver, t0=t0, t1=t1, y0=made.state, args=made.args, **options)
-    assert solution.ts is not None  # SaveAt saves something
-    assert solution.ys is not None
-    if isinstance(solution.ts, tuple):
-        (ts, last), (states, end) = solution.ts, solution.ys
-        end = last[0], jax.tree.map(lambda x: x[0], end)
-    else:
-        ts, states, end = solution.ts, solution.ys, None
-    q, v, p = jax.vmap(made.read)(ts, states)
-    finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
-    unused = jnp.isinf(ts)  # Diffrax pads what SaveAt(steps=True) does not need
-    failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)
-    nonfinite = diffrax.RESULTS.promote(optx.RESULTS.nonfinite)
-    result = diffrax.RESULTS.where(failed, nonfinite, solution.result)
-    return _Motion(ts, unused, (q, v, p), end, solution.stats, result)
-
-
-def _accelerate(linear_solver, definite) -> Callable:
-    """The acceleration at a step, `(lagrangian, q, v) -> a`."""
-    return eqx.Partial(_found, linear_solver, definite)
-
-
-def _found(linear_solver, definite, lagrangian, q, v):
-    # Diffrax traces a step several times, and `run` this but once.
-    return run(_acceleration, lagrangian, linear_solver, definite, q, v)
-
-
-def _acceleration(lagrangian, linear_solver, definite, q, v):
-    solve = eqx.Partial(_solve_step, linear_solver, definite)
-    a, resolved = solve_motion(lagrangian, q, v, solve)
-    return jnp.where(resolved, a, jnp.nan).reshape(v.shape).astype(v.dtype)
-
-
-def _solve_step(linear_solver, definite, terms):
-    """As `solve_terms`, and not beyond where a definite mass matrix becomes indefinite."""
-    a, resolved = solve_terms(terms, linear_solver)
-    work = a * terms.force
-    signed = definite.astype(work.dtype) * jnp.sum(work)
-    return a, resolved & (signed >= -UNPHYSICAL * jnp.sum(jnp.abs(work)))
-
-
-__all__ = ["Trajectory", "rollout"]
+__all__ = ["rollout"]

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._drift import charge_along, parts_along
 from .._programs import run
-from .._rollout import Trajectory
+from .._trajectory import Trajectory
 from ._distances import largest
 from ._motions import Along, Paths, over_motions, precision_of
 from ._record import Measure

@@ -20,9 +20,9 @@ from ..lagrangians import (
     Neighbourhood,
     Pairs,
     are_to_come,
+    attributes_of_points,
     check_local,
     given_attributes,
-    learned_start,
     over_pairs,
     sampled_pairs,
     symmetric_attributes,
@@ -113,10 +113,8 @@ class PairFriction(Force):
         dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
         self.space = group.space
         self.neighbourhood = Neighbourhood(self.space, cutoff, box, neighbours)
-        self.attributes = (
-            None if attributes is None else Attributes.of(attributes, attribute_unit, dtype)
-        )
-        self.learned = learned_start(self.attributes, train_attributes)
+        told = attributes_of_points(attributes, attribute_unit, train_attributes, dtype)
+        self.attributes, self.learned, columns = told
         self.features = ExchangeFeatures(group.configuration_features(2), self.space)
         count = self.features.num_features
         if count < 1:
@@ -128,7 +126,7 @@ class PairFriction(Force):
         self.standardisation = Standardisation.identity(count, dtype)
         self.scale = ForceScale.identity(count, dtype)
         self.form = form
-        seen = count + symmetric_size(0 if self.attributes is None else self.attributes.columns)
+        seen = count + symmetric_size(columns)
         if form == "linear":
             outputs = count * min(count, RANK)
             self.network = perceptron(seen, outputs, width, depth, activation, dtype, key)

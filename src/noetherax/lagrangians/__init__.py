@@ -5,7 +5,7 @@ from ._attributes import (
     NO_ATTRIBUTES,
     Attributes,
     are_to_come,
-    learned_start,
+    attributes_of_points,
     symmetric_attributes,
     symmetric_size,
     values_for,
@@ -21,7 +21,7 @@ from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian
-from ._perceptron import _identity as linear_output
+from ._perceptron import linear_output
 from ._prepared_pairs import sampled_pairs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
@@ -41,13 +41,13 @@ __all__ = [
     "PairwiseLagrangian",
     "SeparableLagrangian",
     "are_to_come",
+    "attributes_of_points",
     "check_activation",
     "check_local",
     "given_attributes",
     "in_both_orders",
     "inertia_of",
     "inertia_times",
-    "learned_start",
     "linear_output",
     "mean_of_orders",
     "over_pairs",

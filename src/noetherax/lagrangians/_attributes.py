@@ -80,15 +80,20 @@ def checked_attributes(given: Any) -> Any:
     return array
 
 
-def learned_start(attributes: Attributes | None, trained: Any) -> Array | None:
-    """Attributes in their units, from which training starts; `None` if they do not train."""
+def attributes_of_points(
+    given: Any, unit: Any, trained: Any, dtype
+) -> tuple[Attributes | None, Array | None, int]:
+    """The attributes of a model of any number of points; in their units what they train from, or
+    `None` if they do not train; and how many columns there are."""
+    attributes = None if given is None else Attributes.of(given, unit, dtype)
     if not isinstance(trained, bool | np.bool_):
         raise TypeError(f"train_attributes must be True or False, but it is {trained!r}.")
+    columns = 0 if attributes is None else attributes.columns
     if not trained:
-        return None
+        return attributes, None, columns
     if attributes is None or attributes.values is None:
         raise ValueError("train_attributes=True needs the attributes that training starts from.")
-    return attributes.values / attributes.unit
+    return attributes, attributes.values / attributes.unit, columns
 
 
 def checked_column(name: str, column: Any, columns: int) -> int | None:

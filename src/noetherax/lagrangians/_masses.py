@@ -63,9 +63,11 @@ class Masses(eqx.Module):
         return jnp.matmul(factor, factor.T, precision=PRECISION)
 
 
-def point_masses(given: Any, trained: bool, dtype: Any) -> Masses:
-    """Masses of points, no matrix."""
+def point_masses(given: Any, trained: bool, column: int | None, dtype: Any) -> Masses:
+    """Masses of points, no matrix, where no column of attributes holds them."""
     masses = Masses(given, trained, dtype)
+    if column is not None and (trained or masses.given != 1.0):
+        raise ValueError("Give masses, or mass_attribute, but not both.")
     if np.ndim(masses.given) > 1:
         raise ValueError("masses must be a number or one for each point, but they are a matrix.")
     return masses

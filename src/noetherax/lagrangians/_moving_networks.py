@@ -82,7 +82,9 @@ def mean_of_orders(x: Float[Array, "orders entries *rest"], points: int) -> Arra
 
 def with_attributes_of(x: Float[Array, "many features"], attributes) -> Float[Array, "many in"]:
     """What the network sees of each state: features, in units of the data, then attributes."""
-    return jnp.concatenate([x, attributes.reshape(len(x), -1).astype(x.dtype)], axis=-1)
+    _, points, columns = attributes.shape  # not −1, which there may be no states to tell
+    told = attributes.reshape(len(x), points * columns)
+    return jnp.concatenate([x, told.astype(x.dtype)], axis=-1)
 
 
 def check_kinetic(group: Any) -> None:

@@ -13,8 +13,8 @@ from ..features import ExchangeFeatures, Unit
 from ._attributes import (
     Attributes,
     are_to_come,
+    attributes_of_points,
     checked_column,
-    learned_start,
     symmetric_attributes,
     symmetric_size,
     values_for,
@@ -127,16 +127,11 @@ class PairwiseLagrangian(Lagrangian):
             )
         self.space = group.space
         self.neighbourhood = Neighbourhood(self.space, cutoff, box, neighbours)
-        self.attributes = (
-            None if attributes is None else Attributes.of(attributes, attribute_unit, dtype)
-        )
-        columns = 0 if self.attributes is None else self.attributes.columns
-        self.learned = learned_start(self.attributes, train_attributes)
+        told = attributes_of_points(attributes, attribute_unit, train_attributes, dtype)
+        self.attributes, self.learned, columns = told
         self.mass_attribute = checked_column("mass_attribute", mass_attribute, columns)
         self.strength = checked_column("strength", strength, columns)
-        if mass_attribute is not None and (train_masses or np.ndim(masses) or masses != 1.0):
-            raise ValueError("Give masses, or mass_attribute, but not both.")
-        self.masses = point_masses(masses, train_masses, dtype)
+        self.masses = point_masses(masses, train_masses, self.mass_attribute, dtype)
         keys = jax.random.split(key)
         seen = columns - (self.strength is not None)
         of_pairs = ExchangeFeatures(group.configuration_features(2), self.space)

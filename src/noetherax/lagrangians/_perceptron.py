@@ -103,6 +103,10 @@ def _identity(x: Array) -> Array:
     return x
 
 
+linear_output = _identity
+"""Its name elsewhere. Saved models hold the other one."""
+
+
 def _initialise(network: eqx.nn.MLP, width: int, last: float, key: PRNGKeyArray) -> eqx.nn.MLP:
     """The paper's weights, whose size the curvature ∂²L/∂v² needs to be invertible at the start."""
     hidden = len(network.layers) - 1

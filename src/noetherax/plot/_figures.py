@@ -12,7 +12,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 
 from .._checks import check_count
-from .._rollout import Trajectory
+from .._trajectory import Trajectory
 from .._types import FloatArray
 
 STYLES: tuple[dict[str, Any], ...] = (
@@ -69,13 +69,7 @@ def plot_series(
     for index, (label, lines) in enumerate(drawn.items()):
         for line, name in zip(lines, once(label), strict=False):
             ax.plot(times[0], line, linewidth=1.2, **name, **STYLES[index % len(STYLES)])
-    if log:
-        ax.set_yscale("log")
-    ax.set_xlabel(xlabel)
-    ax.set_ylabel(ylabel)
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
-    return ax
+    return labelled(ax, xlabel, ylabel, log=log)
 
 
 def plot_loss(
@@ -112,12 +106,7 @@ def plot_loss(
             ax.plot(*median_line(line, window), **name, **STYLES[index % len(STYLES)])
     for label, level in (bounds or {}).items():
         ax.axhline(level, color="grey", linewidth=1, label=f"{label} ({level:.3g})")
-    ax.set_yscale("log")
-    ax.set_xlabel("step")
-    ax.set_ylabel("training loss")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
-    return ax
+    return labelled(ax, "step", "training loss", log=True)
 
 
 def plot_orbits(
@@ -235,6 +224,17 @@ def axes_for(ax: Axes | None, projection: str | None = None) -> Axes:
     if ax is not None:
         return ax
     return plt.figure(layout="constrained").add_subplot(projection=cast(Any, projection))
+
+
+def labelled(ax: Axes, xlabel: str, ylabel: str, *, log: bool = False) -> Axes:
+    """What every figure of curves ends with."""
+    if log:
+        ax.set_yscale("log")
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize="small")
+    return ax
 
 
 def _path(label: str, trajectory: Any, axes: tuple[int, ...]) -> np.ndarray:

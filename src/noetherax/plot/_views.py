@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 
-from ._figures import STYLES, axes_for, median_line, named, once
+from ._figures import STYLES, axes_for, labelled, median_line, named, once
 
 LEVELS = 24
 """Colours of a potential: enough to see its shape, few enough to tell them apart."""
@@ -61,11 +61,7 @@ def plot_phase(
     if exact is not None:
         ax.plot(*exact, "o", color="0.45", markersize=2.5, label="exact")
     number = f", point {point}" if point else ""
-    ax.set_xlabel(f"q[{axis}]{number}")
-    ax.set_ylabel(f"v[{axis}]{number}")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
-    return ax
+    return labelled(ax, f"q[{axis}]{number}", f"v[{axis}]{number}")
 
 
 def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> Axes:
@@ -82,6 +78,24 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `TypeError` if it is no history.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+        from noetherax.plot import plot_history
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 2))
+        features = nx.Rotations(2).invariant_features(1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(1))
+        model, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(2))
+        plot_history(history, window=5)
+        ```
     """
     if not hasattr(history, "validation_steps"):
         raise TypeError(
@@ -103,12 +117,7 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
     scales = [x for x in np.ravel(np.array(history.without_force, object)) if x is not None]
     for scale, name in zip(scales[:1], once("without any force"), strict=False):
         ax.axhline(float(scale), color="grey", linewidth=1, **name)
-    ax.set_yscale("log")
-    ax.set_xlabel("step")
-    ax.set_ylabel("loss")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
-    return ax
+    return labelled(ax, "step", "loss", log=True)
 
 
 def plot_horizon(
@@ -126,6 +135,10 @@ def plot_horizon(
     **Returns:**
 
     The axes.
+
+    **Raises:**
+
+    `TypeError` if one of them is no evaluation.
     """
     drawn = {label: _errors(label, x) for label, x in named(evaluations)}
     ax = axes_for(ax)
@@ -142,12 +155,7 @@ def plot_horizon(
         ax.fill_between(ts, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if tolerance is not None:
         ax.axhline(tolerance, color="grey", linewidth=1, label=f"tolerance {tolerance:.3g}")
-    ax.set_yscale("log")
-    ax.set_xlabel("time since the start")
-    ax.set_ylabel("error")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize="small")
-    return ax
+    return labelled(ax, "time since the start", "error", log=True)
 
 
 def plot_potential(
@@ -179,7 +187,18 @@ def plot_potential(
 
     **Raises:**
 
-    `ValueError` if `q`, `axes`, `span` or `resolution` do not describe a plane.
+    `ValueError` if `q`, `axes`, `span` or `resolution` do not describe a plane, or the energy is
+    nowhere finite on it.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        from noetherax.plot import plot_potential
+
+        well = lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 + jnp.sum(q**2)
+        plot_potential(well, jnp.zeros((1, 2)), span=1.5)
+        ```
     """
     q = jnp.asarray(q)
     if q.ndim != 2 or not 0 <= point < q.shape[0]:
@@ -202,6 +221,10 @@ def plot_potential(
         jnp.asarray(moves, q.dtype)
     )
     values = -np.asarray(jax.vmap(lambda x: lagrangian(x, jnp.zeros_like(x)))(states), float)
+    if not np.any(np.isfinite(values)):
+        raise ValueError(
+            f"The energy at rest is nowhere finite in this plane of half width {span!r} about {q}."
+        )
     values = np.where(np.isfinite(values), values, np.nan).reshape(columns.shape)
     ax = axes_for(ax)
     middle = [float(q[point, axis]) for axis in axes]

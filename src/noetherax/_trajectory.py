@@ -1,0 +1,50 @@
+"""A solution of the equations of motion, sampled at times."""
+
+from typing import Any, final
+
+import diffrax
+import equinox as eqx
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Float, Int
+
+from ._summaries import arrays, counted, interval
+
+
+@final
+class Trajectory(eqx.Module):
+    """A solution sampled at times `ts`.
+
+    - `ts`: times, shape `(times,)`.
+    - `q`, `v`: configurations and velocities, shape `(times, points, space)`.
+    - `p`: momenta of the same shape if the solver carries them, else `None`. They are ∂L/∂v of the
+        Lagrangian that was integrated, and of no other.
+    - `stats`: Diffrax' statistics of the solve.
+    - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
+    - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
+        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
+        [`noetherax.balance`][] takes the same steps again.
+    """
+
+    ts: Float[Array, " times"]
+    q: Float[Array, "times points space"]
+    v: Float[Array, "times points space"]
+    p: Float[Array, "times points space"] | None
+    stats: dict[str, Any]
+    result: diffrax.RESULTS
+    solver: diffrax.AbstractSolver | None = eqx.field(static=True, default=None)
+    steps: Int[Array, " times"] | None = None
+
+    def __repr__(self) -> str:
+        times = f"{counted(self.ts.shape[-1], 'time')}{interval(self.ts)}"
+        many = "".join(f"{count} × " for count in self.ts.shape[:-1])
+        held = arrays(q=self.q, v=self.v, p=self.p)
+        return f"Trajectory({many}{times}: {held}{_ending(self.result)})"
+
+
+def _ending(result: diffrax.RESULTS) -> str:
+    """Why a motion ended before its last time, if it did and that is known now."""
+    code = getattr(result, "_value", None)
+    if code is None or isinstance(code, Tracer) or np.ndim(code):
+        return ""
+    return "" if diffrax.is_successful(result) else f"; failed: {diffrax.RESULTS[result]}"
