@@ -44,6 +44,7 @@ ROOMS = [
     "training",
     "systems",
     "evaluation",
+    "interop",
     "plot",
     "testing",
 ]

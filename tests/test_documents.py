@@ -95,7 +95,7 @@ def test_api_pages_name_everything_public():
     pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
     documented = set(re.findall(r"^::: (noetherax\.\S+)$", pages, flags=re.M))
     public = {f"noetherax.{name}" for name in nx.__all__ if name != "__version__"}
-    for room in ("systems", "plot", "testing"):
+    for room in ("interop", "systems", "plot", "testing"):
         public |= {f"noetherax.{room}.{name}" for name in getattr(nx, room).__all__}
     assert public - documented == set()
 

@@ -30,6 +30,22 @@ def test_kepler_acceleration_is_newtons():
     assert np.allclose(nx.acceleration(lagrangian, q, v), expected, rtol=1e-13)
 
 
+def test_tangents_of_the_acceleration_come_in_batches():
+    """As `jax.jacfwd` and `jax.hessian` over weights ask for."""
+    q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
+
+    def acceleration(w):
+        def lagrangian(q, v):
+            return jnp.sum(w[0] * v**2 + w[1] * q * v**2) - w[2] * jnp.sum(q**4)
+
+        return nx.acceleration(lagrangian, q, v)
+
+    w = jnp.array([3.0, 0.2, 1.0])
+    expected = jax.jacrev(acceleration)(w)
+    assert np.allclose(jax.jacfwd(acceleration)(w), expected, rtol=1e-12)
+    assert np.all(np.abs(expected).max(axis=(0, 1)) > 1e-3)
+
+
 def test_schwarzschild_acceleration_is_the_geodesic_equation():
     """Against the Christoffel symbols in polar coordinates (Misner, Thorne, Wheeler, box 31.2)."""
     r, rs = 2.0, 0.3

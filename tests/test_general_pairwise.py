@@ -120,16 +120,19 @@ def test_a_solution_without_a_matrix_has_the_derivatives_of_one():
 
     def solved(strength):
         def residual(a):
-            return (matrix + strength * jnp.diag(force)) @ a.reshape(-1) - jnp.sin(strength * force)
+            left = (matrix + strength[0] * jnp.diag(force)) @ a.reshape(-1)
+            return left - jnp.sin(strength[1] * force)
 
         return _matrix_free.solve_without_matrix(residual, masses)[0]
 
     def dense(strength):
-        return jnp.linalg.solve(matrix + strength * jnp.diag(force), jnp.sin(strength * force))
+        left = matrix + strength[0] * jnp.diag(force)
+        return jnp.linalg.solve(left, jnp.sin(strength[1] * force))
 
-    expected = jax.jacfwd(dense)(0.1)
+    strength = jnp.array([0.1, 0.1])
+    expected = jax.jacfwd(dense)(strength)
     for derivative in (jax.jacfwd, jax.jacrev):
-        assert np.allclose(jax.jit(derivative(solved))(0.1), expected, rtol=1e-9)
+        assert np.allclose(jax.jit(derivative(solved))(strength), expected, rtol=1e-9)
 
 
 def test_a_system_that_is_not_solved_says_so_with_the_number(monkeypatch):

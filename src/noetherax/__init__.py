@@ -140,7 +140,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-_LAZY = ("evaluation", "plot", "systems", "testing")
+_LAZY = ("evaluation", "interop", "plot", "systems", "testing")
 _OF_EVALUATION = ("Evaluation", "Measure", "evaluate")
 
 __all__ = [

@@ -232,11 +232,14 @@ def _solve_symmetric(matrix, right, linear_solver):
     factors = linear_solver.init(operator, {})
 
     def solve(_, right):
-        solution = lx.linear_solve(operator, right, linear_solver, state=factors, throw=False)
+        solution = lx.linear_solve(operator, right[:-1], linear_solver, state=factors, throw=False)
         successful = solution.result == lx.RESULTS.successful
-        return jnp.where(successful, solution.value, 0), successful
+        return jnp.append(jnp.where(successful, solution.value, 0), successful.astype(right.dtype))
 
-    solution, successful = jax.lax.custom_linear_solve(
-        lambda x: matrix @ x, right, solve, symmetric=True, has_aux=True
+    # Whether it was successful is one more unknown. JAX has auxiliary results for that, but batches
+    # them also where only tangents are batched, and `jax.jacfwd` then fails.
+    solution = jax.lax.custom_linear_solve(
+        lambda x: jnp.append(matrix @ x[:-1], x[-1]), jnp.append(right, 0), solve, symmetric=True
     )
+    solution, successful = solution[:-1], jax.lax.stop_gradient(solution[-1]) > 0
     return jnp.where(successful, solution, jnp.nan), successful

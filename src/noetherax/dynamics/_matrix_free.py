@@ -73,19 +73,33 @@ def solve_without_matrix(
         along = a.reshape(masses.shape).astype(masses.dtype)
         return jax.jvp(residual, (nothing,), (along,))[1]
 
-    def solve(product, right):
+    def solve(extended, right):
+        product, right = (lambda a: extended(_extended(a, 0))[..., :-1]), right[..., :-1]
         # States whose force is not finite have no acceleration, and must not spoil that of others.
         known = jnp.all(jnp.isfinite(right), axis=-1, keepdims=True)
         b = jnp.where(known, root * right, 0)
         unit = jnp.max(jnp.abs(b), axis=-1, keepdims=True)
         unit = jnp.where(unit > 0, unit, 1)
         y, missing = _solved(lambda y: jnp.where(known, root * product(root * y), y), b / unit)
-        return jnp.where(known, root * unit * y, jnp.nan), missing
+        return _extended(jnp.where(known, root * unit * y, jnp.nan), missing)
 
-    a, missing = lax.custom_linear_solve(product, force, solve, symmetric=True, has_aux=True)
+    # What is missing is one more unknown: auxiliary results would not allow `jax.jacfwd`.
+    solution = lax.custom_linear_solve(
+        lambda x: _extended(product(x[..., :-1]), x[..., -1]),
+        _extended(force, 0),
+        solve,
+        symmetric=True,
+    )
+    a, missing = solution[..., :-1], lax.stop_gradient(solution[..., -1])
     # Half of all digits: what rounding leaves of an ill-conditioned matrix, and of no singular one.
     found = missing <= jnp.finfo(force.dtype).eps ** 0.5
     return a, found & jnp.all(jnp.isfinite(a), axis=-1)
+
+
+def _extended(x, last) -> Array:
+    """Vectors with one more component."""
+    last = jnp.broadcast_to(jnp.asarray(last, x.dtype), x.shape[:-1])
+    return jnp.concatenate([x, last[..., None]], axis=-1)
 
 
 def _solved(product: Callable, b) -> tuple[Array, Array]:

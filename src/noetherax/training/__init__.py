@@ -10,6 +10,7 @@ from ._optimizer import default_optimizer
 from ._polish import polish
 from ._preparation import prepare
 from ._regular_start import regular_start
+from ._safetensors import load_safetensors, save_safetensors
 from ._trainable import standardise, trainable
 from ._validation import Report, Validation
 
@@ -23,10 +24,12 @@ __all__ = [
     "fit_ensemble",
     "load",
     "load_metadata",
+    "load_safetensors",
     "polish",
     "prepare",
     "regular_start",
     "save",
+    "save_safetensors",
     "standardise",
     "trainable",
 ]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,21 +142,7 @@ class Stored(NamedTuple):
 
     def restored(self, like: PyTree) -> PyTree:
         """The model, in the structure of `like`; `ValueError` if it has another one."""
-        content, versions = differences(self.structure, structure(like).lines)
-        if content:
-            shown = "\n".join(content[:MOST_SHOWN])
-            more = len(content) - MOST_SHOWN
-            raise ValueError(
-                f"{self.path} holds a model of another structure than `like`:\n{shown}"
-                + (f"\nand {more} more differences." if more > 0 else "")
-            )
-        code = [difference for difference in versions if "code==" in difference]
-        if code:
-            warnings.warn(
-                f"{self.path} was written by another version of Python, so that functions cannot be "
-                f"compared: {'; '.join(code[:MOST_SHOWN])}.",
-                stacklevel=3,
-            )
+        check_structure(self.path, self.structure, like)
         expected = data_leaves(like)
         if [name for name, _ in expected] != [entry["name"] for entry in self.leaves]:
             raise ValueError(f"{self.path} is damaged: its arrays do not fit its structure.")
@@ -173,9 +160,34 @@ class Stored(NamedTuple):
                 )
             values.append(decoded(name, piece, leaf))
             offset += len(piece)
-        flat, treedef = jax.tree.flatten(like)
-        stored = iter(values)
-        return jax.tree.unflatten(treedef, [next(stored) if is_data(x) else x for x in flat])
+        return with_data(like, values)
+
+
+def check_structure(path: Path, theirs: list[str], like: PyTree) -> None:
+    """`ValueError` if a file holds a model of another structure than `like`; a warning if functions of
+    both cannot be compared."""
+    content, versions = differences(theirs, structure(like).lines)
+    if content:
+        shown = "\n".join(content[:MOST_SHOWN])
+        more = len(content) - MOST_SHOWN
+        raise ValueError(
+            f"{path} holds a model of another structure than `like`:\n{shown}"
+            + (f"\nand {more} more differences." if more > 0 else "")
+        )
+    code = [difference for difference in versions if "code==" in difference]
+    if code:
+        warnings.warn(
+            f"{path} was written by another version of Python, so that functions cannot be "
+            f"compared: {'; '.join(code[:MOST_SHOWN])}.",
+            stacklevel=4,
+        )
+
+
+def with_data(like: PyTree, values: Iterable[Any]) -> PyTree:
+    """`like` with other arrays and numbers, in the order of `data_leaves`."""
+    flat, treedef = jax.tree.flatten(like)
+    stored = iter(values)
+    return jax.tree.unflatten(treedef, [next(stored) if is_data(x) else x for x in flat])
 
 
 def read(path: str | os.PathLike) -> Stored:
