@@ -32,6 +32,17 @@ class GroupDescription(eqx.Module):
     - `generators`: ξ at one point, a formula for each generator.
     - `charges`: p · ξ, the part of one point in each charge; a charge is the sum over all points.
     - `notes`: what the signs in these formulas mean, and what else is kept or has to be known.
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        found = nx.describe(nx.Translations(1), points=2)
+        assert found.features == ("(q1-q2)[0]", "v1[0]", "v2[0]")
+        assert found.generators == ("(1)",) and found.charges == ("p[0]",)
+        assert "the sum of this formula over all points" in found.notes[-1]
+        ```
     """
 
     group: str

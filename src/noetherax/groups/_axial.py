@@ -15,6 +15,20 @@ class AxialRotations(AffineGroup):
     component of the angular momentum about c along n. Invariants: heights along the axis and, across
     it, dot products and areas.
 
+    !!! example
+
+        About the vertical through x = 2:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.AxialRotations((0.0, 0.0, 1.0), centre=(2.0, 0.0, 0.0))
+        charge = group.noether_charge(lambda q, v: jnp.sum(v**2) / 2)
+        q, v = jnp.array([[5.0, 0.0, 1.0]]), jnp.array([[0.0, 1.0, 0.0]])
+        assert jnp.allclose(charge(q, v), 3.0)  # the arm is 5 − 2
+        ```
+
     **Arguments:**
 
     - `axis`: direction n of the axis, three numbers; its length does not matter.

@@ -15,6 +15,18 @@ class AffineProduct(AffineGroup):
     Its generators are those of the factors, in order, and so are its further components. Generators
     must be independent and close together: rotations with all translations do (a semidirect product),
     with a translation along one axis not.
+
+    !!! example
+
+        All that a cylinder allows:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Translations(3, axes=(2,)) * nx.Rotations(3, axes=(0, 1))
+        found = nx.describe(group, points=1)
+        assert found.charges == ("p[2]", "q[0] p[1] − q[1] p[0]")
+        ```
     """
 
     factors: tuple[AffineGroup, ...]

@@ -16,6 +16,18 @@ class Symplectic(AffineGroup):
     symmetric S, with J the matrix of ω. Invariants: the products ω(a, b) of the vectors of a state. On
     one point there is a single one, ω(q, v), and ∂²L/∂v² is singular.
 
+    !!! example
+
+        Two points in the plane have four vectors, and so six products:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Symplectic(2)
+        assert group.dimension == 3
+        assert group.invariant_features(points=2).num_features == 6
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
