@@ -75,7 +75,7 @@ class MomentumMap(NoetherCharge):
 
     !!! example
 
-        A charge in a magnetic field has L = v²/2 + x v_y. A shift along x adds v_y to it, the rate of K = y:
+        A charge in a magnetic field, L = v²/2 + x v_y. A shift along x adds v_y, the rate of K = y:
 
         ```python
         import jax
@@ -182,6 +182,10 @@ def lift(
     **Returns:**
 
     `(δq, δv)`, each of shape `(generators, points, space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape.
     """
     check_state(q, v)
     q, v = jnp.asarray(q), jnp.asarray(v)

@@ -39,8 +39,8 @@ class Coordinates(InvariantFeatures):
     - `axes`: the axes considered (all by default).
     - `translated`: orthonormal directions along which the group translates,
         shape `(directions, len(axes))`.
-    - `fixed`: orthonormal directions along which it does not, as many as are left. They must be given if
-        `translated` is, unless it has all of them.
+    - `fixed`: orthonormal directions along which it does not, as many as are left. They must be given
+        if `translated` is, unless it has all of them.
     - `velocities`: whether the velocities are among the features.
 
     **Raises:**

@@ -35,6 +35,11 @@ class AxialRotations(AffineGroup):
     - `centre`: a point c on the axis, the origin by default.
     - `space`: number of coordinates of one point.
     - `axes`: the three axes of the space that x, y, z are, the first three by default.
+
+    **Raises:**
+
+    `ValueError` if the direction is zero, a vector is not three finite numbers, or there are not three
+    distinct axes of the space.
     """
 
     axis: tuple[float, float, float] = eqx.field(static=True)

@@ -24,7 +24,7 @@ class SymmetryGroup(eqx.Module):
 
     !!! example
 
-        Galilean boosts of points on a line, ξ = t, under which L = m v²/2 changes by the time derivative of
+        Galilean boosts of points on a line, ξ = t. They change L = m v²/2 by the time derivative of
         K = m q:
 
         ```python

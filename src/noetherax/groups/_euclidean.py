@@ -35,6 +35,10 @@ class Euclidean(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes of the Euclidean space, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

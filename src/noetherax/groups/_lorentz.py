@@ -40,6 +40,11 @@ class Lorentz(AffineGroup):
     - `space`: number of coordinates of one point.
     - `axes`: the axes of spacetime, time last; all by default.
     - `speed_of_light`: c, in the units of the coordinates.
+
+    **Raises:**
+
+    `ValueError` if there are fewer than two distinct axes of the space, or the speed of light is not
+    positive and finite.
     """
 
     ambient: int = eqx.field(static=True)

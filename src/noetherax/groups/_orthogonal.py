@@ -30,6 +30,10 @@ class Orthogonal(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are rotated and reflected, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

@@ -29,6 +29,8 @@ class Poincare(AffineGroup):
         ```
 
     **Arguments:** as for [`noetherax.Lorentz`][].
+
+    **Raises:** as there.
     """
 
     ambient: int = eqx.field(static=True)

@@ -34,6 +34,10 @@ class Rotations(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are rotated among themselves, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or there are not at least two distinct axes of it.
     """
 
     ambient: int = eqx.field(static=True)

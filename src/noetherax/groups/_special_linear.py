@@ -34,6 +34,10 @@ class SpecialLinear(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are mapped among themselves, all by default; at least two.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or there are not at least two distinct axes of it.
     """
 
     ambient: int = eqx.field(static=True)

@@ -32,6 +32,11 @@ class Symplectic(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: an even number of axes, first all x, then all y; all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, the axes are not distinct integers below it, or
+    their number is odd.
     """
 
     ambient: int = eqx.field(static=True)

@@ -32,6 +32,10 @@ class Translations(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes along which to translate, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

@@ -27,6 +27,10 @@ class Trivial(AffineGroup):
     **Arguments:**
 
     - `space`: number of coordinates of one point.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer.
     """
 
     ambient: int = eqx.field(static=True)

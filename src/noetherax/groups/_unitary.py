@@ -33,6 +33,11 @@ class Unitary(AffineGroup):
 
     - `space`: number of coordinates of one point.
     - `axes`: an even number of axes, as pairs (real part, imaginary part); all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, the axes are not distinct integers below it, or
+    their number is odd.
     """
 
     ambient: int = eqx.field(static=True)
@@ -71,6 +76,10 @@ class SpecialUnitary(AffineGroup):
         ```
 
     **Arguments:** as for [`noetherax.Unitary`][].
+
+    **Raises:**
+
+    `ValueError` as there, or if there are fewer than four axes.
     """
 
     ambient: int = eqx.field(static=True)
