@@ -76,6 +76,30 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
     """What each force has put into a charge since the start, ∫ Q_k · ξ_a dt: its impulse or, for the
     energy, its work.
 
+    !!! example
+
+        A body in free fall: what gravity put in, and what the air took, make its momentum.
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        falling = nx.Forced(free, lambda q, v: -9.81 + 0 * q, lambda q, v: -0.5 * v)
+        rest = jnp.zeros((1, 1))
+        ts = jnp.linspace(0.0, 2.0, 5)
+        trajectory = nx.rollout(falling, rest, rest, ts=ts, dt=0.05, solver=nx.RK4())
+        charge = nx.Translations(1).noether_charge(falling)
+        parts = nx.impulses(charge, trajectory)
+        assert parts.shape == (5, 2, 1)  # times, forces, charges
+        assert jnp.allclose(parts[:, 0, 0], -9.81 * ts)
+        assert jnp.allclose(jnp.sum(parts, axis=1), trajectory.v[:, 0], rtol=1e-4)
+        ```
+
     **Arguments:** as [`noetherax.balance`][].
 
     **Returns:**
@@ -93,6 +117,26 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
 def rates(charge: Any, q, v, t) -> Float[Array, "parts charges"]:
     """How fast each force and, last, explicit time change a charge at a state. A charge of your own
     registers a rule, `noetherax.rates.register`.
+
+    !!! example
+
+        Friction takes 0.1 v² from the energy of a free particle:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        damped = nx.Forced(free, lambda q, v: -0.1 * v)
+        q, v = jnp.zeros((1, 2)), jnp.array([[3.0, 4.0]])
+        power = nx.rates(nx.Energy(damped), q, v, 0.0)
+        assert power.shape == (1, 1)  # of one force and one charge
+        assert jnp.allclose(power, -2.5)
+        ```
 
     **Raises:**
 

@@ -36,6 +36,22 @@ def covector(
 ) -> Float[Array, "*batch points space"]:
     """A force at a state or at a batch of states. Types that have a faster way for batches register it.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def friction(q, v):
+            return -0.1 * v
+
+
+        q, v = jnp.zeros((5, 2, 3)), jnp.ones((5, 2, 3))  # five states of two points
+        force = nx.dynamics.covector(friction, q, v)
+        assert force.shape == (5, 2, 3) and jnp.allclose(force, -0.1)
+        ```
+
     **Raises:**
 
     `ValueError` if its value has not the shape of a state.
@@ -59,7 +75,27 @@ def total_force(forces: tuple[Callable, ...], q, v) -> Array:
 
 @singledispatch
 def forces_of(model: Any) -> tuple[Callable, ...]:
-    """The forces that act beside a Lagrangian, in order; none by default."""
+    """The forces that act beside a Lagrangian, in order; none by default.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        def friction(q, v):
+            return -0.1 * v
+
+
+        assert nx.dynamics.forces_of(free) == ()
+        assert nx.dynamics.forces_of(nx.Forced(free, friction)) == (friction,)
+        ```
+    """
     return ()
 
 

@@ -27,6 +27,22 @@ class Drag(Force):
     is −Σ γ_i |v_i|². But the medium is a reservoir: momentum and angular momentum go there, and
     [`noetherax.balance`][] tells how much. Friction that keeps them is [`noetherax.Friction`][].
 
+    !!! example
+
+        Whatever its weights, it takes energy:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        drag = nx.Drag(features, points=1, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 20, 1, 2))
+        power = jnp.sum(jax.vmap(drag)(q, v) * v, axis=(1, 2))
+        assert jnp.all(power < 0)
+        ```
+
     **Arguments:**
 
     - `features`: S, from `group.invariant_features(points)`.

@@ -124,6 +124,28 @@ class Driven(eqx.Module):
 
     A force that takes inputs, `(q, v, t, u)`, finds them here in `rollout`, charges and balances.
 
+    !!! example
+
+        A motor of torque u(t) = 2t at a pendulum:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        def motor(q, v, t, u):
+            return jnp.full_like(q, u[0])
+
+
+        driven = nx.Driven(nx.Forced(pendulum, motor), lambda t: 2 * t[None])
+        rest = jnp.zeros((1, 1))
+        assert jnp.allclose(nx.acceleration(driven, rest, rest, t=1.5), 3.0)
+        ```
+
     **Arguments:**
 
     - `model`: a [`noetherax.Forced`][], some of whose forces take inputs.

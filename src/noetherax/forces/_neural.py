@@ -25,6 +25,23 @@ class NeuralForce(Force):
     invariants turn with the state, and so does Q: the same machine, turned, feels the same force,
     turned. It keeps no charge and no energy; [`noetherax.Friction`][] does.
 
+    !!! example
+
+        Whatever its weights, it turns with the state:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group, angle = nx.Rotations(2), jnp.array([0.5])
+        features = group.invariant_features(points=1)
+        force = nx.NeuralForce(features, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        turned, _ = group.act(angle, force(q, v), v)
+        assert jnp.allclose(force(*group.act(angle, q, v)), turned, rtol=1e-3)
+        ```
+
     **Arguments:**
 
     - `features`: from `group.invariant_features(points)`.
@@ -56,6 +73,22 @@ class NeuralControl(Force):
     that depend on the inputs and vanish with them,
 
         Q = Σ_k u_k Σ_m (c_mk(x, u) ∂x_m/∂q + d_mk(x, u) ∂x_m/∂v).
+
+    !!! example
+
+        Two inputs steer one point of a plane:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Trivial(2).invariant_features(points=1)
+        control = nx.NeuralControl(features, inputs=2, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        assert jnp.all(control(q, v, 0.0, jnp.zeros(2)) == 0)  # no input, no force
+        assert jnp.all(control(q, v, 0.0, jnp.array([1.0, -2.0])) != 0)
+        ```
 
     **Arguments:**
 
