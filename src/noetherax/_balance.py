@@ -50,8 +50,12 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
 
         damped = nx.Forced(central, lambda q, v: -0.01 * v)
         q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
-        trajectory = nx.rollout(damped, q, v, ts=jnp.linspace(0, 10, 101))
-        left = nx.balance(nx.Rotations(2).noether_charge(damped), trajectory)
+        ts = jnp.linspace(0, 5, 6)
+        trajectory = nx.rollout(damped, q, v, ts=ts, dt=0.05, solver=nx.RK4())
+        charge = nx.Rotations(2).noether_charge(damped)
+        left = nx.balance(charge, trajectory)
+        assert charge(trajectory.q[-1], trajectory.v[-1]) < 0.96  # 1 at the start
+        assert jnp.max(jnp.abs(left)) < 1e-4  # and all of it went to the force
         ```
 
     **Arguments:**

@@ -80,7 +80,7 @@ def generalised_force(
 
         q, v, a = (jnp.array([[x]]) for x in (0.3, 1.0, -0.5))
         torque = nx.generalised_force(arm, q, v, a)
-        parts = nx.force_parts(arm, q, v, a)
+        assert jnp.allclose(torque, a + 9.81 * jnp.sin(q))
         ```
 
     **Arguments:**

@@ -60,7 +60,9 @@ class LinearFriction(Dissipation):
 
         friction = nx.LinearFriction(nx.Trivial(1).configuration_features(1), 0.1)
         damped = nx.Forced(lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2, friction)
-        friction.constants  # [0.1]
+        q, v = jnp.array([[1.0]]), jnp.array([[2.0]])
+        assert jnp.allclose(nx.acceleration(damped, q, v), -1.0 - 0.1 * 2.0)
+        assert jnp.allclose(friction.constants, 0.1)
         ```
 
     **Arguments:**

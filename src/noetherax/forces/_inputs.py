@@ -37,6 +37,7 @@ class Inputs(eqx.Module):
             nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None]), torque
         )
         trajectory = nx.rollout(driven, jnp.zeros((1, 1)), jnp.zeros((1, 1)), ts=t)
+        assert jnp.allclose(trajectory.q[:, 0, 0], t - jnp.sin(t), atol=0.02)
         ```
 
     **Arguments:**

@@ -30,16 +30,16 @@ class NeuralForce(Force):
         Whatever its weights, it turns with the state:
 
         ```python
+        import equinox as eqx
         import jax
         import jax.numpy as jnp
         import noetherax as nx
 
-        group, angle = nx.Rotations(2), jnp.array([0.5])
-        features = group.invariant_features(points=1)
-        force = nx.NeuralForce(features, width=8, key=jax.random.key(0))
+        features = nx.Rotations(2).invariant_features(points=1)
+        force = eqx.filter_jit(nx.NeuralForce(features, width=8, key=jax.random.key(0)))
         q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
-        turned, _ = group.act(angle, force(q, v), v)
-        assert jnp.allclose(force(*group.act(angle, q, v)), turned, rtol=1e-3)
+        turn = jnp.array([[0.0, 1.0], [-1.0, 0.0]])  # by a right angle
+        assert jnp.allclose(force(q @ turn, v @ turn), force(q, v) @ turn, rtol=1e-3)
         ```
 
     **Arguments:**
