@@ -120,7 +120,7 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
 @singledispatch
 def rates(charge: Any, q, v, t) -> Float[Array, "parts charges"]:
     """How fast each force and, last, explicit time change a charge at a state. A charge of your own
-    registers a rule, `noetherax.rates.register`.
+    registers a rule, `noetherax.rates.register`; [`noetherax.balance`][] then takes it, too.
 
     !!! example
 
@@ -142,9 +142,20 @@ def rates(charge: Any, q, v, t) -> Float[Array, "parts charges"]:
         assert jnp.allclose(power, -2.5)
         ```
 
+    **Arguments:**
+
+    - `charge`: as for [`noetherax.balance`][].
+    - `q`, `v`: configuration and velocity, shape `(points, space)`.
+    - `t`: time, a scalar.
+
+    **Returns:**
+
+    The rates, in units of the charge by those of time, shape `(parts, charges)`. Parts are as in
+    [`noetherax.impulses`][].
+
     **Raises:**
 
-    `TypeError` for one that has registered none.
+    `TypeError` for a type of charge that has registered no rule.
     """
     raise TypeError(
         f"How forces change a {type(charge).__name__} is not known. Pass group.noether_charge(model) "

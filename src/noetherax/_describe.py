@@ -93,7 +93,8 @@ def describe(group: Any, points: int) -> GroupDescription:
 
     **Raises:**
 
-    `ValueError` if `points` is no positive integer, and as `group.invariant_features` does.
+    `TypeError` if `group` is no group, `ValueError` if `points` is no positive integer, and as
+    `group.invariant_features` does.
     """
     points = check_count("points", points)
     if isinstance(group, type) or not hasattr(group, "invariant_features"):

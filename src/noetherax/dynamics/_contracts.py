@@ -113,7 +113,11 @@ def euler_lagrange_terms(
 
     **Returns:**
 
-    A named tuple `(mass_matrix, force)`.
+    A named tuple `(mass_matrix, force)`, [`noetherax.EulerLagrangeTerms`][].
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape.
     """
     check_state(q, v, batched=True)
     return over_batch(lambda q, v: _terms(lagrangian, q, v), q)(q, v)

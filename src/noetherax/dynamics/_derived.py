@@ -64,6 +64,11 @@ def momentum(
     **Returns:**
 
     The momentum, shape `(points, space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape, or a time is needed and
+    not given.
     """
     check_state(q, v)
     return at_once(_momentum, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))
@@ -102,6 +107,8 @@ def energy(
     **Returns:**
 
     A scalar.
+
+    **Raises:** as there.
     """
     check_state(q, v)
     return at_once(_energy, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))

@@ -112,7 +112,7 @@ def force_parts(
 
     !!! example
 
-        A body that is led round a circle of radius two, once in 2π. A spring gives half of what holds it:
+        A body that is led round a circle of radius two with φ̇ = 1. A spring gives half of the force:
 
         ```python
         import jax.numpy as jnp

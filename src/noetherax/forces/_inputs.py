@@ -154,7 +154,7 @@ class Driven(eqx.Module):
 
     **Raises:**
 
-    `TypeError` if one of both is no function.
+    `TypeError` if either is not a function.
     """
 
     model: Callable

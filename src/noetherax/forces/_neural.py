@@ -23,7 +23,7 @@ class NeuralForce(Force):
 
     with coefficients from a network of the standardised invariants x of a group. The gradients of
     invariants turn with the state, and so does Q: the same machine, turned, feels the same force,
-    turned. It keeps no charge and no energy; [`noetherax.Friction`][] does.
+    turned. Q may change charges and may add energy. Where it must not, take [`noetherax.Friction`][].
 
     !!! example
 
@@ -46,6 +46,10 @@ class NeuralForce(Force):
 
     - `features`: from `group.invariant_features(points)`.
     - `width`, `depth`, `activation`, `dtype`, `key`: as in [`noetherax.Friction`][].
+
+    **Raises:**
+
+    `ValueError` if `width` or `depth` is not a positive integer.
     """
 
     coefficients: Coefficients
@@ -98,7 +102,7 @@ class NeuralControl(Force):
 
     **Raises:**
 
-    `ValueError` if `inputs` is not a positive integer.
+    `ValueError` if `inputs`, `width` or `depth` is not a positive integer.
     """
 
     coefficients: Coefficients
