@@ -41,7 +41,8 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         |error_i| ≤ rtol · max |y_i(t) − y_i(0)| + rounding_i,
 
     the largest change of component i so far, and what rounding makes of the state. So neither units
-    count nor where the origin lies, in space or among velocities. The first step is a hundredth of
+    count nor where the origin lies, in space or among velocities. While a component has not moved yet,
+    its error may also be one rounding of its change in that step. The first step is a hundredth of
     the shortest time |y|/|dy/dt|.
 
     **Arguments:**
