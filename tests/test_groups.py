@@ -83,6 +83,7 @@ MISTAKES = {
     "not finite": (declare([[[np.nan, 0], [0, 1]]]), "Generator 0 of Wrong is not finite"),
     "axes": (lambda: nx.Rotations(3, axes=(0, 3)), "from 0 to 2"),
     "repeated axes": (lambda: nx.Translations(3, axes=(0, 0)), "distinct"),
+    "no axes": (lambda: nx.Euclidean(2, axes=()), "at least one of the 2 axes"),
     "one axis": (lambda: nx.Rotations(3, axes=(0,)), "at least two axes"),
     "space": (lambda: nx.Translations(0), "positive integer"),
     "no time": (lambda: nx.Lorentz(1), "Spacetime needs a spatial axis and one of time"),

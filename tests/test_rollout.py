@@ -514,6 +514,18 @@ def test_the_default_keeps_a_charge_near_the_rounding_of_float32():
     assert np.max(np.linalg.norm(charges - charges[0], axis=1)) < 40 * np.finfo(np.float32).eps
 
 
+def test_a_motion_starts_from_rest_at_the_origin_in_float32():
+    """There is nothing yet by which an error of a first step could be measured, but the step."""
+
+    def pushed(q, v, t):
+        return jnp.sum(v**2) / 2 + jnp.sin(t) * q[0, 0]
+
+    rest = jnp.zeros((1, 1), jnp.float32)
+    path = nx.rollout(pushed, rest, rest, ts=np.linspace(0, 10, 3, dtype=np.float32))
+    assert np.allclose(path.q[:, 0, 0], path.ts - np.sin(path.ts), rtol=1e-6)
+    assert path.stats["num_steps"] < 200
+
+
 def test_the_default_solver_finds_the_root_of_an_event():
     """By Newton's method from the end of a step, where the interpolation needs its slope."""
     law = nx.systems.HarmonicOscillator().lagrangian

@@ -50,8 +50,12 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
 
         damped = nx.Forced(central, lambda q, v: -0.01 * v)
         q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.0]])
-        trajectory = nx.rollout(damped, q, v, ts=jnp.linspace(0, 10, 101))
-        left = nx.balance(nx.Rotations(2).noether_charge(damped), trajectory)
+        ts = jnp.linspace(0, 5, 6)
+        trajectory = nx.rollout(damped, q, v, ts=ts, dt=0.05, solver=nx.RK4())
+        charge = nx.Rotations(2).noether_charge(damped)
+        left = nx.balance(charge, trajectory)
+        assert charge(trajectory.q[-1], trajectory.v[-1]) < 0.96  # 1 at the start
+        assert jnp.max(jnp.abs(left)) < 1e-4  # and all of it went to the force
         ```
 
     **Arguments:**
@@ -76,6 +80,30 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
     """What each force has put into a charge since the start, ∫ Q_k · ξ_a dt: its impulse or, for the
     energy, its work.
 
+    !!! example
+
+        A body in free fall: what gravity put in, and what the air took, make its momentum.
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        falling = nx.Forced(free, lambda q, v: -9.81 + 0 * q, lambda q, v: -0.5 * v)
+        rest = jnp.zeros((1, 1))
+        ts = jnp.linspace(0.0, 2.0, 5)
+        trajectory = nx.rollout(falling, rest, rest, ts=ts, dt=0.05, solver=nx.RK4())
+        charge = nx.Translations(1).noether_charge(falling)
+        parts = nx.impulses(charge, trajectory)
+        assert parts.shape == (5, 2, 1)  # times, forces, charges
+        assert jnp.allclose(parts[:, 0, 0], -9.81 * ts)
+        assert jnp.allclose(jnp.sum(parts, axis=1), trajectory.v[:, 0], rtol=1e-4)
+        ```
+
     **Arguments:** as [`noetherax.balance`][].
 
     **Returns:**
@@ -92,11 +120,42 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
 @singledispatch
 def rates(charge: Any, q, v, t) -> Float[Array, "parts charges"]:
     """How fast each force and, last, explicit time change a charge at a state. A charge of your own
-    registers a rule, `noetherax.rates.register`.
+    registers a rule, `noetherax.rates.register`; [`noetherax.balance`][] then takes it, too.
+
+    !!! example
+
+        Friction takes 0.1 v² from the energy of a free particle:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        damped = nx.Forced(free, lambda q, v: -0.1 * v)
+        q, v = jnp.zeros((1, 2)), jnp.array([[3.0, 4.0]])
+        power = nx.rates(nx.Energy(damped), q, v, 0.0)
+        assert power.shape == (1, 1)  # of one force and one charge
+        assert jnp.allclose(power, -2.5)
+        ```
+
+    **Arguments:**
+
+    - `charge`: as for [`noetherax.balance`][].
+    - `q`, `v`: configuration and velocity, shape `(points, space)`.
+    - `t`: time, a scalar.
+
+    **Returns:**
+
+    The rates, in units of the charge by those of time, shape `(parts, charges)`. Parts are as in
+    [`noetherax.impulses`][].
 
     **Raises:**
 
-    `TypeError` for one that has registered none.
+    `TypeError` for a type of charge that has registered no rule.
     """
     raise TypeError(
         f"How forces change a {type(charge).__name__} is not known. Pass group.noether_charge(model) "

@@ -32,6 +32,17 @@ class GroupDescription(eqx.Module):
     - `generators`: ξ at one point, a formula for each generator.
     - `charges`: p · ξ, the part of one point in each charge; a charge is the sum over all points.
     - `notes`: what the signs in these formulas mean, and what else is kept or has to be known.
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        found = nx.describe(nx.Translations(1), points=2)
+        assert found.features == ("(q1-q2)[0]", "v1[0]", "v2[0]")
+        assert found.generators == ("(1)",) and found.charges == ("p[0]",)
+        assert "the sum of this formula over all points" in found.notes[-1]
+        ```
     """
 
     group: str
@@ -82,7 +93,8 @@ def describe(group: Any, points: int) -> GroupDescription:
 
     **Raises:**
 
-    `ValueError` if `points` is no positive integer, and as `group.invariant_features` does.
+    `TypeError` if `group` is no group, `ValueError` if `points` is no positive integer, and as
+    `group.invariant_features` does.
     """
     points = check_count("points", points)
     if isinstance(group, type) or not hasattr(group, "invariant_features"):

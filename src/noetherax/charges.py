@@ -19,6 +19,28 @@ class NoetherCharge(eqx.Module):
     """A quantity I(q, v, t) that is constant along the solutions of a Lagrangian.
 
     To write your own, define `__call__`; [`noetherax.drift`][] measures it along a trajectory.
+
+    !!! example
+
+        Kepler's problem keeps more than its symmetries say, the vector of Laplace, Runge and Lenz:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class RungeLenz(nx.NoetherCharge):
+            def __call__(self, q, v, t=0.0):
+                x, p = q[0], v[0]
+                return jnp.cross(p, jnp.cross(x, p)) - x / jnp.linalg.norm(x)
+
+
+        q, v = jnp.array([[1.0, 0.5, 0.0]]), jnp.array([[0.0, 0.8, 0.3]])
+        a = -q / jnp.linalg.norm(q) ** 3
+        _, rate = jax.jvp(RungeLenz(), (q, v), (v, a))
+        assert jnp.allclose(rate, 0, atol=1e-6)
+        ```
     """
 
     def __repr__(self) -> str:
@@ -51,6 +73,29 @@ class MomentumMap(NoetherCharge):
 
     Usually obtained from `group.noether_charge(lagrangian)`.
 
+    !!! example
+
+        A charge in a magnetic field, L = v²/2 + x v_y. A shift along x adds v_y, the rate of K = y:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def magnetic(q, v):
+            return jnp.sum(v**2) / 2 + q[0, 0] * v[0, 1]
+
+
+        shifts = nx.Translations(2, axes=(0,)).generators
+        charge = nx.MomentumMap(magnetic, shifts, lambda q, t: q[0, 1:])
+        q, v = jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0]])
+        assert charge(q, v).tolist() == [1.0]  # p_x − y
+        a = nx.acceleration(magnetic, q, v)
+        _, rate = jax.jvp(charge, (q, v), (v, a))
+        assert jnp.allclose(rate, 0)
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
@@ -80,6 +125,21 @@ class MomentumMap(NoetherCharge):
 class Energy(NoetherCharge):
     """The energy v · ∂L/∂v − L as a charge, shape `(1,)`: the charge of time translations.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        charge = nx.Energy(pendulum)
+        assert charge(jnp.zeros((1, 1)), jnp.array([[2.0]])).tolist() == [1.0]  # 2 − 1
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
@@ -99,6 +159,20 @@ def lift(
 
         δq = ξ(q, t),    δv = (∂ξ/∂q) v + ∂ξ/∂t.
 
+    !!! example
+
+        A rotation turns velocities as it turns positions:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 2.0]])
+        dq, dv = nx.lift(nx.Rotations(2).generators, q, v)
+        assert dq[0].tolist() == [[0.0, 1.0]]
+        assert dv[0].tolist() == [[-2.0, 0.0]]
+        ```
+
     **Arguments:**
 
     - `generators`: the field `(q, t) -> (generators, points, space)`.
@@ -108,6 +182,10 @@ def lift(
     **Returns:**
 
     `(δq, δv)`, each of shape `(generators, points, space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape.
     """
     check_state(q, v)
     q, v = jnp.asarray(q), jnp.asarray(v)

@@ -44,14 +44,18 @@ class EquivariantODE(AccelerationLaw):
 
     !!! example
 
+        Turned states have turned accelerations, before any training:
+
         ```python
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
-        system = nx.systems.Kepler()
-        q, v, a = system.sampler(256)(jax.random.key(0))
-        model = nx.EquivariantODE(nx.Rotations(3), q, v, a, width=32, key=jax.random.key(1))
-        model, history = nx.fit(model, (q, v, a), steps=10, key=jax.random.key(2), progress=False)
+        q, v = jax.random.normal(jax.random.key(0), (2, 256, 1, 2))
+        model = nx.EquivariantODE(nx.Rotations(2), q, v, -q, width=8, key=jax.random.key(1))
+        turn = jnp.array([[0.0, 1.0], [-1.0, 0.0]])  # by a right angle
+        turned = nx.acceleration(model, q @ turn, v @ turn)
+        assert jnp.allclose(turned, nx.acceleration(model, q, v) @ turn, atol=1e-4)
         ```
 
     **Arguments:**

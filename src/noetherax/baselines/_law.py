@@ -42,7 +42,8 @@ class AccelerationLaw(eqx.Module):
 
 
         q, v = jnp.ones((1, 2)), jnp.zeros((1, 2))
-        path = nx.rollout(Damped(jnp.array(0.1)), q, v, ts=jnp.linspace(0, 5, 51))
+        path = nx.rollout(Damped(jnp.array(0.1)), q, v, ts=jnp.linspace(0, 6, 61))
+        assert jnp.max(path.q[50:]) < 0.8  # of 1, after one turn
         ```
     """
 

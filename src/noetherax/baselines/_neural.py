@@ -28,9 +28,14 @@ class NeuralODE(AccelerationLaw):
         import jax
         import noetherax as nx
 
-        q, v, a = nx.systems.TwoParticles().sampler(256)(jax.random.key(0))
-        model = nx.NeuralODE(q, v, a, width=32, key=jax.random.key(1))
-        model, history = nx.fit(model, (q, v, a), steps=10, key=jax.random.key(2), progress=False)
+        q, v = jax.random.normal(jax.random.key(0), (2, 256, 1, 2))
+        a = -q
+        model = nx.NeuralODE(q, v, a, width=8, key=jax.random.key(1))
+        trained, history = nx.fit(
+            model, (q, v, a), steps=20, key=jax.random.key(2), progress=False
+        )
+        loss = nx.AccelerationLoss()
+        assert loss(trained, (q, v, a)) < loss(model, (q, v, a))
         ```
 
     **Arguments:**

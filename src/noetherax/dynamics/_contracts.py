@@ -34,6 +34,36 @@ class EulerLagrangeTerms(NamedTuple):
 
     - `mass_matrix`: ∂²L/∂v∂v, shape `(..., n, n)`, symmetric.
     - `force`: ∂L/∂q − (∂²L/∂v∂q) v, shape `(..., n)`.
+
+    !!! example
+
+        What a rule for a type of your own returns, here of a particle of mass 2 on a spring:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Spring(nx.Lagrangian):
+            stiffness: jax.Array
+
+            def __call__(self, q, v):
+                return jnp.sum(v**2) - self.stiffness * jnp.sum(q**2) / 2
+
+
+        @nx.euler_lagrange_terms.register
+        def _(lagrangian: Spring, q, v):
+            force = -lagrangian.stiffness * q.reshape(*q.shape[:-2], -1)
+            matrix = 2 * jnp.eye(force.shape[-1])
+            return nx.EulerLagrangeTerms(
+                jnp.broadcast_to(matrix, (*force.shape, force.shape[-1])), force
+            )
+
+
+        q, v = jnp.array([[3.0]]), jnp.array([[1.0]])
+        assert jnp.allclose(nx.acceleration(Spring(jnp.array(4.0)), q, v), -6.0)
+        ```
     """
 
     mass_matrix: Float[Array, "*batch n n"]
@@ -55,6 +85,26 @@ def euler_lagrange_terms(
     Any callable of (q, v) is differentiated automatically. Types with a faster rule register it,
     `euler_lagrange_terms.register(MyLagrangian)`; [`noetherax.NeuralLagrangian`][] has a closed one.
 
+    !!! example
+
+        A free particle in polar coordinates, m = 1: r̈ = r φ̇² and r² φ̈ = −2 r ṙ φ̇.
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def polar(q, v):
+            (r, _), (r_dot, phi_dot) = q[0], v[0]
+            return (r_dot**2 + (r * phi_dot) ** 2) / 2
+
+
+        q, v = jnp.array([[2.0, 0.0]]), jnp.array([[1.0, 3.0]])
+        terms = nx.euler_lagrange_terms(polar, q, v)
+        assert terms.mass_matrix.tolist() == [[1.0, 0.0], [0.0, 4.0]]
+        assert terms.force.tolist() == [18.0, -12.0]
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`.
@@ -63,7 +113,11 @@ def euler_lagrange_terms(
 
     **Returns:**
 
-    A named tuple `(mass_matrix, force)`.
+    A named tuple `(mass_matrix, force)`, [`noetherax.EulerLagrangeTerms`][].
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape.
     """
     check_state(q, v, batched=True)
     return over_batch(lambda q, v: _terms(lagrangian, q, v), q)(q, v)
@@ -84,6 +138,22 @@ def euler_lagrange_residual(
     [`noetherax.euler_lagrange_terms`][] takes one for every coordinate.
 
     A type with rules for these terms and none for this function goes by the terms.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q, v = jnp.array([[0.7]]), jnp.array([[1.0]])
+        assert nx.euler_lagrange_residual(spring, q, v, -q) == 0  # a motion of it
+        assert nx.euler_lagrange_residual(spring, q, v, 0 * q) == q[0]  # held by a force
+        ```
 
     **Arguments:**
 
@@ -115,6 +185,22 @@ def lagrangian_gradient(
 
     What solvers that move (q, p) evaluate at every step. An implicit one also takes their Jacobian, by
     forward mode: a rule is worth having if its own derivatives are cheap.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return 3 * jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        q, v = jnp.array([[jnp.pi / 2]]), jnp.array([[2.0]])
+        force, p = nx.dynamics.lagrangian_gradient(pendulum, q, v)
+        assert jnp.allclose(force, -1.0) and jnp.allclose(p, 6.0)
+        ```
 
     **Arguments:**
 
@@ -151,6 +237,33 @@ def solve_motion(
     points whose [`leading_inertia`][noetherax.dynamics.leading_inertia] is known are solved for
     iteratively, and others register a rule.
 
+    !!! example
+
+        A type that knows its acceleration says so, and then no system is solved:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Spring(nx.Lagrangian):
+            stiffness: jax.Array
+
+            def __call__(self, q, v):
+                return jnp.sum(v**2) - self.stiffness * jnp.sum(q**2) / 2
+
+
+        @nx.dynamics.solve_motion.register
+        def _(lagrangian: Spring, q, v, solve):
+            a = -lagrangian.stiffness * q.reshape(*q.shape[:-2], -1) / 2
+            return a, jnp.all(jnp.isfinite(a), axis=-1)
+
+
+        q, v = jnp.array([[3.0]]), jnp.array([[1.0]])
+        assert nx.acceleration(Spring(jnp.array(4.0)), q, v) == -6.0
+        ```
+
     **Arguments:**
 
     - `lagrangian`, `q`, `v`: as for [`noetherax.euler_lagrange_terms`][].
@@ -181,6 +294,26 @@ def terms_and_change(lagrangian: Callable, q, v) -> tuple[EulerLagrangeTerms, Ca
     [`noetherax.dynamics.solve_motion`][] is made of.
 
     Types whose residual shares work with the terms register a rule.
+
+    !!! example
+
+        How the residual m a + k q of a spring changes when the position does, which is by k:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return 2 * jnp.sum(v**2) / 2 - 5 * jnp.sum(q**2) / 2
+
+
+        q, v = jnp.array([[0.3]]), jnp.array([[1.0]])
+        terms, change = nx.dynamics.terms_and_change(spring, q, v)
+        assert jnp.allclose(terms.mass_matrix, 2.0)
+        moved = None, jnp.ones_like(q), None  # of the Lagrangian, of q and of v
+        assert jnp.allclose(change(q, moved), 5.0)
+        ```
 
     **Arguments:**
 

@@ -37,6 +37,24 @@ def momentum(
 ) -> Float[Array, "points space"]:
     """Canonical momentum p = ∂L/∂v.
 
+    !!! example
+
+        Of a relativistic particle with mass and speed of light one, γ v:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def relativistic(q, v):
+            return -jnp.sqrt(1 - jnp.sum(v**2))
+
+
+        q, v = jnp.zeros((1, 3)), jnp.array([[0.6, 0.0, 0.0]])
+        p = nx.momentum(relativistic, q, v)
+        assert jnp.allclose(p, jnp.array([[0.75, 0.0, 0.0]]))
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not.
@@ -46,6 +64,11 @@ def momentum(
     **Returns:**
 
     The momentum, shape `(points, space)`.
+
+    **Raises:**
+
+    `ValueError` or `TypeError` if `q` and `v` are not arrays of one such shape, or a time is needed and
+    not given.
     """
     check_state(q, v)
     return at_once(_momentum, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))
@@ -62,11 +85,30 @@ def energy(
     """Energy E = v · ∂L/∂v − L, constant along solutions of every Lagrangian without explicit time, on
     which no force works: dE/dt = Q · v − ∂L/∂t.
 
+    !!! example
+
+        Of a relativistic particle with mass and speed of light one, γ:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def relativistic(q, v):
+            return -jnp.sqrt(1 - jnp.sum(v**2))
+
+
+        q, v = jnp.zeros((1, 3)), jnp.array([[0.6, 0.0, 0.0]])
+        assert jnp.allclose(nx.energy(relativistic, q, v), 1.25)
+        ```
+
     **Arguments:** as [`noetherax.momentum`][].
 
     **Returns:**
 
     A scalar.
+
+    **Raises:** as there.
     """
     check_state(q, v)
     return at_once(_energy, at_time(lagrangian, t), jnp.asarray(q), jnp.asarray(v))
@@ -90,6 +132,22 @@ def acceleration(
     """The acceleration a that the Euler–Lagrange equations give,
 
         (∂²L/∂v²) a = ∂L/∂q − (∂²L/∂v∂q) v − ∂²L/∂v∂t + Q.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        q = jnp.linspace(-1.0, 1.0, 5).reshape(5, 1, 1)  # five states at once
+        a = nx.acceleration(pendulum, q, jnp.zeros_like(q))
+        assert jnp.allclose(a, -jnp.sin(q))
+        ```
 
     **Arguments:**
 

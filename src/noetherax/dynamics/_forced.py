@@ -36,9 +36,35 @@ def covector(
 ) -> Float[Array, "*batch points space"]:
     """A force at a state or at a batch of states. Types that have a faster way for batches register it.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def friction(q, v):
+            return -0.1 * v
+
+
+        q, v = jnp.zeros((5, 2, 3)), jnp.ones((5, 2, 3))  # five states of two points
+        force = nx.dynamics.covector(friction, q, v)
+        assert force.shape == (5, 2, 3) and jnp.allclose(force, -0.1)
+        ```
+
+    **Arguments:**
+
+    - `force`: a [`noetherax.Force`][] or any function of (q, v). For one that depends on time or inputs
+        pass `noetherax.at_time(force, t, u)`.
+    - `q`, `v`: configuration and velocity, shape `(..., points, space)`.
+
+    **Returns:**
+
+    Q, of that shape.
+
     **Raises:**
 
-    `ValueError` if its value has not the shape of a state.
+    `ValueError` if its value at a state has not the shape of that state.
     """
     return over_batch(lambda q, v: _checked(force, force(q, v), q), q)(q, v)
 
@@ -59,7 +85,36 @@ def total_force(forces: tuple[Callable, ...], q, v) -> Array:
 
 @singledispatch
 def forces_of(model: Any) -> tuple[Callable, ...]:
-    """The forces that act beside a Lagrangian, in order; none by default."""
+    """The forces that act beside a Lagrangian, in order; none by default. Types that hold forces
+    register a rule.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        def friction(q, v):
+            return -0.1 * v
+
+
+        assert nx.dynamics.forces_of(free) == ()
+        assert nx.dynamics.forces_of(nx.Forced(free, friction)) == (friction,)
+        ```
+
+    **Arguments:**
+
+    - `model`: a Lagrangian, with forces or not.
+
+    **Returns:**
+
+    The forces, each a function of the state, and of time and inputs where it depends on them.
+    """
     return ()
 
 

@@ -22,6 +22,26 @@ def constant_inertia(
     division, and a variational solver with many unknowns iterates instead of inverting a Jacobian.
     The cost of both then grows as that of one force.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Pendulums(nx.SeparableLagrangian):
+            def inertia(self):
+                return jnp.array([1.0, 3.0])  # of two points
+
+            def potential(self, q):
+                return -jnp.sum(jnp.cos(q))
+
+
+        masses = nx.dynamics.constant_inertia(Pendulums(), jnp.zeros((2, 1)))
+        assert masses.tolist() == [[1.0], [3.0]]
+        assert nx.dynamics.constant_inertia(lambda q, v: 0.0, jnp.zeros((2, 1))) is None
+        ```
+
     **Arguments:**
 
     - `lagrangian`: what moves, with forces or not, at an instant.
@@ -44,6 +64,22 @@ def leading_inertia(
     Systems of many unknowns are then solved without a matrix, iteratively, in units of these masses:
     accelerations by conjugate gradients, steps of variational solvers by iteration. Masses that are far
     off cost iterations, and change no result.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        law = nx.GeneralPairwiseLagrangian(
+            nx.Euclidean(2), width=4, masses=2.0, key=jax.random.key(0)
+        )
+        q = jnp.zeros((3, 2))
+        assert nx.dynamics.constant_inertia(law, q) is None  # pairs see velocities
+        masses = jnp.broadcast_to(nx.dynamics.leading_inertia(law, q), q.shape)
+        assert jnp.all(masses == 2.0)
+        ```
 
     **Arguments:** as `constant_inertia`.
 

@@ -29,6 +29,27 @@ class ForceParts(NamedTuple):
     - `forces`: the model's own forces, with the opposite sign.
 
     In a field that depends on time, what ∂²L/∂v∂t does at v = 0 is part of `potential`.
+
+    !!! example
+
+        What a motor has to give to swing a pendulum with friction:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + 10 * jnp.sum(jnp.cos(q))
+
+
+        damped = nx.Forced(pendulum, lambda q, v: -0.5 * v)
+        q, v, a = (jnp.array([[x]]) for x in (jnp.pi / 2, 2.0, 3.0))
+        parts = nx.force_parts(damped, q, v, a)
+        assert jnp.allclose(parts.inertial, 3.0)
+        assert jnp.allclose(parts.potential, 10.0)  # against the weight
+        assert jnp.allclose(parts.forces, 1.0)  # against the friction
+        ```
     """
 
     inertial: Forces
@@ -59,7 +80,7 @@ def generalised_force(
 
         q, v, a = (jnp.array([[x]]) for x in (0.3, 1.0, -0.5))
         torque = nx.generalised_force(arm, q, v, a)
-        parts = nx.force_parts(arm, q, v, a)
+        assert jnp.allclose(torque, a + 9.81 * jnp.sin(q))
         ```
 
     **Arguments:**
@@ -88,6 +109,28 @@ def force_parts(
 ) -> ForceParts:
     """The parts of [`noetherax.generalised_force`][]: inertial, Coriolis, potential, and the model's
     own forces.
+
+    !!! example
+
+        A body that is led round a circle of radius two with φ̇ = 1. A spring gives half of the force:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def polar(q, v):
+            (r, _), (r_dot, phi_dot) = q[0], v[0]
+            return (r_dot**2 + (r * phi_dot) ** 2) / 2 - r**2 / 4
+
+
+        q, v = jnp.array([[2.0, 0.0]]), jnp.array([[0.0, 1.0]])
+        parts = nx.force_parts(polar, q, v, jnp.zeros((1, 2)))
+        assert parts.coriolis.tolist() == [[-2.0, 0.0]]  # −r φ̇²
+        assert parts.potential.tolist() == [[1.0, 0.0]]
+        needed = nx.generalised_force(polar, q, v, jnp.zeros((1, 2)))
+        assert jnp.allclose(sum(parts), needed)
+        ```
 
     **Arguments:** as there.
 

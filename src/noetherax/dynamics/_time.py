@@ -91,7 +91,8 @@ def at_time(
 
 
         q, v = jnp.array([[0.1]]), jnp.array([[0.0]])
-        terms = nx.euler_lagrange_terms(nx.at_time(swing, 0.5), q, v)
+        terms = nx.euler_lagrange_terms(nx.at_time(swing, 0.0), q, v)
+        assert jnp.allclose(terms.force, -1.1 * jnp.sin(0.1))
         ```
 
     **Arguments:**

@@ -17,6 +17,28 @@ class InvariantFeatures(eqx.Module):
     Usually obtained from [`SymmetryGroup.invariant_features`][noetherax.SymmetryGroup]. To write
     your own, define `num_features` and `__call__`. Features never train: constants that a subclass
     holds as array fields are left alone by [`noetherax.fit`][].
+
+    !!! example
+
+        Of one point in the plane under rotations, the angular momentum of a unit mass among them:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class InPlane(nx.InvariantFeatures):
+            num_features: int = 3
+
+            def __call__(self, q, v):
+                (x, y), (vx, vy) = q[0], v[0]
+                return jnp.stack([x**2 + y**2, x * vy - y * vx, vx**2 + vy**2])
+
+
+        q, v = jnp.array([[1.0, 0.0]]), jnp.array([[0.5, 2.0]])
+        turned = nx.Rotations(2).act(jnp.array([0.3]), q, v)
+        assert jnp.allclose(InPlane()(*turned), InPlane()(q, v))
+        ```
     """
 
     num_features: eqx.AbstractVar[int]

@@ -28,16 +28,42 @@ class Comoving(ConfigurationFeatures):
 
         S(exp(−τ ξ)·q)   with the advance τ = ℓ·q_n of the last point.
 
-    They are what a screw leaves unchanged: positions in axes that turn with the height. Invariant under
-    ξ if it advances at the rate ℓ·ξ = 1, and under all else if S is and ℓ·q_n does not change.
+    They are what a screw leaves unchanged: positions in axes that turn with the height. They are
+    invariant under ξ if the advance grows along it at the rate ℓ·ξ = 1, and under any other part of
+    the group that leaves S and ℓ·q_n alone. Usually obtained from `group.configuration_features`, where
+    the group has a screw.
+
+    !!! example
+
+        A screw, which turns by one radian while it rises by one:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+        import numpy as np
+
+
+        class Screw(nx.AffineGroup):
+            def algebra(self):
+                spin = np.array([[[0.0, -1, 0], [1, 0, 0], [0, 0, 0]]])
+                return spin, np.array([[0.0, 0, 1]])
+
+
+        features = Screw().configuration_features(points=1)
+        assert nx.feature_names(features) == ("q[0]'", "q[1]'")
+        s = 0.7  # a point that the screw has carried along
+        assert jnp.allclose(
+            features(jnp.array([[jnp.cos(s), jnp.sin(s), s]])), jnp.array([1.0, 0.0])
+        )
+        ```
 
     **Arguments:**
 
-    - `inner`: S, invariant under the rest of the group.
-    - `advance`: ℓ, shape `(space,)`.
-    - `centre`, `drift`: ξ(x) = A (x − centre) + drift, with A drift = 0.
-    - `turns`: the terms of exp(−τ A).
-    - `kept`: indices of the features that are not the same everywhere.
+    - `inner`: S, [`noetherax.ConfigurationFeatures`][] that are invariant under the rest of the group.
+    - `advance`: ℓ, `space` numbers.
+    - `centre`, `drift`: `space` numbers each; ξ(x) = A (x − centre) + drift, with A drift = 0.
+    - `turns`: the terms whose sum is exp(−τ A), each of a `rate`, a `frequency` and two matrices.
+    - `kept`: indices of the features of S to keep, all by default; others are the same everywhere.
     """
 
     inner: ConfigurationFeatures

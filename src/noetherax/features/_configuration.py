@@ -21,6 +21,28 @@ class ConfigurationFeatures(eqx.Module):
     your own, define `num_features` and `__call__`. They never train: constants that a subclass holds
     as array fields are left alone by [`noetherax.fit`][]. There may be none, as of one point under
     all translations.
+
+    !!! example
+
+        The square of a distance. Friction along it takes energy, but no momentum:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Distance(nx.ConfigurationFeatures):
+            num_features: int = 1
+
+            def __call__(self, q):
+                return jnp.sum((q[0] - q[1]) ** 2)[None]
+
+
+        friction = nx.LinearFriction(Distance(), 0.5)
+        q, v = jnp.array([[0.0, 0.0], [1.0, 0.0]]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+        force = friction(q, v)
+        assert jnp.all(force[0] == -force[1]) and jnp.sum(force * v) < 0
+        ```
     """
 
     num_features: eqx.AbstractVar[int]
@@ -53,9 +75,21 @@ class ConfigurationFeatures(eqx.Module):
 class AtRest(ConfigurationFeatures):
     """Features of the state at rest, S(q, 0), as features of the configuration.
 
-    A motion that is moved by a group is at rest where it was before, so that they are invariant if
-    S(q, v) is. They are cheap if S does not look at velocities, as products of
+    They are invariant if S(q, v) is and the group takes states at rest to states at rest, as every
+    affine one does. They are cheap if S leaves velocities aside, such as products of
     [`noetherax.StateVectors`][] with `velocities=False`.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        between = nx.StateVectors(2, 3, relative=True, velocities=False)  # q1 − q2
+        distance = nx.AtRest(2, 3, (nx.ScalarProducts(between),))
+        q = jnp.array([[0.0, 0.0, 0.0], [0.0, 3.0, 4.0]])
+        assert distance(q)[0] == 25.0
+        ```
 
     **Arguments:**
 

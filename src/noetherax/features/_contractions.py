@@ -19,6 +19,21 @@ class TensorContractions(InvariantFeatures):
     Polynomial invariants of any linear group, degree k = rank of T. A tensor is stored once and
     contracted with every listed tuple of vectors.
 
+    !!! example
+
+        The area form T(a, b) = a₀ b₁ − a₁ b₀ of position and velocity:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        vectors = nx.StateVectors(points=1, space=2)  # q is number 0, v is number 1
+        form = (0.0, 1.0, -1.0, 0.0)
+        area = nx.TensorContractions(vectors, tensors=(form,), slots=(((0, 1),),))
+        q, v = jnp.array([[3.0, 4.0]]), jnp.array([[1.0, 0.0]])
+        assert area(q, v).tolist() == [-4.0]
+        ```
+
     **Arguments:**
 
     - `vectors`: which vectors of the state to contract with.

@@ -22,12 +22,30 @@ class Coordinates(InvariantFeatures):
     (the layer T of Müller 2023, Table 1). Without translations it is the state itself, which is
     the input of an unconstrained network.
 
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        state = nx.Coordinates(points=2, space=1)
+        assert nx.feature_names(state) == ("q1[0]", "q2[0]", "v1[0]", "v2[0]")
+        relative = nx.Coordinates(points=2, space=1, translated=((1.0,),))
+        assert nx.feature_names(relative) == ("(q1-q2)[0]", "v1[0]", "v2[0]")
+        ```
+
     **Arguments:**
 
     - `points`, `space`: shape of the configuration.
     - `axes`: the axes considered (all by default).
     - `translated`: orthonormal directions along which the group translates,
         shape `(directions, len(axes))`.
+    - `fixed`: orthonormal directions along which it does not, as many as are left. They must be given
+        if `translated` is, unless it has all of them.
+    - `velocities`: whether the velocities are among the features.
+
+    **Raises:**
+
+    `ValueError` if there are not as many directions as axes.
     """
 
     points: int = eqx.field(static=True)

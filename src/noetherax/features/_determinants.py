@@ -25,6 +25,26 @@ class Determinants(InvariantFeatures):
     a particle at rest.
 
     Their number is binomial(vectors, D) and explodes: 12,870 for 16 vectors in R⁸.
+
+    !!! example
+
+        The area between position and velocity changes its sign in a mirror:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        area = nx.Determinants(nx.StateVectors(points=1, space=2))
+        q, v = jnp.array([[3.0, 4.0]]), jnp.array([[1.0, 0.0]])
+        mirror = jnp.array([1.0, -1.0])
+        assert area(q, v)[0] == -4.0
+        assert area(mirror * q, mirror * v)[0] == 4.0
+        ```
+
+    **Arguments:**
+
+    - `vectors`: which vectors of the state to take, [`noetherax.StateVectors`][]. Their number of axes
+        is D.
     """
 
     vectors: StateVectors

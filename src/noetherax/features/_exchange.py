@@ -35,7 +35,8 @@ class ExchangeFeatures(ConfigurationFeatures):
         ```python
         import noetherax as nx
 
-        of_pairs = nx.features.ExchangeFeatures(nx.Euclidean(3).configuration_features(points=2))
+        of_two = nx.Euclidean(3).configuration_features(points=2)
+        of_pairs = nx.features.ExchangeFeatures(of_two)
         assert of_pairs.num_features == 1  # the square of the distance
         ```
 

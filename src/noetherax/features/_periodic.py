@@ -22,12 +22,31 @@ class PeriodicCoordinates(InvariantFeatures):
     In 1. and 2. all sines come first. Sines and cosines of any sum or difference that occurs are
     polynomials in these.
 
+    !!! example
+
+        An angle in degrees:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        angle = nx.PeriodicCoordinates(points=1, space=1, axes=(0,), periods=(360.0,))
+        assert nx.feature_names(angle) == ("sin q[0]", "cos q[0]", "v[0]")
+        q, v = jnp.array([[30.0]]), jnp.array([[2.0]])
+        assert jnp.allclose(angle(q + 360, v), jnp.array([0.5, 0.75**0.5, 2.0]), atol=1e-5)
+        ```
+
     **Arguments:**
 
     - `points`, `space`: shape of the configuration.
     - `axes`: the axes considered.
-    - `periods`: one for each of them.
+    - `periods`: one for each of them, in the unit of the coordinate.
     - `translated`: those of the `axes` along which the group translates all points together.
+    - `velocities`: whether the velocities are among the features.
+
+    **Raises:**
+
+    `ValueError` if there is not one period for each axis, or a translated axis is none of the `axes`.
     """
 
     points: int = eqx.field(static=True)

@@ -17,6 +17,32 @@ from ._standardisation import Standardisation
 def standardisation_of(part: Any) -> Standardisation | None:
     """The standardisation that a part of a model keeps, fitted or not.
 
+    !!! example
+
+        A type of your own registers it:
+
+        ```python
+        import equinox as eqx
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Stage(eqx.Module):
+            standardisation: nx.Standardisation
+            weights: jax.Array
+
+
+        @nx.features.standardisation_of.register
+        def _(part: Stage):
+            return part.standardisation
+
+
+        stage = Stage(nx.Standardisation.identity(3, jnp.float32), jnp.ones(3))
+        assert not nx.features.standardisation_of(stage).fitted
+        assert nx.features.standardisation_of(stage.weights) is None
+        ```
+
     **Arguments:**
 
     - `part`: anything.
@@ -36,6 +62,21 @@ def standardised_part(
     bend: bool,
 ) -> Any:
     """The part with its standardisation, and whatever other units it has, set from states.
+
+    !!! example
+
+        [`noetherax.standardise`][] calls it for every part of a model that has data to look at:
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        law = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 32, 1, 2))
+        ready = nx.features.standardised_part(law, q, v, False)
+        assert ready.standardisation.fitted and not law.standardisation.fitted
+        ```
 
     **Arguments:**
 
@@ -58,6 +99,18 @@ def standardised_part(
 def linear_weights(part: Any) -> list[Array]:
     """The weights that a part of a model is linear in, such as the last layer of a network, and which
     least squares may set: see [`noetherax.regular_start`][].
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        law = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
+        (last,) = nx.features.linear_weights(law)
+        assert last.shape == (1, 4)  # of the last layer, which has no bias
+        ```
 
     **Arguments:**
 

@@ -24,6 +24,19 @@ class ScalarProducts(InvariantFeatures):
     invariants of the orthogonal group of G, reflections included (Weyl, The Classical Groups,
     theorem 2.9.A).
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        vectors = nx.StateVectors(points=1, space=2)
+        q, v = jnp.array([[3.0, 4.0]]), jnp.array([[1.0, 0.0]])
+        assert nx.ScalarProducts(vectors)(q, v).tolist() == [25.0, 3.0, 1.0]
+        minkowski = nx.ScalarProducts(vectors, metric=((1.0, 0.0), (0.0, -1.0)))
+        assert minkowski(q, v).tolist() == [-7.0, 3.0, 1.0]
+        ```
+
     **Arguments:**
 
     - `vectors`: which vectors of the state to multiply.

@@ -51,6 +51,23 @@ class Standardisation(eqx.Module):
     over random isotropic states with the data's mean, and the data's rms deviation of positions and of
     velocities in every direction. Directions that no feature sees do not count: a clock that runs on,
     or a drifting centre of mass, would blow the scale up.
+
+    !!! example
+
+        Whatever the unit of length, a network sees numbers of order one:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        q, v = 1e4 * jax.random.normal(jax.random.key(0), (2, 100, 1, 2))
+        standardise = nx.Standardisation.fit(features, q, v)
+        x = standardise(jax.vmap(features)(q, v))
+        assert jnp.allclose(jnp.median(x, axis=0), 0, atol=1e-3)
+        assert jnp.all(jnp.std(x, axis=0) < 3)
+        ```
     """
 
     bends: Float[Array, " features"]  # 1/k, zero where b(x) = x

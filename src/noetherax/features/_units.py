@@ -10,7 +10,23 @@ from .._summaries import shown
 @final
 class Unit(eqx.Module):
     """The unit of a quantity that a model computes from numbers of order one: set from the data with
-    the standardisation, once, and never trained."""
+    the standardisation, once, and never trained.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        unit = nx.features.Unit.of("energy", 4e-21, jnp.float32)  # joules, of a molecule
+        assert abs(unit.value / 4e-21 - 1) < 1e-6
+        assert nx.features.Unit.of("energy", 0.0, jnp.float32).value == 1  # nothing moves
+        try:
+            nx.features.Unit.of("energy", 4e-60, jnp.float32)
+        except ValueError as error:
+            assert "outside of the range of float32" in str(error)
+        ```
+    """
 
     value: Float[Array, ""]
 

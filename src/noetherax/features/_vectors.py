@@ -12,7 +12,7 @@ from .._types import Configuration, Velocity, check_state
 class StateVectors(eqx.Module):
     """The vectors of a state that transform linearly under a group, `(vectors, dim)`.
 
-    In this order: positions, then velocities, each by points.
+    They stand in this order: positions, then velocities, each by points.
 
     - `relative=False`: q_i − c and v_i; under x → A x about a centre c all of them turn with A.
     - `relative=True`: q_i − q_n (i < n) and v_i; a translation drops out of the differences.
@@ -20,6 +20,25 @@ class StateVectors(eqx.Module):
     With `anchored=True` the position q_n − c itself (for groups that translate some directions and
     not others), or (q_n, 1) in homogeneous coordinates if there is no centre, is appended last.
     With `velocities=False` there are none: all vectors are those of the configuration.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        vectors = nx.StateVectors(points=2, space=3, relative=True)
+        assert vectors.labels() == ("(q1-q2)", "v1", "v2")
+        q = jnp.array([[0.0, 0.0, 1.0], [0.0, 2.0, 0.0]])
+        assert vectors(q, jnp.zeros((2, 3)))[0].tolist() == [0.0, -2.0, 1.0]
+        ```
+
+    **Arguments:**
+
+    - `points`, `space`: shape of the configuration.
+    - `axes`: the axes considered, all by default.
+    - `centre`: c, one number for each of these axes; the origin if `None`.
+    - `relative`, `anchored`, `velocities`: which vectors there are, as above.
     """
 
     points: int = eqx.field(static=True)

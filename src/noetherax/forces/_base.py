@@ -25,7 +25,6 @@ class Force(eqx.Module):
         A drag that grows with the square of the speed:
 
         ```python
-        import equinox as eqx
         import jax.numpy as jnp
         import noetherax as nx
 
@@ -36,6 +35,11 @@ class Force(eqx.Module):
             def __call__(self, q, v):
                 speed = jnp.sqrt(jnp.sum(v**2, axis=-1, keepdims=True) + 1e-12)
                 return -self.coefficient * speed * v
+
+
+        q, v = jnp.zeros((1, 2)), jnp.array([[3.0, 4.0]])
+        force = AirDrag(0.1)(q, v)  # of size 0.1 · 5², against the motion
+        assert jnp.allclose(force, jnp.array([[-1.5, -2.0]]))
         ```
     """
 

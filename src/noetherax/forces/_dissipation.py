@@ -25,6 +25,27 @@ class Dissipation(Force):
     or an angular momentum of the group.
 
     To write your own, define `features` and `resistance`.
+
+    !!! example
+
+        A damper whose resistance grows with its extension, between two points of a line:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Damper(nx.Dissipation):
+            features: nx.ConfigurationFeatures
+
+            def resistance(self, values, rates):
+                return values**2 * rates
+
+
+        damper = Damper(nx.Translations(1).configuration_features(points=2))  # q1 − q2
+        q, v = jnp.array([[2.0], [0.0]]), jnp.array([[1.0], [-0.5]])
+        assert damper(q, v).tolist() == [[-6.0], [6.0]]  # momentum stays
+        ```
     """
 
     features: eqx.AbstractVar[ConfigurationFeatures]

@@ -27,6 +27,23 @@ class Drag(Force):
     is −Σ γ_i |v_i|². But the medium is a reservoir: momentum and angular momentum go there, and
     [`noetherax.balance`][] tells how much. Friction that keeps them is [`noetherax.Friction`][].
 
+    !!! example
+
+        Whatever its weights, it takes energy:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        drag = nx.Drag(features, points=1, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        force = drag(q, v)
+        assert jnp.sum(force * v) < 0  # its power
+        assert jnp.allclose(force[0, 0] / v[0, 0], force[0, 1] / v[0, 1])  # along v
+        ```
+
     **Arguments:**
 
     - `features`: S, from `group.invariant_features(points)`.

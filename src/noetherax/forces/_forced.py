@@ -32,7 +32,10 @@ class Forced(eqx.Module):
 
 
         damped = nx.Forced(pendulum, lambda q, v: -0.1 * v)
-        a = nx.acceleration(damped, jnp.array([[1.0]]), jnp.array([[0.5]]))
+        q, v = jnp.array([[1.0]]), jnp.array([[0.5]])
+        a = nx.acceleration(damped, q, v)
+        assert jnp.allclose(a, -jnp.sin(q) - 0.1 * v)
+        assert nx.energy(damped, q, v) == nx.energy(pendulum, q, v)
         ```
 
     **Arguments:**

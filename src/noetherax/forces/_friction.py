@@ -60,7 +60,9 @@ class LinearFriction(Dissipation):
 
         friction = nx.LinearFriction(nx.Trivial(1).configuration_features(1), 0.1)
         damped = nx.Forced(lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2, friction)
-        friction.constants  # [0.1]
+        q, v = jnp.array([[1.0]]), jnp.array([[2.0]])
+        assert jnp.allclose(nx.acceleration(damped, q, v), -1.0 - 0.1 * 2.0)
+        assert jnp.allclose(friction.constants, 0.1)
         ```
 
     **Arguments:**
@@ -96,6 +98,17 @@ class QuadraticFriction(Dissipation):
     """Friction that grows with the square of the rates, as in air: R = ⅓ Σ_m c_m |Ṡ_m|³,
     Q = −Σ c_m |Ṡ_m| Ṡ_m ∂S_m/∂q.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        air = nx.QuadraticFriction(nx.Trivial(1).configuration_features(1), 0.5)
+        q, v = jnp.zeros((1, 1)), jnp.array([[-4.0]])
+        assert jnp.allclose(air(q, v), 8.0)  # −0.5 · 4 · (−4)
+        ```
+
     **Arguments:** as [`noetherax.LinearFriction`][].
     """
 
@@ -121,6 +134,22 @@ class DryFriction(Dissipation):
     R = Σ_m c_m w log cosh(Ṡ_m/w), Q = −Σ c_m tanh(Ṡ_m/w) ∂S_m/∂q.
 
     Below the width w it is linear, so that nothing sticks for good. Steps of a rollout must resolve w.
+
+    !!! example
+
+        A slider feels the same force at any speed:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Trivial(1).configuration_features(1)
+        dry = nx.DryFriction(features, 0.3, width=0.01)
+        q = jnp.zeros((1, 1))
+        assert jnp.allclose(dry(q, jnp.array([[5.0]])), -0.3)
+        assert jnp.allclose(dry(q, jnp.array([[0.1]])), -0.3)
+        assert dry(q, q) == 0  # at rest
+        ```
 
     **Arguments:**
 

@@ -37,6 +37,7 @@ class Inputs(eqx.Module):
             nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None]), torque
         )
         trajectory = nx.rollout(driven, jnp.zeros((1, 1)), jnp.zeros((1, 1)), ts=t)
+        assert jnp.allclose(trajectory.q[:, 0, 0], t - jnp.sin(t), atol=0.02)
         ```
 
     **Arguments:**
@@ -124,6 +125,28 @@ class Driven(eqx.Module):
 
     A force that takes inputs, `(q, v, t, u)`, finds them here in `rollout`, charges and balances.
 
+    !!! example
+
+        A motor of torque u(t) = 2t at a pendulum:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        def motor(q, v, t, u):
+            return jnp.full_like(q, u[0])
+
+
+        driven = nx.Driven(nx.Forced(pendulum, motor), lambda t: 2 * t[None])
+        rest = jnp.zeros((1, 1))
+        assert jnp.allclose(nx.acceleration(driven, rest, rest, t=1.5), 3.0)
+        ```
+
     **Arguments:**
 
     - `model`: a [`noetherax.Forced`][], some of whose forces take inputs.
@@ -131,7 +154,7 @@ class Driven(eqx.Module):
 
     **Raises:**
 
-    `TypeError` if one of both is no function.
+    `TypeError` if either is not a function.
     """
 
     model: Callable

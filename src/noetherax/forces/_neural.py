@@ -23,12 +23,33 @@ class NeuralForce(Force):
 
     with coefficients from a network of the standardised invariants x of a group. The gradients of
     invariants turn with the state, and so does Q: the same machine, turned, feels the same force,
-    turned. It keeps no charge and no energy; [`noetherax.Friction`][] does.
+    turned. Q may change charges and may add energy. Where it must not, take [`noetherax.Friction`][].
+
+    !!! example
+
+        Whatever its weights, it turns with the state:
+
+        ```python
+        import equinox as eqx
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        force = eqx.filter_jit(nx.NeuralForce(features, width=8, key=jax.random.key(0)))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        turn = jnp.array([[0.0, 1.0], [-1.0, 0.0]])  # by a right angle
+        assert jnp.allclose(force(q @ turn, v @ turn), force(q, v) @ turn, rtol=1e-3)
+        ```
 
     **Arguments:**
 
     - `features`: from `group.invariant_features(points)`.
     - `width`, `depth`, `activation`, `dtype`, `key`: as in [`noetherax.Friction`][].
+
+    **Raises:**
+
+    `ValueError` if `width` or `depth` is not a positive integer.
     """
 
     coefficients: Coefficients
@@ -57,6 +78,22 @@ class NeuralControl(Force):
 
         Q = Σ_k u_k Σ_m (c_mk(x, u) ∂x_m/∂q + d_mk(x, u) ∂x_m/∂v).
 
+    !!! example
+
+        Two inputs steer one point of a plane:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Trivial(2).invariant_features(points=1)
+        control = nx.NeuralControl(features, inputs=2, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        assert jnp.all(control(q, v, 0.0, jnp.zeros(2)) == 0)  # no input, no force
+        assert jnp.all(control(q, v, 0.0, jnp.array([1.0, -2.0])) != 0)
+        ```
+
     **Arguments:**
 
     - `features`: from `group.invariant_features(points)`.
@@ -65,7 +102,7 @@ class NeuralControl(Force):
 
     **Raises:**
 
-    `ValueError` if `inputs` is not a positive integer.
+    `ValueError` if `inputs`, `width` or `depth` is not a positive integer.
     """
 
     coefficients: Coefficients

@@ -46,13 +46,18 @@ class Friction(Dissipation):
 
         ```python
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
         group = nx.Euclidean(2)
         keys = jax.random.split(jax.random.key(0))
-        lagrangian = nx.NeuralLagrangian(group.invariant_features(2), width=16, key=keys[0])
-        friction = nx.Friction(group.configuration_features(2), width=16, key=keys[1])
-        model = nx.Forced(lagrangian, friction)
+        law = nx.NeuralLagrangian(group.invariant_features(2), width=8, key=keys[0])
+        friction = nx.Friction(group.configuration_features(2), width=8, key=keys[1])
+        model = nx.Forced(law, friction)
+        q, v = jax.random.normal(jax.random.key(1), (2, 2, 2))
+        force = friction(q, v)
+        assert jnp.sum(force * v) < 0  # the power
+        assert jnp.allclose(force[0], -force[1])
         ```
 
     **Arguments:**

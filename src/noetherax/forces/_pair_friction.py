@@ -52,15 +52,16 @@ class PairFriction(Force):
     !!! example
 
         ```python
+        import equinox as eqx
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
-        group, keys = nx.Euclidean(2), jax.random.split(jax.random.key(0))
-        law = nx.PairwiseLagrangian(group, width=8, key=keys[0])
-        model = nx.Forced(law, nx.PairFriction(group, width=8, key=keys[1]))
-        for points in (2, 5):
-            q, v = jax.random.normal(jax.random.key(1), (2, points, 2))
-            a = nx.acceleration(model, q, v)
+        friction = nx.PairFriction(nx.Euclidean(2), width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 5, 2))  # or any other number
+        force = eqx.filter_jit(friction)(q, v)
+        assert jnp.sum(force * v) < 0  # the power
+        assert jnp.allclose(jnp.sum(force, axis=0), 0, atol=1e-4)
         ```
 
     **Arguments:**

@@ -49,6 +49,10 @@ class AffineGroup(SymmetryGroup):
                 spin = jnp.array([[[0.0, -1, 0], [1, 0, 0], [0, 0, 0]], jnp.zeros((3, 3))])
                 lift = jnp.array([[0.0, 0, 0], [0, 0, 1]])
                 return spin, lift
+
+
+        found = nx.describe(Cylindrical(), points=1)
+        assert found.charges == ("q[0] p[1] − q[1] p[0]", "p[2]")
         ```
 
     **Raises:**

@@ -15,12 +15,31 @@ class AxialRotations(AffineGroup):
     component of the angular momentum about c along n. Invariants: heights along the axis and, across
     it, dot products and areas.
 
+    !!! example
+
+        About the vertical through x = 2:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.AxialRotations((0.0, 0.0, 1.0), centre=(2.0, 0.0, 0.0))
+        charge = group.noether_charge(lambda q, v: jnp.sum(v**2) / 2)
+        q, v = jnp.array([[5.0, 0.0, 1.0]]), jnp.array([[0.0, 1.0, 0.0]])
+        assert jnp.allclose(charge(q, v), 3.0)  # the arm is 5 − 2
+        ```
+
     **Arguments:**
 
     - `axis`: direction n of the axis, three numbers; its length does not matter.
     - `centre`: a point c on the axis, the origin by default.
     - `space`: number of coordinates of one point.
     - `axes`: the three axes of the space that x, y, z are, the first three by default.
+
+    **Raises:**
+
+    `ValueError` if the direction is zero, a vector is not three finite numbers, or there are not three
+    distinct axes of the space.
     """
 
     axis: tuple[float, float, float] = eqx.field(static=True)

@@ -21,6 +21,44 @@ class SymmetryGroup(eqx.Module):
     The one declaration from which the rest is derived: the invariant features that make a neural
     Lagrangian symmetric, and the Noether charges of any Lagrangian. To declare a group that acts by
     affine maps, subclass [`noetherax.AffineGroup`][] instead, which needs its matrices only.
+
+    !!! example
+
+        Galilean boosts of points on a line, ξ = t. They change L = m v²/2 by the time derivative of
+        K = m q:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class Boosts(nx.SymmetryGroup):
+            space: int = 1
+            dimension: int = 1
+
+            def generators(self, q, t=0.0):
+                return jnp.full((1, *q.shape), t)
+
+            def act(self, coefficients, q, v, t=0.0):
+                return q + t * coefficients, v + coefficients
+
+            def invariant_features(self, points):
+                features = nx.Translations(1).invariant_features(points)
+                return nx.features.RelativeVelocities(features, points, 1)
+
+
+        def free(q, v):
+            return 3.0 * jnp.sum(v**2) / 2
+
+
+        def boundary(q, t):
+            return 3.0 * jnp.sum(q)[None]
+
+
+        charge = Boosts().noether_charge(free, boundary=boundary)
+        q, v = jnp.array([[1.0]]), jnp.array([[0.5]])
+        assert charge(q, v, 0.0) == charge(q + 2 * v, v, 2.0)  # where the motion started
+        ```
     """
 
     if TYPE_CHECKING:

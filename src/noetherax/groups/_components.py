@@ -16,6 +16,16 @@ def component_representatives(group) -> np.ndarray:
         def _(group: MyGroup):
             return np.array([np.diag([1.0, 1.0, -1.0])])
 
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        (mirror,) = nx.component_representatives(nx.Orthogonal(2))
+        assert mirror.tolist() == [[-1.0, 0.0], [0.0, 1.0]]
+        assert len(nx.component_representatives(nx.Rotations(2))) == 0
+        ```
+
     **Arguments:**
 
     - `group`: a [`noetherax.SymmetryGroup`][].

@@ -16,10 +16,29 @@ class Euclidean(AffineGroup):
     and velocities. Without reflections (SE(D), with determinants) it is
     `Translations(space) * Rotations(space)`.
 
+    !!! example
+
+        Two bodies in space, whatever law acts between them:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Euclidean(3)
+        assert group.dimension == 3 + 3  # components of momentum and of angular momentum
+        features = group.invariant_features(points=2)
+        assert features.num_features == 6  # the products of q1 − q2, v1 and v2
+        (distance,) = nx.feature_names(group.configuration_features(points=2))
+        assert distance == "(q1-q2)·(q1-q2)"
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes of the Euclidean space, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

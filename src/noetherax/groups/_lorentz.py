@@ -20,11 +20,31 @@ class Lorentz(AffineGroup):
     A state is a configuration over a parameter (not time) with its derivative, as in
     L = ½ m ẋ·ẋ with Minkowski's product.
 
+    !!! example
+
+        A boost of rapidity ½ takes an event one unit ahead in time to (sinh ½, cosh ½):
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.Lorentz(2)  # x and t
+        event = jnp.array([[0.0, 1.0]])
+        moved, _ = group.act(jnp.array([0.5]), event, jnp.zeros((1, 2)))
+        assert jnp.allclose(moved, jnp.array([[jnp.sinh(0.5), jnp.cosh(0.5)]]))
+        assert jnp.allclose(moved[0, 0] ** 2 - moved[0, 1] ** 2, -1.0)
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes of spacetime, time last; all by default.
     - `speed_of_light`: c, in the units of the coordinates.
+
+    **Raises:**
+
+    `ValueError` if there are fewer than two distinct axes of the space, or the speed of light is not
+    positive and finite.
     """
 
     ambient: int = eqx.field(static=True)

@@ -15,10 +15,25 @@ class Orthogonal(AffineGroup):
     Its generators and charges are those of [`noetherax.Rotations`][]; reflections have none. They
     leave fewer invariants: dot products, and no determinants. `act` reaches the rotations only.
 
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        turned = nx.Rotations(2).invariant_features(points=1)
+        assert nx.feature_names(turned) == ("q·q", "q·v", "v·v", "det(q, v)")
+        mirrored = nx.Orthogonal(2).invariant_features(points=1)
+        assert nx.feature_names(mirrored) == ("q·q", "q·v", "v·v")
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are rotated and reflected, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

@@ -21,7 +21,7 @@ class Periodic(AffineGroup):
 
     !!! example
 
-        Two angles, and the same if only their difference matters:
+        An angle, and two of which only the difference matters:
 
         ```python
         import noetherax as nx

@@ -15,6 +15,17 @@ def periods(group) -> np.ndarray:
         def _(group: MyGroup):
             return np.array([np.inf, 2 * np.pi])
 
+    !!! example
+
+        A turntable, with its angle in degrees and a slider at any height:
+
+        ```python
+        import noetherax as nx
+
+        turntable = nx.Translations(2, axes=(1,)) * nx.Periodic(2, axes=(0,), period=360.0)
+        assert nx.periods(turntable).tolist() == [360.0, float("inf")]
+        ```
+
     **Arguments:**
 
     - `group`: a [`noetherax.SymmetryGroup`][].

@@ -15,7 +15,22 @@ class Poincare(AffineGroup):
     Translations along each axis, then the generators of [`noetherax.Lorentz`][]. Invariants: Minkowski
     products of relative positions and velocities, and determinants.
 
+    !!! example
+
+        A free particle in spacetime depends on the square of its velocity alone:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Poincare()
+        assert group.dimension == 4 + 3 + 3  # translations, boosts, rotations
+        features = group.invariant_features(points=1)
+        assert nx.feature_names(features) == ("⟨v, v⟩",)
+        ```
+
     **Arguments:** as for [`noetherax.Lorentz`][].
+
+    **Raises:** as there.
     """
 
     ambient: int = eqx.field(static=True)

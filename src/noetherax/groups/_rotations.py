@@ -17,10 +17,27 @@ class Rotations(AffineGroup):
     lexicographic order; each turns axis j towards axis k, with charge q_j p_k − q_k p_j. (The paper's
     Eq. 31 has the opposite sign.)
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.Rotations(3)
+        assert nx.feature_names(group.invariant_features(1)) == ("q·q", "q·v", "v·v")
+        charge = group.noether_charge(lambda q, v: 5.0 * jnp.sum(v**2) / 2)  # of mass 5
+        q, v = jnp.array([[1.0, 0.0, 0.0]]), jnp.array([[0.0, 2.0, 0.0]])
+        assert charge(q, v).tolist() == [0.0, 0.0, 10.0]
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are rotated among themselves, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or there are not at least two distinct axes of it.
     """
 
     ambient: int = eqx.field(static=True)

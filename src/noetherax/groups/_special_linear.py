@@ -14,10 +14,30 @@ class SpecialLinear(AffineGroup):
     Generators E_jk for j ≠ k, row by row, then E_jj − E_kk for neighbours. Invariants: the
     determinants of D vectors of a state, and nothing else, so that few points have none.
 
+    !!! example
+
+        A shear keeps the area between position and velocity:
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.SpecialLinear(2)
+        q, v = jnp.array([[3.0, 4.0]]), jnp.array([[1.0, 0.0]])
+        moved = group.act(jnp.array([0.5, 0.0, 0.0]), q, v)
+        area = nx.Determinants(nx.StateVectors(points=1, space=2))
+        assert moved[0].tolist() == [[5.0, 4.0]]
+        assert area(*moved) == area(q, v)
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes that are mapped among themselves, all by default; at least two.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or there are not at least two distinct axes of it.
     """
 
     ambient: int = eqx.field(static=True)

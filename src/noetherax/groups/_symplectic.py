@@ -16,10 +16,27 @@ class Symplectic(AffineGroup):
     symmetric S, with J the matrix of ω. Invariants: the products ω(a, b) of the vectors of a state. On
     one point there is a single one, ω(q, v), and ∂²L/∂v² is singular.
 
+    !!! example
+
+        Two points in the plane have four vectors, and so six products:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Symplectic(2)
+        assert group.dimension == 3
+        assert group.invariant_features(points=2).num_features == 6
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: an even number of axes, first all x, then all y; all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, the axes are not distinct integers below it, or
+    their number is odd.
     """
 
     ambient: int = eqx.field(static=True)

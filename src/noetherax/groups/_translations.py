@@ -13,10 +13,29 @@ class Translations(AffineGroup):
 
     (Müller 2023, Eqs. 26 and 32.)
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.Translations(1)
+        features = group.invariant_features(points=2)
+        assert nx.feature_names(features) == ("(q1-q2)[0]", "v1[0]", "v2[0]")
+        masses = jnp.array([[1.0], [3.0]])
+        charge = group.noether_charge(lambda q, v: jnp.sum(masses * v**2) / 2)
+        q, v = jnp.zeros((2, 1)), jnp.array([[2.0], [-1.0]])
+        assert charge(q, v).tolist() == [-1.0]  # 1 · 2 − 3 · 1
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: the axes along which to translate, all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, or the axes are not distinct integers below it.
     """
 
     ambient: int = eqx.field(static=True)

@@ -13,9 +13,24 @@ class Trivial(AffineGroup):
 
     It makes the unconstrained baseline, by the same code as the symmetric models.
 
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Trivial(2)
+        features = group.invariant_features(points=1)
+        assert nx.feature_names(features) == ("q[0]", "q[1]", "v[0]", "v[1]")
+        assert group.dimension == 0  # no charge is promised
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer.
     """
 
     ambient: int = eqx.field(static=True)

@@ -16,10 +16,28 @@ class Unitary(AffineGroup):
     pair, the change of phase), the others are those of [`noetherax.SpecialUnitary`][]. Invariants: real
     and imaginary parts of the Hermitian products of the vectors of a state.
 
+    !!! example
+
+        The change of phase of one complex number ψ = q[0] + i q[1]:
+
+        ```python
+        import noetherax as nx
+
+        found = nx.describe(nx.Unitary(2), points=1)
+        assert found.charges == ("q[0] p[1] − q[1] p[0]",)
+        assert nx.Unitary(4).dimension == 4  # of two, one phase and SU(2)
+        assert nx.Unitary(4).invariant_features(points=1).num_features == 4
+        ```
+
     **Arguments:**
 
     - `space`: number of coordinates of one point.
     - `axes`: an even number of axes, as pairs (real part, imaginary part); all by default.
+
+    **Raises:**
+
+    `ValueError` if `space` is no positive integer, the axes are not distinct integers below it, or
+    their number is odd.
     """
 
     ambient: int = eqx.field(static=True)
@@ -45,7 +63,23 @@ class SpecialUnitary(AffineGroup):
     Hermitian products, and where a state has n vectors or more, complex determinants; these are
     polynomials of degree n, found up to n = 4.
 
+    !!! example
+
+        A spinor, two complex numbers. Its phase may count, by the determinant of q and v:
+
+        ```python
+        import noetherax as nx
+
+        group = nx.SpecialUnitary(4)
+        assert group.dimension == 3
+        assert group.invariant_features(points=1).num_features == 4 + 2
+        ```
+
     **Arguments:** as for [`noetherax.Unitary`][].
+
+    **Raises:**
+
+    `ValueError` as there, or if there are fewer than four axes.
     """
 
     ambient: int = eqx.field(static=True)

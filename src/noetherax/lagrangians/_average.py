@@ -32,12 +32,17 @@ class AveragedLagrangian(Lagrangian):
 
         ```python
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
         features = nx.Translations(1).invariant_features(points=4)
-        plain = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
+        plain = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
         shifts = [(0, 1, 2, 3), (1, 2, 3, 0), (2, 3, 0, 1), (3, 0, 1, 2)]
         ring = nx.AveragedLagrangian(plain, permutations=shifts)
+        q, v = jax.random.normal(jax.random.key(1), (2, 4, 1))
+        moved = q[jnp.array(shifts[1])], v[jnp.array(shifts[1])]
+        assert jnp.allclose(ring(*moved), ring(q, v))
+        assert not jnp.allclose(plain(*moved), plain(q, v))
         ```
 
     **Arguments:**

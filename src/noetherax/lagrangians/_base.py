@@ -18,7 +18,6 @@ class Lagrangian(eqx.Module):
     !!! example
 
         ```python
-        import equinox as eqx
         import jax.numpy as jnp
         import noetherax as nx
 
@@ -28,6 +27,10 @@ class Lagrangian(eqx.Module):
 
             def __call__(self, q, v):
                 return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+        q, v = jnp.array([[1.5]]), jnp.array([[2.0]])
+        assert nx.acceleration(HarmonicOscillator(4.0), q, v) == -6.0
         ```
     """
 

@@ -50,12 +50,17 @@ class GeneralPairwiseLagrangian(Lagrangian):
 
         ```python
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
-        model = nx.GeneralPairwiseLagrangian(nx.Euclidean(3), width=8, key=jax.random.key(0))
-        for points in (2, 4):
-            q, v = jax.random.normal(jax.random.key(1), (2, points, 3))
-            a = nx.acceleration(model, q, v)
+        law = nx.GeneralPairwiseLagrangian(
+            nx.Euclidean(2), width=4, relative_velocities=True, key=jax.random.key(0)
+        )
+        q, v = jax.random.normal(jax.random.key(1), (2, 3, 2))
+        a = nx.acceleration(law, q, v)
+        assert jnp.allclose(jnp.sum(a, axis=0), 0, atol=1e-3)  # momentum stays
+        # One velocity more of all points changes no force.
+        assert jnp.allclose(nx.acceleration(law, q, v + 1.0), a, atol=1e-3)
         ```
 
     **Arguments:**

@@ -33,7 +33,9 @@ def with_attributes(model: Callable, attributes: Float[FloatArray, "points colum
 
         model = nx.PairwiseLagrangian(nx.Euclidean(2), 8, attributes=1, key=jax.random.key(0))
         charged = nx.with_attributes(model, jnp.array([[1.0], [-1.0], [1.0]]))
-        energy = nx.energy(charged, jnp.eye(3, 2), jnp.zeros((3, 2)))
+        swapped = nx.with_attributes(model, jnp.array([[-1.0], [1.0], [1.0]]))
+        q, rest = jnp.array([[0.0, 0.0], [3.0, 0.0], [0.0, 1.0]]), jnp.zeros((3, 2))
+        assert nx.energy(charged, q, rest) != nx.energy(swapped, q, rest)
         ```
 
     **Arguments:**

@@ -26,6 +26,24 @@ class NeuralLagrangian(Lagrangian):
     continuous time and for any weights. Features pass through a standardisation that is the identity
     until [`noetherax.fit`][] sets it from the data, once; it is part of the model and never trains.
 
+    !!! example
+
+        A network that nobody has trained keeps the angular momentum already:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        group = nx.Rotations(2)
+        features = group.invariant_features(points=1)
+        law = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 1, 2))
+        motion = v, nx.acceleration(law, q, v)
+        _, rate = jax.jvp(group.noether_charge(law), (q, v), motion)
+        assert jnp.allclose(rate, 0, atol=1e-4)
+        ```
+
     **Arguments:**
 
     - `features`: the invariant features, from `group.invariant_features(points)` or your own.

@@ -46,6 +46,24 @@ class NeuralMechanicalLagrangian(Lagrangian):
     of length do not, and `noetherax.testing.check_lagrangian` finds that. Along the orbits of the group
     x is constant: there the inertia is that of the masses m alone.
 
+    !!! example
+
+        An arm of two links. For any weights its mass matrix is positive definite, and differs from one
+        position to another:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        angles = nx.Periodic(2).configuration_features(points=1)
+        arm = nx.NeuralMechanicalLagrangian(angles, width=8, key=jax.random.key(0))
+        q, v = jax.random.normal(jax.random.key(1), (2, 5, 1, 2))
+        mass_matrix, _ = nx.euler_lagrange_terms(arm, q, v)  # at five states
+        assert jnp.all(jnp.linalg.eigvalsh(mass_matrix) > 0)
+        assert not jnp.allclose(mass_matrix[0], mass_matrix[1])
+        ```
+
     **Arguments:**
 
     - `features`: of the configuration, from `group.configuration_features(points)` or your own. B has

@@ -38,6 +38,25 @@ class NeuralSeparableLagrangian(SeparableLagrangian):
     Given masses fix the scale of L. The equations of motion alone do not tell the scale of trained
     ones, only their ratios: their common unit stays near that of the masses given.
 
+    !!! example
+
+        Two bodies of masses one and three: their forces are opposite for any weights.
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Euclidean(2).configuration_features(points=2)
+        masses = jnp.array([1.0, 3.0])
+        law = nx.NeuralSeparableLagrangian(
+            features, width=8, masses=masses, key=jax.random.key(0)
+        )
+        q, v = jax.random.normal(jax.random.key(1), (2, 2, 2))
+        force = masses[:, None] * nx.acceleration(law, q, v)
+        assert jnp.allclose(force[0], -force[1], rtol=1e-4)
+        ```
+
     **Arguments:**
 
     - `features`: of the configuration, from `group.configuration_features(points)` or your own.

@@ -52,14 +52,18 @@ class PairwiseLagrangian(Lagrangian):
 
     !!! example
 
+        The same weights for two and for five points, with forces that sum up to none:
+
         ```python
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
-        model = nx.PairwiseLagrangian(nx.Euclidean(3), width=16, key=jax.random.key(0))
+        model = nx.PairwiseLagrangian(nx.Euclidean(3), width=8, key=jax.random.key(0))
         for points in (2, 5):
             q, v = jax.random.normal(jax.random.key(1), (2, points, 3))
             a = nx.acceleration(model, q, v)
+            assert jnp.allclose(jnp.sum(a, axis=0), 0, atol=1e-3)
         ```
 
     **Arguments:**

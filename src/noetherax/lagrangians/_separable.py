@@ -38,6 +38,12 @@ class SeparableLagrangian(Lagrangian):
 
             def potential(self, q):
                 return -self.stiffness * jnp.sum(jnp.cos(q))
+
+
+        law = Pendulums((1.0, 2.0), 4.0)
+        q, v = jnp.array([[0.5], [0.5]]), jnp.zeros((2, 1))
+        a = nx.acceleration(law, q, v)
+        assert jnp.allclose(a[:, 0], -jnp.sin(0.5) * jnp.array([4.0, 2.0]))
         ```
 
     **Raises:**

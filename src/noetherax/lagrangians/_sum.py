@@ -11,6 +11,27 @@ from ._base import Lagrangian
 class LagrangianSum(Lagrangian):
     """L = L₁ + L₂ + …, for instance a known law and a neural correction to it.
 
+    !!! example
+
+        A known pendulum, and a network for what it leaves out:
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def pendulum(q, v):
+            return jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q))
+
+
+        features = nx.Periodic(1).invariant_features(points=1)
+        rest = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+        model = nx.LagrangianSum(pendulum, rest)
+        q, v = jnp.array([[0.3]]), jnp.array([[1.0]])
+        assert jnp.allclose(model(q, v), pendulum(q, v) + rest(q, v))
+        ```
+
     **Arguments:**
 
     - `terms`: the Lagrangians to add, at least one: [`noetherax.Lagrangian`][]s or any functions

@@ -41,7 +41,8 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         |error_i| ≤ rtol · max |y_i(t) − y_i(0)| + rounding_i,
 
     the largest change of component i so far, and what rounding makes of the state. So neither units
-    count nor where the origin lies, in space or among velocities. The first step is a hundredth of
+    count nor where the origin lies, in space or among velocities. While a component has not moved yet,
+    its error may also be one rounding of its change in that step. The first step is a hundredth of
     the shortest time |y|/|dy/dt|.
 
     **Arguments:**
@@ -103,14 +104,17 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         travel = jax.tree.map(lambda s, x, y: jnp.maximum(x, jnp.abs(y - s)), start, before, y1)
         largest = jax.tree.map(lambda a, b: jnp.maximum(jnp.abs(a), jnp.abs(b)), y0, y1)
 
-        def in_units(error, y1, travel, rounding):
-            tolerance = self.rtol * travel + rounding
+        def in_units(error, y0, y1, before, travel, rounding):
+            # From rest at the origin the first step is all there is to measure by, and is rounded.
+            of_first = jnp.where(before == 0, jnp.finfo(y1.dtype).eps * jnp.abs(y1 - y0), 0)
+            tolerance = jnp.maximum(self.rtol * travel + rounding, of_first)
             finite = jnp.isfinite(y1) & jnp.isfinite(error)
             ratio = jnp.where(error == 0, 0, error / jnp.where(tolerance > 0, tolerance, 1))
             ratio = jnp.where((error != 0) & (tolerance == 0), jnp.inf, ratio)
             return jnp.where(finite, ratio, jnp.inf)
 
-        error = jax.tree.map(in_units, y_error, y1, travel, self.rounding(largest, t1 - t0))
+        rounding = self.rounding(largest, t1 - t0)
+        error = jax.tree.map(in_units, y_error, y0, y1, before, travel, rounding)
         zero = jax.tree.map(jnp.zeros_like, error)
         keep, tprev, tnext, jump, inner, result = self._inner.adapt_step_size(
             t0, t1, zero, zero, args, error, error_order, inner
