@@ -60,6 +60,25 @@ def drift(
     Entries that Diffrax has not used, after an event or with `SaveAt(steps=True)`, repeat the drift at
     the last time that was saved. After a failure they are not finite.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def kepler(q, v):
+            return jnp.sum(v**2) / 2 + 1 / jnp.linalg.norm(q)
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.2]])
+        path = nx.rollout(kepler, q0, v0, ts=jnp.linspace(0.0, 3.0, 31), solver=nx.RK4())
+        angular_momentum = nx.Rotations(2).noether_charge(kepler)
+        momentum = nx.Translations(2).noether_charge(kepler)  # which the centre changes
+        assert jnp.max(nx.drift(angular_momentum, path)) < 1e-4
+        assert jnp.max(nx.drift(momentum, path)) > 0.5
+        ```
+
     **Arguments:**
 
     - `charge`: a [`noetherax.NoetherCharge`][] or any function `(q, v, t) -> array`.

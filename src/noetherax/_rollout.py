@@ -98,6 +98,23 @@ def rollout(
     rounded, as Julian dates are in float32. With `event`, `saveat` or `stepsize_controller`, which see
     times, and with a model that depends on time, they are as given.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])  # one point on a line, at rest
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 2 * jnp.pi, 9))
+        assert path.q.shape == (9, 1, 1)
+        assert jnp.allclose(path.q[-1], q0, atol=1e-5)  # back after one period
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar` or

@@ -24,6 +24,25 @@ class Trajectory(eqx.Module):
     - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
         for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
         [`noetherax.balance`][] takes the same steps again.
+
+    !!! example
+
+        ```python
+        import diffrax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def free(q, v):
+            return jnp.sum(v**2) / 2
+
+
+        q0, v0 = jnp.zeros((1, 2)), jnp.array([[1.0, 2.0]])
+        path = nx.rollout(free, q0, v0, ts=jnp.linspace(0.0, 1.0, 5), solver=nx.RK4())
+        assert diffrax.is_successful(path.result)
+        assert jnp.allclose(path.q[:, 0], path.ts[:, None] * v0)  # a straight line
+        assert path.p is None  # this solver carries no momenta
+        ```
     """
 
     ts: Float[Array, " times"]

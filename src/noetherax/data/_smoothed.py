@@ -39,6 +39,22 @@ class Smoothing:
     - `error`: root mean squares of the error of the smoothed q, v and a.
     - `trials`: what was tried, as text, the least estimated error first.
     - `omitted`: samples at the ends of recordings and beside long gaps, which have no window.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 10.0, 401)
+        circle = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None]
+        noise = 1e-3 * np.random.default_rng(0).normal(size=circle.shape)
+        tracks = nx.Tracks(t, circle + noise).smooth()
+        found = tracks.smoothing
+        assert np.allclose(found.noise.q, 1e-3, rtol=0.2)  # estimated from the samples
+        assert np.all(found.error.q < found.noise.q)
+        print(found.degree, found.times, found.trials[0])
+        ```
     """
 
     degree: int

@@ -29,7 +29,24 @@ from ._subjects import CASES, laws, sharing
 @final
 class Force(NamedTuple):
     """A force, or all forces of a model, as the subject of laws; see
-    [`noetherax.testing.check_force`][]."""
+    [`noetherax.testing.check_force`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+
+        def drag(q, v):
+            return -0.1 * v
+
+
+        subject = nx.testing.Force(drag, nx.Rotations(2), points=1, dissipative=True)
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "power_law" in names  # it takes energy from every motion
+        assert "charges_law" not in names  # and angular momentum as well
+        ```
+    """
 
     force: Callable
     group: SymmetryGroup
@@ -75,6 +92,22 @@ def check_force(
 
     Every force of a model has to keep the promises by itself. Of forces that keep them only together,
     give the sum as a function.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+
+        def drag(q, v):
+            return -0.1 * v
+
+
+        options = dict(points=1, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_force(drag, nx.Rotations(2), dissipative=True, **options)
+        assert "power_law" in [law.law for law in seen]
+        ```
 
     **Arguments:**
 
