@@ -33,15 +33,16 @@ class Trajectory(eqx.Module):
         import noetherax as nx
 
 
-        def free(q, v):
-            return jnp.sum(v**2) / 2
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
 
 
-        q0, v0 = jnp.zeros((1, 2)), jnp.array([[1.0, 2.0]])
-        path = nx.rollout(free, q0, v0, ts=jnp.linspace(0.0, 1.0, 5), solver=nx.RK4())
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
         assert diffrax.is_successful(path.result)
-        assert jnp.allclose(path.q[:, 0], path.ts[:, None] * v0)  # a straight line
+        assert path.q.shape == path.v.shape == (61, 1, 2)  # times, points, space
         assert path.p is None  # this solver carries no momenta
+        assert jnp.allclose(path.q[:, 0, 0], jnp.cos(path.ts), atol=1e-4)
         ```
     """
 

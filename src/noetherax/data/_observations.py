@@ -14,7 +14,10 @@ from ._recording import MEMBERS, Recording
 
 
 class Observations(NamedTuple):
-    """Observed states and accelerations, each of shape `(samples, points, space)`.
+    """Observed states and accelerations, a batch of [`noetherax.AccelerationLoss`][].
+
+    - `q`, `v`, `a`: positions, velocities and accelerations, each of shape
+        `(samples, points, space)`.
 
     Any tuple `(q, v, a)` does; this one has names.
 

@@ -51,8 +51,8 @@ class Windows(NamedTuple):
 class TimedWindows(NamedTuple):
     """Windows of observed trajectories that carry the times of their states.
 
-    - `t`: times since the first one of the window, shape `(windows, times)`. They do not count from
-        where the recording's do, so that in float32 a Julian date costs no digits.
+    - `t`: times since the first one of each window, shape `(windows, times)`, so that large times
+        of the recording, such as Julian dates, lose no digits in float32.
     - `q`: positions, shape `(windows, times, points, space)`.
     - `v`: velocities of the same shape, or `None` where they are not observed.
     - `a`: accelerations, likewise.

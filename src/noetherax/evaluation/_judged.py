@@ -7,12 +7,14 @@ from ._record import Evaluation
 
 @singledispatch
 def judged(against: Any, model: Callable, **options: Any) -> Evaluation:
-    """How [`noetherax.evaluate`][] judges a model by something; types register a rule of their own,
-    `noetherax.evaluation.judged.register`, whose keywords are the options it takes.
+    """The rule by which [`noetherax.evaluate`][] judges a model, chosen by the type of what it is
+    judged against. A type of your own registers a rule, `noetherax.evaluation.judged.register`,
+    whose keywords are the options that `evaluate` then takes.
 
     !!! example
 
-        Films, of which frames are recorded at a fixed rate, are judged as the tracks that they show:
+        Films, of which frames are recorded at a fixed rate, are judged as the tracks that they
+        show:
 
         ```python
         from dataclasses import dataclass
@@ -39,6 +41,21 @@ def judged(against: Any, model: Callable, **options: Any) -> Evaluation:
         found = nx.evaluate(lambda q, v: jnp.sum(v**2 - q**2) / 2, film, solver=nx.RK4())
         assert found["explained"].median > 0.999
         ```
+
+    **Arguments:**
+
+    - `against`: what the model is judged by; its type chooses the rule.
+    - `model`: as for [`noetherax.evaluate`][].
+    - `options`: always `threshold`, and `rollout`, a dictionary of `solver`, `dt` and `max_steps`
+        for [`noetherax.rollout`][]; with them the options of the rule itself.
+
+    **Returns:**
+
+    A [`noetherax.Evaluation`][].
+
+    **Raises:**
+
+    `TypeError` if the type has no rule.
     """
     raise TypeError(
         "A model is judged by noetherax.Tracks or by a noetherax.systems.System, but this is "

@@ -64,7 +64,7 @@ class RelativeAccelerationLoss(Loss):
     [`noetherax.AccelerationLoss`][]; weights close to the inverse variance of the observations
     restore the balance.
 
-    Batches and models are as there. The loss has no unit.
+    Batches and models are as for [`noetherax.AccelerationLoss`][]. The loss has no unit.
 
     !!! example
 
@@ -88,7 +88,8 @@ class RelativeAccelerationLoss(Loss):
 
     **Arguments:**
 
-    - `floor`: acceleration below which all samples count alike.
+    - `floor`: acceleration, in the units of the data, below which samples are no longer weighed by
+        their size.
 
     **Raises:**
 

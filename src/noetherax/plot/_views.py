@@ -31,10 +31,15 @@ def plot_phase(
         import noetherax as nx
         from noetherax.plot import plot_phase
 
-        spring = lambda q, v: jnp.sum(v**2 - q**2) / 2
-        q0, v0 = jnp.ones((1, 1)), jnp.zeros((1, 1))
-        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61))
-        plot_phase({"model": path})
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
+        ax = plot_phase({"model": path}, axis=1)
+        assert ax.get_xlabel() == "q[1]" and ax.get_ylabel() == "v[1]"
         ```
 
     **Arguments:**
@@ -220,8 +225,14 @@ def plot_potential(
         import jax.numpy as jnp
         from noetherax.plot import plot_potential
 
-        well = lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 + jnp.sum(q**2)
-        plot_potential(well, jnp.zeros((1, 2)), span=1.5)
+
+        def well(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 + jnp.sum(q**2)
+
+
+        ax = plot_potential(well, jnp.zeros((1, 2)), span=1.5)
+        picture, bar = ax.figure.axes  # the potential, and what its colours mean
+        assert picture is ax and bar.get_ylabel() == "energy at rest"
         ```
     """
     q = jnp.asarray(q)

@@ -43,7 +43,7 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
 
     **Raises:**
 
-    `TypeError` if it is none.
+    `TypeError` if the solver is implicit, or has no error estimate.
     """
 
     solver: diffrax.AbstractAdaptiveSolver

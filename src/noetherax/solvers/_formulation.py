@@ -160,6 +160,14 @@ def keeps_charges(solver: diffrax.AbstractSolver) -> bool:
         assert nx.solvers.keeps_charges(nx.VariationalGauss4())
         assert not nx.solvers.keeps_charges(diffrax.Tsit5())
         ```
+
+    **Arguments:**
+
+    - `solver`: the solver, by whose type this is dispatched.
+
+    **Returns:**
+
+    Whether it does.
     """
     return False
 

@@ -8,10 +8,12 @@ from jaxtyping import Array, Float
 
 
 class Nodes(NamedTuple):
-    """Points of one step, and weights with which values there add up to an integral over it.
+    """Points of one step of a solver, and the weights with which values there add up to an integral
+    over the step: what a rule of [`noetherax.solvers.quadrature`][] returns.
 
-    - `t`, `q`, `v`: times and states, with the nodes first.
-    - `weights`: of the sum, in units of time.
+    - `t`: times, shape `(nodes,)`.
+    - `q`, `v`: states at these times, shape `(nodes, points, space)`.
+    - `weights`: of the sum, in units of time, shape `(nodes,)`.
 
     !!! example
 
@@ -77,6 +79,10 @@ def quadrature(solver: diffrax.AbstractSolver, dense: dict, t0, t1) -> Nodes | N
 
     - `solver`: by whose type this is dispatched.
     - `dense`: what its `step` returns for dense output.
-    - `t0`, `t1`: the times of the step.
+    - `t0`, `t1`: the times of the step, arrays without axes.
+
+    **Returns:**
+
+    [`noetherax.solvers.Nodes`][], or `None` for a solver without a rule.
     """
     return None

@@ -67,8 +67,8 @@ class RK4(diffrax.AbstractSolver):
             return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
 
 
-        q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])
-        times = jnp.linspace(0.0, 4 * jnp.pi, 41)  # twenty steps in a period
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.0]])
+        times = jnp.linspace(0.0, 6 * jnp.pi, 61)  # twenty steps in a period
         path = nx.rollout(spring, q0, v0, ts=times, solver=nx.RK4())
         energy = jnp.sum(path.v**2 + path.q**2, axis=(1, 2)) / 2
         assert jnp.all(jnp.diff(energy) < 0)  # what variational solvers do not do

@@ -29,6 +29,11 @@ class DoublePendulumLagrangian(Lagrangian):
         # Both bobs fall freely, and the lower rod stays level.
         assert jnp.allclose(a, jnp.array([[-9.81], [0.0]]), atol=1e-4)
         ```
+
+    **Arguments:**
+
+    - `masses`, `lengths`: of the upper and the lower rod, (m₁, m₂) and (l₁, l₂).
+    - `gravity`: g.
     """
 
     masses: tuple[float, float]

@@ -28,6 +28,10 @@ class DoubleWellLagrangian(SeparableLagrangian):
         depth = nx.energy(lagrangian, 0 * bottom, rest) - nx.energy(lagrangian, bottom, rest)
         assert jnp.isclose(depth, 4.0)  # μ²/(4κ), what it takes to reach the origin
         ```
+
+    **Arguments:**
+
+    - `mass`, `mu`, `kappa`: m, μ and κ.
     """
 
     mass: float

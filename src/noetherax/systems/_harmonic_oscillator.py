@@ -35,6 +35,10 @@ class HarmonicOscillatorLagrangian(SeparableLagrangian):
         a = nx.acceleration(system.lagrangian, q, v)
         assert jnp.allclose(a, -3 * q)  # −K q/M
         ```
+
+    **Arguments:**
+
+    - `mass`, `stiffness`: M and K, tuples of rows, shape `(n, n)` for n = points × space.
     """
 
     mass: Matrix = eqx.field(static=True)

@@ -34,6 +34,10 @@ class KeplerLagrangian(SeparableLagrangian):
         a = nx.acceleration(lagrangian, q, v)
         assert jnp.allclose(a, jnp.array([[-3.0 / 2.0 / 2.0**2, 0.0, 0.0]]))  # −α/(m r²)
         ```
+
+    **Arguments:**
+
+    - `mass`, `strength`: m and α, positive.
     """
 
     mass: float

@@ -77,6 +77,10 @@ def motion(
     **Returns:**
 
     `(q, v)`, each of shape `(..., times, points, space)`, in the precision of `q0`.
+
+    **Raises:**
+
+    `ValueError` by default if the times do not increase from 0 on.
     """
     times = np.asarray(ts, np.float64)
     if not times.size or times[0] < 0 or np.any(np.diff(times) <= 0):

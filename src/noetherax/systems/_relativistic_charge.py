@@ -38,6 +38,12 @@ class RelativisticChargeLagrangian(Lagrangian):
         assert jnp.allclose(a[0, :3], jnp.cross(v[0, :3], jnp.array(field)), atol=1e-5)
         assert jnp.isclose(a[0, 3], 0.0)  # a magnetic field does no work
         ```
+
+    **Arguments:**
+
+    - `mass`, `charge`: m and e.
+    - `electric`, `magnetic`: the vectors E and B.
+    - `uniform`: whether the electric field is the uniform one.
     """
 
     mass: float

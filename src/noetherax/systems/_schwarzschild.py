@@ -33,6 +33,10 @@ class SchwarzschildLagrangian(Lagrangian):
         assert jnp.isclose(lagrangian(q, v), -1.0)  # the norm of the four-velocity
         assert jnp.isclose(nx.energy(lagrangian, q, v), lagrangian(q, v))
         ```
+
+    **Arguments:**
+
+    - `radius`: r_s, in the unit of the positions.
     """
 
     radius: float

@@ -28,6 +28,10 @@ class SpinChainLagrangian(SeparableLagrangian):
         opposite = jnp.array([[0.0], [0.0], [jnp.pi]])
         assert jnp.isclose(lagrangian(opposite, rest), -8.0)  # two bonds, 2/a each
         ```
+
+    **Arguments:**
+
+    - `spacing`: a.
     """
 
     spacing: float

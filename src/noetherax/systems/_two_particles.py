@@ -30,6 +30,11 @@ class TwoParticlesLagrangian(SeparableLagrangian):
         assert jnp.allclose(a[0] + 4 * a[1], 0.0, atol=1e-5)  # action and reaction
         assert jnp.isclose(a[0, 0], 3.0 - 3.0**3)  # they attract each other from afar
         ```
+
+    **Arguments:**
+
+    - `masses`: m₁ and m₂.
+    - `mu`, `kappa`: μ and κ.
     """
 
     masses: tuple[float, float]

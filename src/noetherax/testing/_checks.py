@@ -27,9 +27,10 @@ def check_group(
     dtype: Any = np.float64,
     max_examples: int = CASES,
 ) -> tuple[Seen, ...]:
-    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator and
-    its lift, there and wherever it leads, one-parameter subgroups compose, brackets of generators
-    close, and single precision does as double. Elements are small and large, times zero and others.
+    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator
+    and its lift, there and wherever it leads, one-parameter subgroups compose, brackets of
+    generators close, and single precision agrees with double. Elements are small and large, times
+    zero and others.
 
     !!! example
 

@@ -46,7 +46,12 @@ NO_PERIODS = "the group has no periods"
 
 @final
 class Seen(NamedTuple):
-    """What a law has seen: of `cases` drawn, `skipped` could not be judged, for a reason.
+    """What a law that held has seen. Printed, it is one line.
+
+    - `law`: its name.
+    - `cases`: how many were drawn.
+    - `skipped`: how many of them could not be judged.
+    - `reason`: why they could not, or why there were none.
 
     !!! example
 

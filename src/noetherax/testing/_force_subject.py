@@ -28,8 +28,8 @@ from ._subjects import CASES, laws, sharing
 
 @final
 class Force(NamedTuple):
-    """A force, or all forces of a model, as the subject of laws; see
-    [`noetherax.testing.check_force`][].
+    """A force, or all forces of a model, as the subject of [`noetherax.testing.laws`][]. Its
+    members are the arguments of [`noetherax.testing.check_force`][].
 
     !!! example
 
@@ -81,10 +81,10 @@ def check_force(
 ) -> tuple[Seen, ...]:
     """Checks what a force promises, for any weights, at any time and with any inputs.
 
-    - Always: force and first derivatives are finite, also at rest, where velocities are equal, at the
-        origin and where points coincide; they do not jump at rest; derivatives are those of the value;
-        single precision does as double; and along a short motion the charges of the group change by
-        what the force puts into them ([`noetherax.balance`][]).
+    - Always: force and first derivatives are finite, also at rest, where velocities are equal, at
+      the origin and where points coincide; they do not jump at rest; derivatives are those of the
+      value; single precision agrees with double; and along a short motion the charges of the group
+      change by what the force puts into them ([`noetherax.balance`][]).
     - `equivariant`: a group element, small or large, carries the force with it, as a covector.
     - `keeps_charges`: it has no part along a generator, Q · ξ_a = 0.
     - `dissipative`: it adds no energy, Q · v ≤ 0, at velocities over nine decades, in any direction,

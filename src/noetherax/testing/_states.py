@@ -59,6 +59,10 @@ def states(
     **Returns:**
 
     A Hypothesis strategy.
+
+    **Raises:**
+
+    `ValueError` if the samples of `like` have another shape, or are not finite.
     """
     shape = (2, points, space)
     if like is not None:

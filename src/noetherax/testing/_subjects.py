@@ -49,7 +49,8 @@ CASES = 128
 
 @final
 class Group(NamedTuple):
-    """A symmetry group as the subject of laws; see [`noetherax.testing.check_group`][].
+    """A symmetry group as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_group`][].
 
     !!! example
 
@@ -71,7 +72,8 @@ class Group(NamedTuple):
 
 @final
 class Features(NamedTuple):
-    """Invariant features as the subject of laws; see [`noetherax.testing.check_features`][].
+    """Invariant features as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_features`][].
 
     !!! example
 
@@ -101,8 +103,8 @@ class Features(NamedTuple):
 
 @final
 class ConfigurationFeatures(NamedTuple):
-    """Invariant features of the configuration alone as the subject of laws; see
-    [`noetherax.testing.check_configuration_features`][].
+    """Invariant features of the configuration alone as the subject of [`noetherax.testing.laws`][].
+    Its members are the arguments of [`noetherax.testing.check_configuration_features`][].
 
     !!! example
 
@@ -130,7 +132,8 @@ class ConfigurationFeatures(NamedTuple):
 
 @final
 class Lagrangian(NamedTuple):
-    """A Lagrangian as the subject of laws; see [`noetherax.testing.check_lagrangian`][].
+    """A Lagrangian as the subject of [`noetherax.testing.laws`][]. Its members are the arguments of
+    [`noetherax.testing.check_lagrangian`][].
 
     !!! example
 
@@ -166,7 +169,8 @@ class Lagrangian(NamedTuple):
 
 @final
 class Charge(NamedTuple):
-    """A conserved quantity as the subject of laws; see [`noetherax.testing.check_charge`][].
+    """A conserved quantity as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_charge`][].
 
     !!! example
 

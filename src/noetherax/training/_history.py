@@ -20,8 +20,8 @@ class History(NamedTuple):
     - `interrupted`: whether the run was stopped by Ctrl-C.
     - `preparation`: what was done with a model that was new to [`noetherax.fit`][], in words: which
         features were bent and why, and where the last layer comes from; one for each member.
-    - `without_force`: the true scale beside the loss, that of a free particle on the first batches;
-        `None` where the loss cannot tell.
+    - `without_force`: what to compare the loss with: the loss of a free particle on the first
+        batches; `None` where the loss has none.
     - `explained`: share of `without_force` that the model takes away, by the median loss of the last
         tenth of the steps; `None` where that scale is not known.
     - `validation`: loss of the weights that would be returned, on the data held out, at

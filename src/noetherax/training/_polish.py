@@ -74,8 +74,8 @@ def polish(
     `curvature_samples`, they are summed over all samples and JᵀJ over a part (subsampled
     Gauss–Newton: Byrd, Chin, Neveitt & Nocedal 2011).
 
-    Not instead of `fit`: from random weights it ends in the nearest minimum. On noisy data take many
-    more numbers than weights, or it fits the noise.
+    It does not replace `fit`: from random weights it ends in the nearest minimum. On noisy data
+    take many more numbers than weights, or it fits the noise.
 
     !!! example
 
