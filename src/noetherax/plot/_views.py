@@ -97,7 +97,7 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         _, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(3))
         ax = plot_history(history, window=5)
         assert ax.get_yscale() == "log"

@@ -60,7 +60,7 @@ class Checkpoints(eqx.Module):
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         checkpoints = nx.Checkpoints("run", every=10)  # a folder
         options = dict(steps=20, key=jax.random.key(3), checkpoints=checkpoints)
         model, _ = nx.fit(model, (q, v, -q), **options)

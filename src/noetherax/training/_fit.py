@@ -65,7 +65,7 @@ def fit(
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         observed = nx.Observations(q, v, a=-q)  # of springs
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         model, history = nx.fit(model, observed, steps=20, key=jax.random.key(3))
         assert history.loss.shape == (20,) and history.skipped == 0
         assert history.explained > 0.5  # of the accelerations, after a few steps

@@ -40,7 +40,7 @@ class History(NamedTuple):
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         _, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(3))
         assert history.loss.shape == (20,) and not history.interrupted
         assert history.recent_loss < history.loss[0]

@@ -37,7 +37,7 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         own = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
         for optimizer in (nx.default_optimizer(20), own):
             options = dict(steps=20, optimizer=optimizer, key=jax.random.key(3))

@@ -85,7 +85,7 @@ def polish(
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         model, _ = nx.prepare(model, (q, v, -q))  # for brevity; better by nx.fit
         model, history = nx.polish(model, (q, v, -q), iterations=2)
         assert history.loss[-1] < history.loss[0]

@@ -55,7 +55,7 @@ def prepare(
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         prepared, done = nx.prepare(model, nx.Observations(q, v, a=-q))
         print(done)
         assert "last layer by least squares" in done

@@ -78,7 +78,7 @@ def regular_start(
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         model = nx.standardise(model, q, v)
         started = nx.regular_start(model, q, v, -q)
         loss = eqx.filter_jit(nx.AccelerationLoss())

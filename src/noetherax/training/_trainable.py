@@ -113,7 +113,7 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         model = nx.standardise(model, 1e6 * q, v)  # positions in another unit
         found = nx.features.standardisation_of(model)
         assert found.fitted and found.unit.shape == (3,)  # q·q, q·v, v·v

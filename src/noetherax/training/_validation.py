@@ -26,7 +26,7 @@ class Validation:
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         held_out = (q[48:], v[48:], -q[48:])
         options = dict(validation=nx.Validation(held_out, every=5, patience=5), steps=20)
         data = (q[:48], v[:48], -q[:48])
@@ -94,7 +94,7 @@ class Report(NamedTuple):
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(2))
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
         reports = []
 
 
