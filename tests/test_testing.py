@@ -379,6 +379,13 @@ def test_a_group_of_reflections_alone_has_a_law():
         law(leaning)
 
 
+def test_laws_with_nothing_to_judge_say_why():
+    subject = testing.Features(lambda q, v: v[0], nx.Translations(1), points=1, max_examples=5)
+    by_name = {law.__name__: law for law in testing.laws(subject)}
+    reasons = [by_name[name](subject).reason for name in ("component_law", "period_law")]
+    assert reasons == ["the group has no further components", "the group has no periods"]
+
+
 class Leaning(nx.Lagrangian):
     """Isotropic for the weight that training found, zero, and for no other."""
 

@@ -52,13 +52,34 @@ def drift(
     so, except under `jax.jit`, where a change above 1 % of one charge is a hundred times smaller in the
     norm.
 
-    A charge that is zero at the start, to a hundred roundings, has the scale of what it is made of:
-    Σ_i |p_i| |ξ_a(q_i)| over the points for `group.noether_charge(lagrangian)`, Σ |v p| + |L| for an
-    [`noetherax.Energy`][], in the median over the trajectory. Of other charges the parts are not known,
-    and they need `scale`.
+    With `per_charge`, a charge that is zero at the start, to a hundred roundings, is measured by
+    the size of the terms that it adds up, in the median over the trajectory: Σ_i |p_i| |ξ_a(q_i)|
+    over the points for `group.noether_charge(lagrangian)`, Σ |v p| + |L| for an
+    [`noetherax.Energy`][]. Of other charges the terms are not known, and they need `scale`; so does
+    a norm that is zero at the start.
 
     Entries that Diffrax has not used, after an event or with `SaveAt(steps=True)`, repeat the drift at
     the last time that was saved. After a failure they are not finite.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
+        group = nx.Translations(2) * nx.Rotations(2)  # the spring has the second alone
+        found = nx.drift(group.noether_charge(spring), path, per_charge=True)
+        assert found.shape == (61, 3)  # times; two momenta and the angular momentum
+        assert jnp.max(found[:, 2]) < 1e-4
+        assert jnp.max(found[:, :2]) > 0.5
+        ```
 
     **Arguments:**
 
@@ -76,8 +97,9 @@ def drift(
 
     **Raises:**
 
-    `RuntimeError` (through `equinox.error_if`) if the charge vanishes at the start and there is no
-    `scale`; `ValueError` if there are no charges, or `scale` has another shape.
+    `RuntimeError` (through `equinox.error_if`) if there is nothing to divide by: the norm, or a
+    charge whose terms are not known, is zero at the start, and there is no `scale`. `ValueError` if
+    there are no charges, or `scale` has another shape.
     """
     trajectory = _compiled(_without_padding, trajectory)
     values = _compiled(charge_along, charge, trajectory)

@@ -72,18 +72,18 @@ def rollout(
 ) -> Trajectory:
     """Solves the equations of motion of a Lagrangian from `(q0, v0)` at `ts[0]`.
 
-    A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps at a
-    tolerance of 1e-8 relative to the motion, in float32 a tenth of a rounding: the error of a component
-    of q or v in one step is at most that part of its largest change since the start. So the unit of no
-    coordinate counts, nor that of time, nor where the origin is. Solvers without an error estimate,
-    such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts` to the next;
-    with `dt`, any solver divides these intervals into equal steps no longer than that. There is no
-    limit on the number of steps unless you pass `max_steps`; steps chosen by a controller need it for
-    reverse-mode differentiation. No controller sees a force whose range is shorter than its step: pass
-    `dt` where a motion may fly past something small. A rollout ends where a motion becomes singular:
-    where a chosen step that is as small as time resolves is still rejected, and where a mass matrix
-    that was definite at the start is no longer so. Fixed steps may leap across a collision; the drift
-    of the energy shows it.
+    A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps so
+    that the error of a component of q or v in one step is at most 1e-8 (in float32, a tenth of a
+    rounding) of the largest change of that component since the start. So neither the units of
+    coordinates and time nor the place of the origin make a difference. Solvers without an error
+    estimate, such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts`
+    to the next; with `dt`, any solver divides these intervals into equal steps no longer than that.
+    There is no limit on the number of steps unless you pass `max_steps`; steps chosen by a
+    controller need it for reverse-mode differentiation. No controller sees a force whose range is
+    shorter than its step: pass `dt` where a motion may fly past something small. A rollout ends
+    where a motion becomes singular: where a chosen step that is as small as time resolves is still
+    rejected, and where a mass matrix that was definite at the start is no longer so. Fixed steps
+    may leap across a collision; the drift of the energy shows it.
 
     A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
     once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
@@ -97,6 +97,23 @@ def rollout(
     Times count from `ts[0]` inside, so that their steps are exact also where times themselves are
     rounded, as Julian dates are in float32. With `event`, `saveat` or `stepsize_controller`, which see
     times, and with a model that depends on time, they are as given.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])  # one point on a line, at rest
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 2 * jnp.pi, 9))
+        assert path.q.shape == (9, 1, 1)
+        assert jnp.allclose(path.q[-1], q0, atol=1e-5)  # back after one period
+        ```
 
     **Arguments:**
 

@@ -24,6 +24,26 @@ class Trajectory(eqx.Module):
     - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
         for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
         [`noetherax.balance`][] takes the same steps again.
+
+    !!! example
+
+        ```python
+        import diffrax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
+        assert diffrax.is_successful(path.result)
+        assert path.q.shape == path.v.shape == (61, 1, 2)  # times, points, space
+        assert path.p is None  # this solver carries no momenta
+        assert jnp.allclose(path.q[:, 0, 0], jnp.cos(path.ts), atol=1e-4)
+        ```
     """
 
     ts: Float[Array, " times"]

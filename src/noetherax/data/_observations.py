@@ -14,9 +14,24 @@ from ._recording import MEMBERS, Recording
 
 
 class Observations(NamedTuple):
-    """Observed states and accelerations, each of shape `(samples, points, space)`.
+    """Observed states and accelerations, a batch of [`noetherax.AccelerationLoss`][].
+
+    - `q`, `v`, `a`: positions, velocities and accelerations, each of shape
+        `(samples, points, space)`.
 
     Any tuple `(q, v, a)` does; this one has names.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 100, 1, 2))
+        observed = nx.Observations(q, v, a=-4 * q)  # of springs of stiffness 4
+        law = nx.systems.HarmonicOscillator(stiffness=4.0, space=2).lagrangian
+        assert nx.AccelerationLoss()(law, observed) < 1e-9
+        ```
     """
 
     q: Float[FloatArray, "samples points space"]
@@ -36,6 +51,24 @@ class TimedObservations(NamedTuple):
     - `u`: inputs, shape `(samples, inputs)`, or `None` where there are none.
 
     Any tuple `(q, v, a, t)` or `(q, v, a, t, u)` does; this one has names.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def driven(q, v, t):
+            return jnp.sum(v**2 - q**2) / 2 + jnp.cos(t) * jnp.sum(q)
+
+
+        t = jnp.linspace(0.0, 10.0, 100)
+        q, v = jax.random.normal(jax.random.key(0), (2, 100, 1, 1))
+        observed = nx.TimedObservations(q, v, a=jnp.cos(t)[:, None, None] - q, t=t)
+        assert nx.AccelerationLoss()(driven, observed) < 1e-9
+        ```
     """
 
     q: Float[FloatArray, "samples points space"]

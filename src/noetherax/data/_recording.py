@@ -22,6 +22,22 @@ class Recording:
     - `q`: positions, shape `(times, points, space)`.
     - `v`, `a`: velocities and accelerations of the same shape, or `None`.
     - `u`: inputs, shape `(times, inputs)`, or `None`.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 1.0, 11)
+        height = -9.81 * t**2 / 2
+        tracks = nx.Tracks(t, height[:, None, None], names=["fall"])
+        recording = tracks[0]
+        assert recording.name == "fall" and recording.span == 1.0
+        assert recording.q.shape == (11, 1, 1)  # times, points, space
+        assert recording.v is None  # velocities were not recorded
+        assert len(recording[:5]) == 5
+        ```
     """
 
     name: Any

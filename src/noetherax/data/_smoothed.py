@@ -32,13 +32,34 @@ class StateErrors(NamedTuple):
 @final
 @dataclass(frozen=True, eq=False, repr=False)
 class Smoothing:
-    """How tracks were smoothed, and what is wrong with the result by its own estimate.
+    """How tracks were smoothed, and an estimate of the errors that are left: the `smoothing` of
+    what [`noetherax.Tracks.smooth`][] returns.
 
-    - `degree`, `times`: of the polynomials, and samples in their windows.
-    - `noise`: standard deviations of what was observed, given or estimated.
-    - `error`: root mean squares of the error of the smoothed q, v and a.
-    - `trials`: what was tried, as text, the least estimated error first.
+    - `degree`: of the polynomials.
+    - `times`: samples in the window of each.
+    - `noise`: standard deviations of what was observed, given or estimated: `noise.q`, and
+        `noise.v` and `noise.a` where these were observed, each of shape `(points, space)`.
+    - `error`: root mean squares of the estimated errors of the smoothed states, `error.q`,
+        `error.v` and `error.a`, of the same shape.
+    - `trials`: degrees and window lengths that were tried, as text, the least estimated error
+        first.
     - `omitted`: samples at the ends of recordings and beside long gaps, which have no window.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 10.0, 401)
+        circle = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None]
+        noise = 1e-3 * np.random.default_rng(0).normal(size=circle.shape)
+        tracks = nx.Tracks(t, circle + noise).smooth()
+        found = tracks.smoothing
+        assert np.allclose(found.noise.q, 1e-3, rtol=0.2)  # estimated from the samples
+        assert np.all(found.error.q < found.noise.q)
+        print(found.degree, found.times, found.trials[0])
+        ```
     """
 
     degree: int

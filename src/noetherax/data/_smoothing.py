@@ -40,11 +40,14 @@ def smooth(
     !!! example
 
         ```python
-        import jax
+        import numpy as np
         import noetherax as nx
 
-        draw = nx.systems.Schwarzschild().windows(0.1, times=61, accelerations=True)
-        q, v, a = nx.smooth(draw(jax.random.key(0)), interval=0.1, degree=8)
+        t = np.linspace(0.0, 12.0, 241)
+        noise = 1e-3 * np.random.default_rng(0).normal(size=241)
+        windows = nx.Tracks(t, (np.cos(t) + noise)[:, None, None]).windows(times=41)
+        q, v, a = nx.smooth(windows, interval=0.05, degree=6)
+        assert np.abs(a + q).max() < 0.1  # the law of a spring, from noisy positions
         ```
 
     **Arguments:**

@@ -24,6 +24,20 @@ class Windows(NamedTuple):
     - `a`: accelerations, likewise.
 
     Any tuple `(q,)`, `(q, v)` or `(q, v, a)` does; this one has names.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 10.0, 101)
+        tracks = nx.Tracks(t, np.cos(t)[:, None, None])
+        windows = tracks.windows(times=21)
+        assert windows.q.shape[1:] == (21, 1, 1)  # times, points, space
+        assert windows.v is None  # only positions were recorded
+        assert tracks.interval == 0.1  # what a loss of windows has to be told
+        ```
     """
 
     q: Float[FloatArray, "windows times points space"]
@@ -37,11 +51,24 @@ class Windows(NamedTuple):
 class TimedWindows(NamedTuple):
     """Windows of observed trajectories that carry the times of their states.
 
-    - `t`: times since the first one of the window, shape `(windows, times)`. They do not count from
-        where the recording's do, so that in float32 a Julian date costs no digits.
+    - `t`: times since the first one of each window, shape `(windows, times)`, so that large times
+        of the recording, such as Julian dates, lose no digits in float32.
     - `q`: positions, shape `(windows, times, points, space)`.
     - `v`: velocities of the same shape, or `None` where they are not observed.
     - `a`: accelerations, likewise.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 3.0, 91) ** 2  # samples that lie ever further apart
+        tracks = nx.Tracks(t, np.cos(t)[:, None, None])
+        windows = tracks.windows(times=9)
+        assert tracks.interval is None and isinstance(windows, nx.TimedWindows)
+        assert np.all(windows.t[:, 0] == 0)  # each window counts from its own start
+        ```
     """
 
     t: Float[FloatArray, "windows times"]
@@ -63,6 +90,21 @@ class DrivenWindows(NamedTuple):
     - `a`: accelerations, likewise.
     - `start`: time of the first state, as the recording counts it, shape `(windows,)`.
     - `u`: inputs at these times, shape `(windows, times, inputs)`, or `None` where there are none.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 10.0, 101)
+        voltage = np.sin(t)[:, None]
+        tracks = nx.Tracks(t, np.cos(t)[:, None, None], inputs=voltage)
+        windows = tracks.windows(times=21)
+        assert windows.u.shape == (*windows.t.shape, 1)  # one input at every time
+        times = windows.start[:, None] + windows.t  # as the recording counts them
+        assert np.allclose(windows.u[..., 0], np.sin(times), atol=1e-5)
+        ```
     """
 
     t: Float[FloatArray, "windows times"]

@@ -95,20 +95,23 @@ def evaluate(
     !!! example
 
         ```python
-        import jax
         import jax.numpy as jnp
         import numpy as np
         import noetherax as nx
 
-        system = nx.systems.HarmonicOscillator(space=2)
-        guess = nx.systems.HarmonicOscillator(stiffness=1.1, space=2).lagrangian
-        print(nx.evaluate(guess, system, ts=np.linspace(0, 5, 51)))
 
-        t = np.linspace(0.0, 5.0, 101)
-        circle = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None]
-        tracks = nx.Tracks(t, circle).smooth(noise=1e-9)
-        found = nx.evaluate(guess, tracks, charges={"L": nx.Rotations(2).noether_charge})
-        assert found["distance"].median > 0.1 > found["model drift of L"].worst
+        def guess(q, v):
+            return jnp.sum(v**2) / 2 - 1.1 * jnp.sum(q**2) / 2
+
+
+        t = np.linspace(0.0, 5.0, 51)
+        q = np.stack([np.cos(t), np.sin(t)], axis=-1)[:, None]
+        v = np.stack([-np.sin(t), np.cos(t)], axis=-1)[:, None]
+        charges = {"L": nx.Rotations(2).noether_charge}
+        found = nx.evaluate(guess, nx.Tracks(t, q, v), charges=charges, solver=nx.RK4())
+        assert found["distance"].median > 0.1  # it does not know the motion,
+        assert found["model drift of L"].worst < 1e-3  # but keeps the angular momentum
+        print(found)
         ```
 
     **Arguments:**

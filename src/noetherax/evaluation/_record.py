@@ -14,6 +14,27 @@ class Measure(NamedTuple):
         (for a share that is explained, minus infinity), so that it counts in median and worst.
     - `aim`: the value of a perfect model, zero or one.
     - `scale`: what the values are measured in.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+
+        def too_stiff(q, v):
+            return jnp.sum(v**2) / 2 - 1.2 * jnp.sum(q**2) / 2
+
+
+        t = np.linspace(0.0, 3.0, 31)
+        angles = t + np.array([[0.0], [1.0], [2.0]])
+        q, v = np.cos(angles)[..., None, None], -np.sin(angles)[..., None, None]
+        tracks = nx.Tracks([t, t, t], list(q), list(v))  # three recordings
+        distance = nx.evaluate(too_stiff, tracks, solver=nx.RK4())["distance"]
+        assert distance.values.shape == (3,)
+        assert distance.aim == 0.0 < distance.median < distance.worst
+        ```
     """
 
     values: Float[np.ndarray, " motions"]
@@ -51,6 +72,21 @@ class Evaluation:
         shape. Infinite from where a model's motion ended; NaN after the end of a shorter recording.
     - `failed`: how many motions the model could not be followed to their end.
     - `notes`: what was not measured, and why.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        system = nx.systems.HarmonicOscillator(space=2)
+        guess = nx.systems.HarmonicOscillator(stiffness=1.1, space=2).lagrangian
+        ts = np.linspace(0.0, 5.0, 51)
+        found = nx.evaluate(guess, system, ts=ts, orbits=2, solver=nx.RK4())
+        assert found.failed == 0 and found.errors.shape == (3, 51)  # motions, times
+        assert np.isclose(found["error of da/dq"].median, 0.1, rtol=1e-3)
+        print(found)
+        ```
     """
 
     subject: str

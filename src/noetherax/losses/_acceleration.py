@@ -28,6 +28,21 @@ class AccelerationLoss(Loss):
     [`noetherax.Lagrangian`][] or any function `(q, v) -> scalar`, with forces or not. Where the model
     depends on time or takes inputs, the batch is [`noetherax.TimedObservations`][]. The loss is in
     squared units of acceleration, and not finite where ∂²L/∂v² is singular.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 100, 1, 1))
+        batch = nx.Observations(q, v, a=-jnp.sin(q))  # of pendulums
+        loss = nx.AccelerationLoss()
+        assert loss(lambda q, v: jnp.sum(v**2 / 2 + jnp.cos(q)), batch) < 1e-9
+        free = loss(lambda q, v: jnp.sum(v**2) / 2, batch)  # a model without any force
+        assert jnp.isclose(free, jnp.mean(batch.a**2))
+        ```
     """
 
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "samples components"]:
@@ -49,11 +64,32 @@ class RelativeAccelerationLoss(Loss):
     [`noetherax.AccelerationLoss`][]; weights close to the inverse variance of the observations
     restore the balance.
 
-    Batches and models are as there. The loss has no unit.
+    Batches and models are as for [`noetherax.AccelerationLoss`][]. The loss has no unit.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        q = jnp.array([1e-4, 1e-2, 1.0, 1e2, 1e4])[:, None, None]  # one point on a line
+        batch = nx.Observations(q, v=jnp.ones_like(q), a=-q)
+
+
+        def too_soft(q, v):
+            return jnp.sum(v**2) / 2 - 0.9 * jnp.sum(q**2) / 2  # 10 % off everywhere
+
+
+        share = nx.RelativeAccelerationLoss(floor=1e-6)(too_soft, batch)
+        assert jnp.isclose(share, 0.1**2, rtol=1e-2)  # all samples count alike
+        absolute = nx.AccelerationLoss()(too_soft, batch)
+        assert jnp.isclose(absolute, (0.1 * 1e4) ** 2 / 5, rtol=1e-2)  # the last one alone
+        ```
 
     **Arguments:**
 
-    - `floor`: acceleration below which all samples count alike.
+    - `floor`: acceleration, in the units of the data, below which samples are no longer weighed by
+        their size.
 
     **Raises:**
 

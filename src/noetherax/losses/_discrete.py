@@ -39,6 +39,21 @@ class DiscreteLoss(Loss):
     [`noetherax.DrivenWindows`][], enter in the middle of each interval. The loss is in squared units of
     acceleration, and not finite where ∂²L/∂v² is singular.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+        t = np.linspace(0.0, 10.0, 101)
+        windows = nx.Tracks(t, np.cos(t)[:, None, None]).windows(times=21)
+        loss = nx.DiscreteLoss(0.1)
+        spring = loss(lambda q, v: jnp.sum(v**2 - q**2) / 2, windows)
+        free = loss(lambda q, v: jnp.sum(v**2) / 2, windows)
+        assert 0 < spring < 1e-5 * free  # the midpoint rule has an error of its own
+        ```
+
     **Arguments:**
 
     - `interval`: time h between observations.

@@ -24,6 +24,25 @@ class ForceObservations(NamedTuple):
     - `t`: times, shape `(samples,)`, for models that depend on time.
 
     Any tuple `(q, v, a, tau)` or `(q, v, a, tau, t)` does; this one has names.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def arm(q, v):  # a pendulum of mass 2 on a motor
+            return jnp.sum(v**2 + 19.62 * jnp.cos(q))
+
+
+        q, v, a = jax.random.normal(jax.random.key(0), (3, 100, 1, 1))
+        observed = nx.ForceObservations(q, v, a, tau=2 * a + 19.62 * jnp.sin(q))
+        torque = nx.generalised_force(arm, observed.q, observed.v, observed.a)
+        assert jnp.allclose(torque, observed.tau, atol=1e-4)
+        assert nx.ForceLoss()(arm, observed) < 1e-8
+        ```
     """
 
     q: Float[FloatArray, "samples points space"]

@@ -79,21 +79,18 @@ class TrajectoryLoss(Loss):
     !!! example
 
         ```python
-        import math
-
-        import jax
+        import jax.numpy as jnp
+        import numpy as np
         import noetherax as nx
 
-        family = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
-        states = family.sampler()  # with accelerations: for a start that has trajectories
-        windows = family.windows(0.05, times=7, batch_size=8, noise=1e-3)
-        loss = nx.TrajectoryLoss(0.05, noise=1e-3)
-        keys = jax.random.split(jax.random.key(0), 3)
-
-        features = nx.Rotations(3).invariant_features(1)
-        model = nx.NeuralLagrangian(features, width=16, key=keys[0])
-        model, _ = nx.fit(model, states, steps=100, key=keys[1])
-        model, _ = nx.fit(model, windows, loss=loss, steps=20, key=keys[2])
+        t = np.linspace(0.0, 6.0, 61)
+        noise = 1e-2 * np.random.default_rng(0).normal(size=61)
+        tracks = nx.Tracks(t, (np.cos(t) + noise)[:, None, None])  # positions alone
+        windows = tracks.windows(times=21)
+        loss = nx.TrajectoryLoss(tracks.interval, noise=1e-2)
+        # nx.fit(model, windows, loss=loss, steps=1_000, key=key) trains a model by it.
+        value = loss(lambda q, v: jnp.sum(v**2 - q**2) / 2, windows)
+        assert 0.5 < value < 1.5  # about one for the true law: in units of the noise
         ```
 
     **Arguments:**

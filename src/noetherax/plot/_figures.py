@@ -37,6 +37,19 @@ def plot_series(
 ) -> Axes:
     """Quantities over time, such as drifts and distances, on a logarithmic axis by default.
 
+    !!! example
+
+        ```python
+        import numpy as np
+        from noetherax.plot import plot_series
+
+        t = np.linspace(0.0, 10.0, 101)
+        growing = 1e-6 * np.exp(t)
+        seeds = 1e-6 * np.array([[1.0], [2.0], [3.0]]) * (1 + t)  # an ensemble of three
+        ax = plot_series(t, {"plain": growing, "symmetric": seeds}, ylabel="drift")
+        assert ax.get_yscale() == "log" and len(ax.lines) == 4
+        ```
+
     **Arguments:**
 
     - `ts`: times, shape `(times,)`.
@@ -81,6 +94,20 @@ def plot_loss(
 ) -> Axes:
     """Loss histories, as medians over windows of steps.
 
+    !!! example
+
+        ```python
+        import numpy as np
+        from noetherax.plot import plot_loss
+
+        steps = np.arange(1000)
+        noise = 1 + 0.1 * np.random.default_rng(0).normal(size=1000)
+        losses = noise * (1e-4 + np.exp(-steps / 100))  # `history.loss` of a fit
+        ax = plot_loss({"model": losses}, bounds={"true law": 1e-4}, window=50)
+        drawn, bound = ax.lines
+        assert len(drawn.get_xdata()) == 20  # a median over every 50 steps
+        ```
+
     **Arguments:**
 
     - `losses`: label to losses of every step, shape `(steps,)`, or `(..., steps)` for the members of
@@ -119,6 +146,25 @@ def plot_orbits(
     ax: Any = None,
 ) -> Any:
     """Paths of all points, projected onto two coordinates or drawn in three.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+        from noetherax.plot import plot_orbits
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
+        exact = jnp.stack([jnp.cos(path.ts), jnp.sin(path.ts) / 2], axis=-1)[:, None]
+        ax = plot_orbits({"RK4": path}, reference=exact[::4], unit="m")
+        assert ax.get_xlabel() == "x (m)" and len(ax.lines) == 2
+        ```
 
     **Arguments:**
 

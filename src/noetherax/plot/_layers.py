@@ -16,6 +16,20 @@ def plot_layers(lagrangian: NeuralLagrangian, *, title: str = "", ax: Axes | Non
     """A diagram of a neural Lagrangian's layers, read off the model itself (Müller 2023, Figures 1
     and 2): the state, the invariant features by name, the dense layers with their sizes, L.
 
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+        from noetherax.plot import plot_layers
+
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
+        ax = plot_layers(model, title="a particle about a centre")
+        shown = [text.get_text() for text in ax.texts]
+        assert "S: 3 features" in shown and any("3 → 16" in text for text in shown)
+        ```
+
     **Arguments:**
 
     - `lagrangian`: the model.

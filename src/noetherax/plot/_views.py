@@ -31,10 +31,15 @@ def plot_phase(
         import noetherax as nx
         from noetherax.plot import plot_phase
 
-        spring = lambda q, v: jnp.sum(v**2 - q**2) / 2
-        q0, v0 = jnp.ones((1, 1)), jnp.zeros((1, 1))
-        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61))
-        plot_phase({"model": path})
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.5]])
+        path = nx.rollout(spring, q0, v0, ts=jnp.linspace(0.0, 6.0, 61), solver=nx.RK4())
+        ax = plot_phase({"model": path}, axis=1)
+        assert ax.get_xlabel() == "q[1]" and ax.get_ylabel() == "v[1]"
         ```
 
     **Arguments:**
@@ -90,11 +95,12 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
         import noetherax as nx
         from noetherax.plot import plot_history
 
-        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 2))
-        features = nx.Rotations(2).invariant_features(1)
-        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(1))
-        model, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(2))
-        plot_history(history, window=5)
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        _, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(3))
+        ax = plot_history(history, window=5)
+        assert ax.get_yscale() == "log"
         ```
     """
     if not hasattr(history, "validation_steps"):
@@ -125,6 +131,29 @@ def plot_horizon(
 ) -> Axes:
     """How far predictions stay near the truth: the median error of all motions over time, and the range
     between the best and the worst of them.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+        from noetherax.plot import plot_horizon
+
+        t = np.linspace(0.0, 3.0, 31)
+        tracks = nx.Tracks(t, np.cos(t)[:, None, None], -np.sin(t)[:, None, None])
+
+
+        def judged(stiffness):
+            def spring(q, v):
+                return jnp.sum(v**2) / 2 - stiffness * jnp.sum(q**2) / 2
+
+            return nx.evaluate(spring, tracks, solver=nx.RK4())
+
+
+        ax = plot_horizon({"20 % off": judged(1.2)}, tolerance=0.1)
+        assert ax.get_yscale() == "log" and len(ax.lines) == 2
+        ```
 
     **Arguments:**
 
@@ -196,8 +225,14 @@ def plot_potential(
         import jax.numpy as jnp
         from noetherax.plot import plot_potential
 
-        well = lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 + jnp.sum(q**2)
-        plot_potential(well, jnp.zeros((1, 2)), span=1.5)
+
+        def well(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 + jnp.sum(q**2)
+
+
+        ax = plot_potential(well, jnp.zeros((1, 2)), span=1.5)
+        picture, bar = ax.figure.axes  # the potential, and what its colours mean
+        assert picture is ax and bar.get_ylabel() == "energy at rest"
         ```
     """
     q = jnp.asarray(q)

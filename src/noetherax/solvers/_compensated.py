@@ -26,9 +26,15 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
 
         ```python
         import diffrax
+        import jax.numpy as jnp
         import noetherax as nx
 
         solver = nx.Compensated(diffrax.Dopri8())
+        q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])
+        path = nx.rollout(
+            lambda q, v: jnp.sum(v**2 - q**2) / 2, q0, v0, ts=jnp.arange(10.0), solver=solver
+        )
+        assert jnp.allclose(path.q[:, 0, 0], jnp.cos(path.ts), atol=1e-5)
         ```
 
     **Arguments:**
@@ -37,7 +43,7 @@ class Compensated(diffrax.AbstractAdaptiveSolver):
 
     **Raises:**
 
-    `TypeError` if it is none.
+    `TypeError` if the solver is implicit, or has no error estimate.
     """
 
     solver: diffrax.AbstractAdaptiveSolver

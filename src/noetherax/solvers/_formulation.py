@@ -23,6 +23,25 @@ class Formulation(NamedTuple):
         have a derivative.
     - `read`: `(t, state) -> (q, v, p)`, the motion at one time, with p = ∂L/∂v or `None` where the
         solver carries no momentum.
+
+    !!! example
+
+        ```python
+        import diffrax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q, v = jnp.array([[1.0]]), jnp.array([[2.0]])
+        made = nx.solvers.formulate(diffrax.Tsit5(), spring, q, v, nx.acceleration)
+        rates = made.term.vf(0.0, made.state, made.args)
+        assert rates == (v, -q)  # of the state (q, v)
+        assert made.read(0.0, made.state) == (q, v, None)  # no momentum is carried
+        ```
     """
 
     term: PyTree
@@ -42,6 +61,45 @@ def formulate(
     [`noetherax.LagrangianTerm`][]. Any other type of solver registers what it makes,
     `noetherax.solvers.formulate.register`, and enters both. The page
     [A faster Lagrangian](../lagrangians.md#a-solver-of-your-own) has an example.
+
+    !!! example
+
+        ```python
+        import diffrax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        class SymplecticEuler(diffrax.SemiImplicitEuler):
+            "A step of q along the velocity, then one of p along the force."
+
+
+        @nx.solvers.formulate.register
+        def _(solver: SymplecticEuler, lagrangian, q, v, accelerate):
+            # For L = v²/2 − V(q), of which p is v.
+            def velocity(t, p, args):
+                return p
+
+            def force(t, q, args):
+                return nx.dynamics.lagrangian_gradient(args, q, jnp.zeros_like(q))[0]
+
+            def read(t, state):
+                q, p = state
+                return q, p, p
+
+            terms = diffrax.ODETerm(velocity), diffrax.ODETerm(force)
+            return nx.solvers.Formulation(terms, (q, v), lagrangian, read)
+
+
+        path = nx.rollout(
+            lambda q, v: jnp.sum(v**2 - q**2) / 2,
+            jnp.array([[1.0]]),
+            jnp.array([[0.0]]),
+            ts=jnp.linspace(0.0, 2 * jnp.pi, 64),
+            solver=SymplecticEuler(),
+        )
+        assert jnp.allclose(path.q[-1], 1.0, atol=0.01)
+        ```
 
     **Arguments:**
 
@@ -85,6 +143,31 @@ def keeps_charges(solver: diffrax.AbstractSolver) -> bool:
     Then [`noetherax.rollout`][] steps on every time that is saved, chooses no steps by itself, and
     warns in float32, where rounding hides what was gained. True of variational solvers; others register
     it, `noetherax.solvers.keeps_charges.register`.
+
+    !!! example
+
+        ```python
+        import diffrax
+        import noetherax as nx
+
+
+        class OwnMethod(diffrax.SemiImplicitEuler):
+            "A symplectic method of your own."
+
+
+        nx.solvers.keeps_charges.register(OwnMethod, lambda solver: True)
+        assert nx.solvers.keeps_charges(OwnMethod())
+        assert nx.solvers.keeps_charges(nx.VariationalGauss4())
+        assert not nx.solvers.keeps_charges(diffrax.Tsit5())
+        ```
+
+    **Arguments:**
+
+    - `solver`: the solver, by whose type this is dispatched.
+
+    **Returns:**
+
+    Whether it does.
     """
     return False
 

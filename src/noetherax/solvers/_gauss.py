@@ -36,6 +36,27 @@ class VariationalMidpoint(VariationalSolver):
     `diffrax.BacksolveAdjoint` cannot give them: it would integrate the adjoint equations, for which
     there is no Lagrangian. Leave the default, `RecursiveCheckpointAdjoint`, or take `ForwardMode`.
 
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def kepler(q, v):
+            return jnp.sum(v**2) / 2 + 1 / jnp.linalg.norm(q)
+
+
+        with jax.enable_x64(True):  # in float32 rounding hides what is kept
+            q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 1.2]])
+            times = jnp.linspace(0.0, 10.0, 51)  # steps of 0.2
+            path = nx.rollout(kepler, q0, v0, ts=times, solver=nx.VariationalMidpoint())
+            (x, y), (p_x, p_y) = path.q[:, 0].T, path.p[:, 0].T
+            angular_momentum = x * p_y - y * p_x
+            assert jnp.max(jnp.abs(angular_momentum - 1.2)) < 1e-13
+        ```
+
     **Arguments:** None. The tolerance of Newton's method is rounding, whatever the controller's.
     """
 
@@ -53,6 +74,26 @@ class VariationalGauss4(VariationalSolver):
     of positions (symplectic partitioned Runge–Kutta methods: Marsden & West 2001, section 2.6.5;
     Hairer, Lubich & Wanner 2006, section VI.6). Both points are solved for at once. See
     [`noetherax.VariationalGauss6`][] for which order to choose.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def chain(q, v):  # three points, springs of stiffness 1 between them
+            return jnp.sum(v**2) / 2 - jnp.sum((q[1:] - q[:-1]) ** 2) / 2
+
+
+        with jax.enable_x64(True):
+            q0, v0 = jnp.array([[0.0], [1.0], [3.0]]), jnp.array([[1.0], [0.0], [0.0]])
+            times = jnp.linspace(0.0, 20.0, 41)  # steps of 0.5
+            path = nx.rollout(chain, q0, v0, ts=times, solver=nx.VariationalGauss4())
+            total = jnp.sum(path.p, axis=1)  # of the momenta that it has carried
+            assert jnp.max(jnp.abs(total - 1.0)) < 1e-13
+        ```
 
     **Arguments:** None.
     """
@@ -72,6 +113,26 @@ class VariationalGauss6(VariationalSolver):
     Gauss 4 half of it. The midpoint rule is cheapest where only charges and the shape of the motion
     matter. Compositions of midpoint steps, the other way to these orders (Suzuki 1990; Kahan & Li
     1997), cost four to six times as much, since they solve for one point at a time.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        with jax.enable_x64(True):
+            q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])
+            times = jnp.linspace(0.0, 2 * jnp.pi, 11)  # ten steps in a period
+            path = nx.rollout(spring, q0, v0, ts=times, solver=nx.VariationalGauss6())
+            back = jnp.hypot(path.q[-1] - q0, path.v[-1] - v0)
+            assert 1e-7 < back < 1e-4  # of order 6, though the steps are large
+        ```
 
     **Arguments:** None.
     """

@@ -56,6 +56,25 @@ class RK4(diffrax.AbstractSolver):
     added up with Kahan's compensated sum, so that over many of them rounding does not accumulate.
     Between steps its stages give a polynomial of order 3, for events and for times that are no steps.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0, 0.0]]), jnp.array([[0.0, 0.0]])
+        times = jnp.linspace(0.0, 6 * jnp.pi, 61)  # twenty steps in a period
+        path = nx.rollout(spring, q0, v0, ts=times, solver=nx.RK4())
+        energy = jnp.sum(path.v**2 + path.q**2, axis=(1, 2)) / 2
+        assert jnp.all(jnp.diff(energy) < 0)  # what variational solvers do not do
+        assert 0.499 < energy[-1] < 0.5
+        ```
+
     **Arguments:** None.
     """
 

@@ -35,15 +35,26 @@ class LagrangianTerm(diffrax.AbstractTerm):
     !!! example
 
         ```python
-        p0 = nx.momentum(lagrangian, q0, v0)
-        diffrax.diffeqsolve(
-            nx.LagrangianTerm(lagrangian),
+        import diffrax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        q0, v0 = jnp.array([[1.0]]), jnp.array([[0.0]])
+        solution = diffrax.diffeqsolve(
+            nx.LagrangianTerm(spring),
             nx.VariationalMidpoint(),
             t0=0.0,
-            t1=10.0,
+            t1=2.0,
             dt0=0.1,
-            y0=(q0, p0),
+            y0=(q0, nx.momentum(spring, q0, v0)),
         )
+        q, p = solution.ys
+        assert jnp.allclose(q[-1] ** 2 + p[-1] ** 2, 1.0)  # the energy of the start
         ```
 
     **Arguments:**

@@ -15,7 +15,26 @@ from ._system import System
 @final
 class DoublePendulumLagrangian(Lagrangian):
     """L = (m₁ + m₂) l₁² θ̇₁²/2 + m₂ l₂² θ̇₂²/2 + m₂ l₁ l₂ θ̇₁ θ̇₂ cos(θ₁ − θ₂)
-    − (m₁ + m₂) g l₁ (1 − cos θ₁) − m₂ g l₂ (1 − cos θ₂)."""
+    − (m₁ + m₂) g l₁ (1 − cos θ₁) − m₂ g l₂ (1 − cos θ₂).
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        lagrangian = nx.systems.DoublePendulum(gravity=9.81).lagrangian
+        level, rest = jnp.full((2, 1), jnp.pi / 2), jnp.zeros((2, 1))
+        a = nx.acceleration(lagrangian, level, rest)
+        # Both bobs fall freely, and the lower rod stays level.
+        assert jnp.allclose(a, jnp.array([[-9.81], [0.0]]), atol=1e-4)
+        ```
+
+    **Arguments:**
+
+    - `masses`, `lengths`: of the upper and the lower rod, (m₁, m₂) and (l₁, l₂).
+    - `gravity`: g.
+    """
 
     masses: tuple[float, float]
     lengths: tuple[float, float]
@@ -40,6 +59,19 @@ class DoublePendulum(System):
     One coordinate per point, shape `(2, 1)`: the angles of the two rods from the downward vertical,
     the upper one first. Only the energy is conserved. From the code that accompanies Müller 2023; the
     paper itself has no figures of it. Angles are not wrapped to (−π, π]: a rod may go over the top.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.DoublePendulum(masses=(1.0, 1.0), lengths=(1.0, 1.0))
+        q, v = system.initial_state()  # both rods level, at rest
+        assert jnp.isclose(nx.energy(system.lagrangian, q, v), 3 * 9.81)
+        features = system.group.invariant_features(points=2)
+        assert features.num_features == 6  # a sine, a cosine and a rate for each angle
+        ```
 
     **Arguments:**
 

@@ -15,7 +15,24 @@ from ._system import System
 
 @final
 class DoubleWellLagrangian(SeparableLagrangian):
-    """L = m v²/2 − V(|q|) for one point, V(r) = −(μ/2) r² + (κ/4) r⁴."""
+    """L = m v²/2 − V(|q|) for one point, V(r) = −(μ/2) r² + (κ/4) r⁴.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        lagrangian = nx.systems.DoubleWell(mu=4.0, kappa=1.0, space=2).lagrangian
+        bottom, rest = jnp.array([[0.0, 2.0]]), jnp.zeros((1, 2))
+        depth = nx.energy(lagrangian, 0 * bottom, rest) - nx.energy(lagrangian, bottom, rest)
+        assert jnp.isclose(depth, 4.0)  # μ²/(4κ), what it takes to reach the origin
+        ```
+
+    **Arguments:**
+
+    - `mass`, `mu`, `kappa`: m, μ and κ.
+    """
 
     mass: float
     mu: float
@@ -35,6 +52,20 @@ class DoubleWell(System):
 
     The origin is an unstable equilibrium, the sphere of radius √(μ/κ) the bottom of the well. From the
     code that accompanies Müller 2023; the paper itself has no figures of it.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.DoubleWell(mu=4.0, kappa=1.0, space=2)
+        q, v = jnp.array([[2.0, 0.0]]), jnp.array([[0.0, 1.0]])
+        a = nx.acceleration(system.lagrangian, q, v)
+        assert jnp.allclose(a, 0.0, atol=1e-5)  # no force at r = √(μ/κ)
+        angular_momentum = system.group.noether_charge(system.lagrangian)
+        assert jnp.allclose(angular_momentum(q, v), 2.0)
+        ```
 
     **Arguments:**
 

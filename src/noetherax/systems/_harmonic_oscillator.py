@@ -22,7 +22,24 @@ FREE = 4.0
 
 @final
 class HarmonicOscillatorLagrangian(SeparableLagrangian):
-    """L = vᵀ M v/2 − qᵀ K q/2, with the components of all points in one vector."""
+    """L = vᵀ M v/2 − qᵀ K q/2, with the components of all points in one vector.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.HarmonicOscillator(mass=2.0, stiffness=6.0, space=3)
+        q, v = jnp.array([[1.0, 2.0, 3.0]]), jnp.zeros((1, 3))
+        a = nx.acceleration(system.lagrangian, q, v)
+        assert jnp.allclose(a, -3 * q)  # −K q/M
+        ```
+
+    **Arguments:**
+
+    - `mass`, `stiffness`: M and K, tuples of rows, shape `(n, n)` for n = points × space.
+    """
 
     mass: Matrix = eqx.field(static=True)
     stiffness: Matrix = eqx.field(static=True)
@@ -41,6 +58,21 @@ class HarmonicOscillator(System):
 
     The n = points × space components of a state are in one vector, points first. A direction in which
     K vanishes moves freely; one in which it is negative runs away.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+        springs = np.array([[2.0, -1.0], [-1.0, 2.0]])  # wall, point, point, wall
+        system = nx.systems.HarmonicOscillator(stiffness=springs, points=2)
+        squared, shapes = system.modes()
+        assert np.allclose(squared, [1.0, 3.0])  # in step, and against each other
+        q, v = system.reference(jnp.linspace(0.0, 10.0, 101))
+        assert q.shape == (101, 2, 1)
+        ```
 
     **Arguments:**
 

@@ -21,7 +21,24 @@ State = tuple[Float[Array, "1 3"], Float[Array, "1 3"]]
 
 @final
 class KeplerLagrangian(SeparableLagrangian):
-    """L = m v²/2 + α/|q| for one point (Müller 2023, Eq. 13)."""
+    """L = m v²/2 + α/|q| for one point (Müller 2023, Eq. 13).
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        lagrangian = nx.systems.Kepler(mass=2.0, strength=3.0).lagrangian
+        q, v = jnp.array([[2.0, 0.0, 0.0]]), jnp.zeros((1, 3))
+        a = nx.acceleration(lagrangian, q, v)
+        assert jnp.allclose(a, jnp.array([[-3.0 / 2.0 / 2.0**2, 0.0, 0.0]]))  # −α/(m r²)
+        ```
+
+    **Arguments:**
+
+    - `mass`, `strength`: m and α, positive.
+    """
 
     mass: float
     strength: float
@@ -36,6 +53,19 @@ class KeplerLagrangian(SeparableLagrangian):
 @final
 class Kepler(System):
     """A particle in Newton's potential in three dimensions, on an ellipse in the x-y plane.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.Kepler(eccentricity=0.5)
+        q, v = system.reference(jnp.array([0.0, system.period]))
+        assert jnp.allclose(q[1], q[0], atol=1e-4)  # the orbit is closed
+        charge = system.group.noether_charge(system.lagrangian)
+        assert jnp.allclose(charge(q[0], v[0]), jnp.array([0.0, 0.0, 1.0]))
+        ```
 
     **Arguments:**
 

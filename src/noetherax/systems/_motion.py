@@ -41,11 +41,31 @@ def motion(
         import noetherax as nx
 
 
+        class Free(nx.systems.System):
+            @property
+            def lagrangian(self):
+                return lambda q, v: jnp.sum(v**2) / 2
+
+            @property
+            def group(self):
+                return nx.Translations(1)
+
+            def initial_state(self):
+                return jnp.array([[0.0]]), jnp.array([[2.0]])
+
+            def random_state(self, key):
+                return self.initial_state()
+
+
         @nx.systems.motion.register
-        def _(system: FreeParticle, q0, v0, ts):
+        def _(system: Free, q0, v0, ts):
             t = jnp.asarray(ts, q0.dtype)[:, None, None]
             q0, v0 = q0[..., None, :, :], v0[..., None, :, :]
             return q0 + t * v0, v0 + 0 * t
+
+
+        q, v = Free().reference(jnp.linspace(0.0, 5.0, 6))
+        assert jnp.allclose(q[:, 0, 0], 2 * jnp.arange(6))
         ```
 
     **Arguments:**
@@ -57,6 +77,10 @@ def motion(
     **Returns:**
 
     `(q, v)`, each of shape `(..., times, points, space)`, in the precision of `q0`.
+
+    **Raises:**
+
+    `ValueError` by default if the times do not increase from 0 on.
     """
     times = np.asarray(ts, np.float64)
     if not times.size or times[0] < 0 or np.any(np.diff(times) <= 0):

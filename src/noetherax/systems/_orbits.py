@@ -42,17 +42,17 @@ class Orbits(eqx.Module):
         import math
 
         import jax
+        import jax.numpy as jnp
         import noetherax as nx
 
-        system = nx.systems.TwoParticles()
-        one = nx.systems.Orbits(system)  # system.sampler() is short for one.sampler()
-        seen = nx.systems.Orbits(system, 32, key=jax.random.key(0))
-        unseen = nx.systems.Orbits(system, 4, key=jax.random.key(1))
-        fresh = nx.systems.Orbits(nx.systems.Kepler(), math.inf)
+        system = nx.systems.Kepler()
+        unseen = nx.systems.Orbits(system, 4, key=jax.random.key(1))  # to judge by
+        q, v = unseen.reference(jnp.linspace(0.0, 10.0, 101))
+        assert q.shape == (4, 101, 1, 3)  # orbits, times, points, space
+        fresh = nx.systems.Orbits(system, math.inf)  # every sample on another orbit
+        q, v, a = fresh.sampler(batch_size=64, noise=1e-3)(jax.random.key(2))
+        assert q.shape == v.shape == a.shape == (64, 1, 3)
         ```
-
-        `seen.sampler()` goes to [`noetherax.fit`][]; `unseen.initial_states()` and
-        `unseen.reference(ts)` are what to compare rollouts with.
 
     **Arguments:**
 

@@ -24,6 +24,26 @@ class RelativisticChargeLagrangian(Lagrangian):
 
     - A⁰ = −E·x for the uniform field E,
     - A⁰ = (E·x)²/(2|E|) for the field −E (E·x)/|E|, which grows linearly.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        field = (0.0, 0.0, 2.0)
+        system = nx.systems.RelativisticCharge(electric=(0.0, 0.0, 0.0), magnetic=field)
+        q, v = system.initial_state()
+        a = nx.acceleration(system.lagrangian, q, v)
+        assert jnp.allclose(a[0, :3], jnp.cross(v[0, :3], jnp.array(field)), atol=1e-5)
+        assert jnp.isclose(a[0, 3], 0.0)  # a magnetic field does no work
+        ```
+
+    **Arguments:**
+
+    - `mass`, `charge`: m and e.
+    - `electric`, `magnetic`: the vectors E and B.
+    - `uniform`: whether the electric field is the uniform one.
     """
 
     mass: float
@@ -52,6 +72,20 @@ class RelativisticCharge(System):
     m diag(−1, −1, −1, 1), and the norm τ̇² − ẋ² = 1 of the four-velocity is conserved. From the code
     that accompanies Müller 2023, which puts τ first and starts with τ̇ = 1 instead of norm 1; the
     paper itself has no figures of it.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.RelativisticCharge(velocity=(0.6, 0.0, 0.0))
+        q, v = system.initial_state()
+        assert jnp.isclose(v[0, 3], 1.25)  # dτ/dt, 1/√(1 − 0.6²)
+        assert jnp.isclose(v[0, 3] ** 2 - jnp.sum(v[0, :3] ** 2), 1.0)
+        energy = system.group.noether_charge(system.lagrangian)
+        assert jnp.allclose(energy(q, v), 1.25)  # m τ̇ at the origin, where A⁰ = 0
+        ```
 
     **Arguments:**
 

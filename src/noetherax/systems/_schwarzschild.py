@@ -20,6 +20,23 @@ class SchwarzschildLagrangian(Lagrangian):
 
     (Müller 2023, Eq. 18, in other coordinates). Along a motion L is itself constant: it equals its
     energy.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.Schwarzschild(distance=6.0, speed=1.2)
+        q, v = system.initial_state()
+        lagrangian = system.lagrangian
+        assert jnp.isclose(lagrangian(q, v), -1.0)  # the norm of the four-velocity
+        assert jnp.isclose(nx.energy(lagrangian, q, v), lagrangian(q, v))
+        ```
+
+    **Arguments:**
+
+    - `radius`: r_s, in the unit of the positions.
     """
 
     radius: float
@@ -38,6 +55,20 @@ class Schwarzschild(System):
 
     One point of space 4, (x₁, x₂, x₃, τ): position and the time τ of a distant observer, as functions
     of the particle's own time t. The speed of light is 1, so lengths and times share a unit.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.Schwarzschild()
+        charge = system.group.noether_charge(system.lagrangian)
+        q, v = system.initial_state()
+        *momentum, of_time = charge(q, v)  # of three rotations, and of the shift of τ
+        assert jnp.isclose(momentum[2], 2 * v[0, 1])  # 2 x × ẋ, at x = (1, 0, 0)
+        assert jnp.isclose(of_time, -2 * (1 - 0.1) * v[0, 3])
+        ```
 
     **Arguments:**
 

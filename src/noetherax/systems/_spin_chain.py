@@ -14,7 +14,25 @@ from ._system import System
 
 @final
 class SpinChainLagrangian(SeparableLagrangian):
-    """L = (a/2) Σ_i φ̇_i² − (1/a) Σ_i (1 − cos(φ_{i+1} − φ_i)) on a ring, a the lattice spacing."""
+    """L = (a/2) Σ_i φ̇_i² − (1/a) Σ_i (1 − cos(φ_{i+1} − φ_i)) on a ring, a the lattice spacing.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        lagrangian = nx.systems.SpinChain(spins=3, spacing=0.5).lagrangian
+        aligned, rest = jnp.full((3, 1), 0.7), jnp.zeros((3, 1))
+        assert lagrangian(aligned, rest) == 0.0  # at any common angle
+        opposite = jnp.array([[0.0], [0.0], [jnp.pi]])
+        assert jnp.isclose(lagrangian(opposite, rest), -8.0)  # two bonds, 2/a each
+        ```
+
+    **Arguments:**
+
+    - `spacing`: a.
+    """
 
     spacing: float
 
@@ -32,6 +50,23 @@ class SpinChain(System):
 
     One coordinate per point, shape `(spins, 1)`. From the code that accompanies Müller 2023; the
     paper itself has no figures of it. Angles are not wrapped to (−π, π]: the ring may turn on and on.
+
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.SpinChain(spins=4)
+        q, v = system.random_state(jax.random.key(0))
+        energy = nx.energy(system.lagrangian, q, v)
+        for shift in system.shifts:
+            order = jnp.array(shift)
+            assert jnp.isclose(nx.energy(system.lagrangian, q[order], v[order]), energy)
+        charge = system.group.noether_charge(system.lagrangian)
+        assert jnp.allclose(charge(q, v), jnp.sum(v) / 4)  # a = 1/4
+        ```
 
     **Arguments:**
 

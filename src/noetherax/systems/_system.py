@@ -17,6 +17,8 @@ class System(eqx.Module):
     !!! example
 
         ```python
+        import math
+
         import jax
         import jax.numpy as jnp
         import noetherax as nx
@@ -41,9 +43,9 @@ class System(eqx.Module):
                 return angle, jnp.zeros((1, 1))
 
 
-        sampler = Pendulum().sampler(noise=1e-2)  # for nx.fit
-        q, v = Pendulum().reference(jnp.linspace(0, 10, 101))
-        unseen = nx.systems.Orbits(Pendulum(), 4, key=jax.random.key(1))
+        draw = nx.systems.Orbits(Pendulum(), math.inf).sampler(batch_size=8, noise=1e-6)
+        q, v, a = draw(jax.random.key(0))  # each on an orbit of its own, for nx.fit
+        assert jnp.allclose(a, -9.81 * jnp.sin(q), atol=1e-4)
         ```
     """
 

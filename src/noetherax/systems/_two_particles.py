@@ -16,7 +16,26 @@ from ._system import System
 
 @final
 class TwoParticlesLagrangian(SeparableLagrangian):
-    """L = m₁ v₁²/2 + m₂ v₂²/2 − V(|q₁ − q₂|), V(r) = −(μ/2) r² + (κ/4) r⁴ (Müller 2023, Eq. 22)."""
+    """L = m₁ v₁²/2 + m₂ v₂²/2 − V(|q₁ − q₂|), V(r) = −(μ/2) r² + (κ/4) r⁴ (Müller 2023, Eq. 22).
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        lagrangian = nx.systems.TwoParticles(masses=(1.0, 4.0), space=2).lagrangian
+        q, v = jnp.array([[3.0, 0.0], [0.0, 0.0]]), jnp.zeros((2, 2))
+        a = nx.acceleration(lagrangian, q, v)
+        assert jnp.allclose(a[0] + 4 * a[1], 0.0, atol=1e-5)  # action and reaction
+        assert jnp.isclose(a[0, 0], 3.0 - 3.0**3)  # they attract each other from afar
+        ```
+
+    **Arguments:**
+
+    - `masses`: m₁ and m₂.
+    - `mu`, `kappa`: μ and κ.
+    """
 
     masses: tuple[float, float]
     mu: float
@@ -38,6 +57,19 @@ class TwoParticles(System):
     The distance r moves in a double well, V(r) = −(μ/2) r² + (κ/4) r⁴, with its minimum at
     r = √(μ/κ). (Müller 2023, Eq. 23, prints the opposite signs. Those are unbounded below, and are not
     what its code and figures have.) Total momentum and total angular momentum are conserved.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        system = nx.systems.TwoParticles(space=3)
+        charge = system.group.noether_charge(system.lagrangian)
+        values = charge(*system.initial_state())
+        assert values.shape == (6,)  # three momenta, three angular momenta
+        assert jnp.allclose(values[:3], 0.0, atol=1e-6)  # the centre of mass rests
+        ```
 
     **Arguments:**
 

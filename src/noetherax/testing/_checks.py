@@ -27,9 +27,22 @@ def check_group(
     dtype: Any = np.float64,
     max_examples: int = CASES,
 ) -> tuple[Seen, ...]:
-    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator and
-    its lift, there and wherever it leads, one-parameter subgroups compose, brackets of generators
-    close, and single precision does as double. Elements are small and large, times zero and others.
+    """Checks that a group is one: `act` at zero is the identity, its derivative is the generator
+    and its lift, there and wherever it leads, one-parameter subgroups compose, brackets of
+    generators close, and single precision agrees with double. Elements are small and large, times
+    zero and others.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        group = nx.Rotations(2)
+        seen = nx.testing.check_group(group, points=1, dtype=np.float32, max_examples=8)
+        for law in seen:
+            print(law)  # one line for every law that held
+        ```
 
     **Arguments:**
 
@@ -69,6 +82,23 @@ def check_features(
     derivative along generators, first and second derivatives that are finite (also at rest, at the
     origin and where points or velocities coincide) and those of the value, the same in single and in
     double precision, and complete.
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+
+        def features(q, v):  # q·q, q·v, v·v
+            return jnp.stack([jnp.sum(q * q), jnp.sum(q * v), jnp.sum(v * v)])
+
+
+        options = dict(points=1, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_features(features, nx.Orthogonal(2), **options)
+        assert "completeness_law" in [law.law for law in seen]
+        ```
 
     **Arguments:**
 
@@ -116,6 +146,24 @@ def check_configuration_features(
     [`noetherax.testing.check_features`][]; they are complete if as many are independent as the
     configuration has coordinates beyond the group's orbits on it.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+
+        def distance(q):  # its square, which is smooth where the points meet
+            return jnp.sum((q[0] - q[1]) ** 2)[None]
+
+
+        options = dict(points=2, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_configuration_features(distance, nx.Euclidean(2), **options)
+        for law in seen:
+            print(law)
+        ```
+
     **Arguments:**
 
     - `features`: any function `q -> (features,)`.
@@ -155,6 +203,23 @@ def check_lagrangian(
     the Lagrangian holds weights ([`noetherax.trainable`][]), all of this must hold for any: they are
     drawn afresh. A Lagrangian that determines no motion at any state, such as 0 or q · v, fails.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        options = dict(points=1, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_lagrangian(spring, nx.Rotations(2), **options)
+        assert {"noether_law", "energy_law"} <= {law.law for law in seen}
+        ```
+
     **Arguments:**
 
     - `lagrangian`: any function `(q, v) -> scalar`.
@@ -193,6 +258,28 @@ def check_charge(
     time and for any weights of the Lagrangian; a charge that holds the same weights gets the same new
     ones. Checks as well that the charge's derivatives are those of its value.
 
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import numpy as np
+        import noetherax as nx
+
+
+        def spring(q, v):
+            return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+
+        def angular_momentum(q, v, t):
+            return jnp.stack([q[0, 0] * v[0, 1] - q[0, 1] * v[0, 0]])
+
+
+        options = dict(points=1, space=2, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_charge(angular_momentum, spring, **options)
+        for law in seen:
+            print(law)
+        ```
+
     **Arguments:**
 
     - `charge`: any function `(q, v, t) -> (charges,)`.
@@ -226,14 +313,24 @@ def parametrize_with_laws(subjects: Iterable[Any]) -> Callable[[Callable], Calla
     !!! example
 
         ```python
-        from noetherax import testing
+        import noetherax as nx
 
-        @testing.parametrize_with_laws([
-            testing.Group(MyGroup()),
-            testing.Features(my_layer, MyGroup(), points=2),
-        ])
+        group = nx.Euclidean(2)
+        features = group.invariant_features(points=2)
+
+
+        @nx.testing.parametrize_with_laws(
+            [
+                nx.testing.Group(group),
+                nx.testing.Features(features, group, points=2),
+            ]
+        )
         def test_laws(subject, law):
             law(subject)
+
+
+        (mark,) = test_laws.pytestmark
+        assert mark.kwargs["ids"][0] == "Group(Euclidean)-identity_law"
         ```
 
     **Arguments:**

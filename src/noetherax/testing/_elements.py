@@ -41,6 +41,28 @@ def group_elements(
     others are of sizes over decades, up to a thousand radians or units of length, as long as they do
     not stretch a state by more than 4.5.
 
+    !!! example
+
+        ```python
+        import hypothesis
+        import numpy as np
+        import noetherax as nx
+
+        group = nx.Rotations(2)
+        elements = nx.testing.group_elements(group, dtype=np.float32)
+
+
+        @hypothesis.settings(max_examples=10, deadline=None)
+        @hypothesis.given(elements)
+        def test_rotations_keep_lengths(coefficients):
+            q, v = np.array([[3.0, 4.0]], np.float32), np.zeros((1, 2), np.float32)
+            moved, _ = group.act(coefficients, q, v)
+            assert np.isclose(np.linalg.norm(moved), 5.0, rtol=1e-4)
+
+
+        test_rotations_keep_lengths()  # pytest does this
+        ```
+
     **Arguments:**
 
     - `group`: a [`noetherax.SymmetryGroup`][].

@@ -39,9 +39,34 @@ UNDERFLOW = 1e4
 """Times the smallest normal number: below it numbers have fewer digits, or none."""
 
 
+NO_COMPONENTS = "the group has no further components"
+NO_PERIODS = "the group has no periods"
+"""Why a law of a group had nothing to judge."""
+
+
 @final
 class Seen(NamedTuple):
-    """What a law has seen: of `cases` drawn, `skipped` could not be judged, for a reason."""
+    """What a law that held has seen. Printed, it is one line.
+
+    - `law`: its name.
+    - `cases`: how many were drawn.
+    - `skipped`: how many of them could not be judged.
+    - `reason`: why they could not, or why there were none.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        group = nx.Translations(1)
+        subject = nx.testing.Group(group, points=1, dtype=np.float32, max_examples=16)
+        (law,) = (x for x in nx.testing.laws(subject) if x.__name__ == "identity_law")
+        seen = law(subject)
+        assert (seen.law, seen.cases, seen.skipped) == ("identity_law", 16, 0)
+        assert str(seen) == "identity_law: held in 16 of 16 cases"
+        ```
+    """
 
     law: str
     cases: int

@@ -4,7 +4,7 @@ generator where charges are promised."""
 import numpy as np
 
 from ..groups import component_representatives, periods
-from ._evidence import ROUNDING, Seen, require, seen
+from ._evidence import NO_COMPONENTS, NO_PERIODS, ROUNDING, Seen, require, seen
 from ._force_records import ForceRecord
 from ._force_rounding import moderate, settle
 from ._sizes import largest
@@ -34,7 +34,7 @@ def covector_component_law(record: ForceRecord) -> Seen:
     name = "covector_component_law"
     components = component_representatives(record.group).astype(record.cases.q.dtype)
     if not len(components):
-        return Seen(name, 0, 0, "the group has no further components")
+        return Seen(name, 0, 0, NO_COMPONENTS)
     judged = np.ones(len(record.cases.q), bool)
     for component in components:
         for state, size, carried in _before_and_after(record):
@@ -51,7 +51,7 @@ def covector_period_law(record: ForceRecord) -> Seen:
     name, turns = "covector_period_law", periods(record.group)
     axes = [int(axis) for axis in np.flatnonzero(np.isfinite(turns))]
     if not axes:
-        return Seen(name, 0, 0, "the group has no periods")
+        return Seen(name, 0, 0, NO_PERIODS)
     judged = np.ones(len(record.cases.q), bool)
     for point in range(record.cases.q.shape[1]):
         for axis in axes:

@@ -40,6 +40,26 @@ def instants(
     Times are zero or of both signs and of sizes over decades; inputs zero, of unit size, of sizes over
     decades, or one alone.
 
+    !!! example
+
+        ```python
+        import hypothesis
+        import numpy as np
+        import noetherax as nx
+
+
+        def motor(t, u):  # torque of two windings, limited to 1
+            return np.tanh(u[0] * np.cos(t) + u[1] * np.sin(t))
+
+
+        @hypothesis.given(nx.testing.instants(inputs=2))
+        def test_the_torque_is_limited(instant):
+            assert abs(motor(*instant)) <= 1
+
+
+        test_the_torque_is_limited()  # pytest does this
+        ```
+
     **Arguments:**
 
     - `inputs`: number of inputs u.

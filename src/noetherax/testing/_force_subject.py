@@ -28,8 +28,25 @@ from ._subjects import CASES, laws, sharing
 
 @final
 class Force(NamedTuple):
-    """A force, or all forces of a model, as the subject of laws; see
-    [`noetherax.testing.check_force`][]."""
+    """A force, or all forces of a model, as the subject of [`noetherax.testing.laws`][]. Its
+    members are the arguments of [`noetherax.testing.check_force`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+
+        def drag(q, v):
+            return -0.1 * v
+
+
+        subject = nx.testing.Force(drag, nx.Rotations(2), points=1, dissipative=True)
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "power_law" in names  # it takes energy from every motion
+        assert "charges_law" not in names  # and angular momentum as well
+        ```
+    """
 
     force: Callable
     group: SymmetryGroup
@@ -64,10 +81,10 @@ def check_force(
 ) -> tuple[Seen, ...]:
     """Checks what a force promises, for any weights, at any time and with any inputs.
 
-    - Always: force and first derivatives are finite, also at rest, where velocities are equal, at the
-        origin and where points coincide; they do not jump at rest; derivatives are those of the value;
-        single precision does as double; and along a short motion the charges of the group change by
-        what the force puts into them ([`noetherax.balance`][]).
+    - Always: force and first derivatives are finite, also at rest, where velocities are equal, at
+      the origin and where points coincide; they do not jump at rest; derivatives are those of the
+      value; single precision agrees with double; and along a short motion the charges of the group
+      change by what the force puts into them ([`noetherax.balance`][]).
     - `equivariant`: a group element, small or large, carries the force with it, as a covector.
     - `keeps_charges`: it has no part along a generator, Q · ξ_a = 0.
     - `dissipative`: it adds no energy, Q · v ≤ 0, at velocities over nine decades, in any direction,
@@ -75,6 +92,22 @@ def check_force(
 
     Every force of a model has to keep the promises by itself. Of forces that keep them only together,
     give the sum as a function.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+
+        def drag(q, v):
+            return -0.1 * v
+
+
+        options = dict(points=1, dtype=np.float32, max_examples=8)
+        seen = nx.testing.check_force(drag, nx.Rotations(2), dissipative=True, **options)
+        assert "power_law" in [law.law for law in seen]
+        ```
 
     **Arguments:**
 

@@ -46,10 +46,11 @@ def check_rules(
         import jax
         import noetherax as nx
 
-        lagrangian = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), key=jax.random.key(0))
-        q, v = jax.random.normal(jax.random.key(1), (2, 4, 1, 3))
-        for seen in nx.testing.check_rules(lagrangian, q, v):
-            print(seen)
+        lagrangian = nx.systems.TwoParticles(space=2).lagrangian
+        q, v = jax.random.normal(jax.random.key(0), (2, 4, 2, 2))  # four states
+        seen = nx.testing.check_rules(lagrangian, q, v)
+        for law in seen:
+            print(law)  # one line for every function with a rule
         ```
 
     **Arguments:**
@@ -110,7 +111,7 @@ def check_rules(
         law = f"{name} of {kind.__name__} equals automatic differentiation"
         margin = condition if function is solve_motion else 1.0
         for part, pairs in expected.items():
-            size = max(np.max(np.abs(x), initial=0.0) for x in pairs)
+            size = float(max(np.max(np.abs(x), initial=0.0) for x in pairs))
             for words, ours, theirs in zip(("", "change of "), found[part], pairs, strict=True):
                 _compare(f"{law}: {words}{part}", ours, theirs, margin * size, (q, v))
         seen.append(Seen(law, len(q)))

@@ -30,6 +30,24 @@ def states(
     independently; ones whose entries all exceed one; ones in a special relation, such as parallel
     velocities, points on top of each other, rest; and what Hypothesis finds interesting.
 
+    !!! example
+
+        ```python
+        import hypothesis
+        import numpy as np
+        import noetherax as nx
+
+
+        @hypothesis.given(nx.testing.states(points=2, space=3, bound=10.0))
+        def test_cauchy_schwarz(state):
+            q, v = state
+            assert q.shape == v.shape == (2, 3)
+            assert np.sum(q * v) ** 2 <= np.sum(q**2) * np.sum(v**2) * (1 + 1e-12)
+
+
+        test_cauchy_schwarz()  # pytest does this
+        ```
+
     **Arguments:**
 
     - `points`, `space`: shape of the configuration.
@@ -41,6 +59,10 @@ def states(
     **Returns:**
 
     A Hypothesis strategy.
+
+    **Raises:**
+
+    `ValueError` if the samples of `like` have another shape, or are not finite.
     """
     shape = (2, points, space)
     if like is not None:

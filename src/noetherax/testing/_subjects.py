@@ -49,7 +49,19 @@ CASES = 128
 
 @final
 class Group(NamedTuple):
-    """A symmetry group as the subject of laws; see [`noetherax.testing.check_group`][]."""
+    """A symmetry group as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_group`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        subject = nx.testing.Group(nx.Translations(2), points=3)
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "flow_law" in names and "bracket_law" in names
+        ```
+    """
 
     group: SymmetryGroup
     points: int = 2
@@ -60,7 +72,23 @@ class Group(NamedTuple):
 
 @final
 class Features(NamedTuple):
-    """Invariant features as the subject of laws; see [`noetherax.testing.check_features`][]."""
+    """Invariant features as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_features`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Rotations(3)
+        some = nx.testing.Features(
+            lambda q, v: (v[0] @ v[0])[None], group, points=1, complete=False
+        )
+        whole = nx.testing.Features(group.invariant_features(points=1), group, points=1)
+        names = [[law.__name__ for law in nx.testing.laws(x)] for x in (some, whole)]
+        assert set(names[1]) - set(names[0]) == {"completeness_law"}
+        ```
+    """
 
     features: Callable
     group: SymmetryGroup
@@ -75,8 +103,21 @@ class Features(NamedTuple):
 
 @final
 class ConfigurationFeatures(NamedTuple):
-    """Invariant features of the configuration alone as the subject of laws; see
-    [`noetherax.testing.check_configuration_features`][]."""
+    """Invariant features of the configuration alone as the subject of [`noetherax.testing.laws`][].
+    Its members are the arguments of [`noetherax.testing.check_configuration_features`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        group = nx.Euclidean(3)
+        features = group.configuration_features(points=2)  # the square of the distance
+        subject = nx.testing.ConfigurationFeatures(features, group, points=2)
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "configuration_completeness_law" in names
+        ```
+    """
 
     features: Callable
     group: SymmetryGroup
@@ -91,7 +132,30 @@ class ConfigurationFeatures(NamedTuple):
 
 @final
 class Lagrangian(NamedTuple):
-    """A Lagrangian as the subject of laws; see [`noetherax.testing.check_lagrangian`][]."""
+    """A Lagrangian as the subject of [`noetherax.testing.laws`][]. Its members are the arguments of
+    [`noetherax.testing.check_lagrangian`][].
+
+    !!! example
+
+        ```python
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def kepler(q, v):
+            return jnp.sum(v**2) / 2 + 1 / jnp.linalg.norm(q)
+
+
+        def away(state):  # from the centre, where this is not defined
+            return jnp.linalg.norm(state[0]) > 0.1
+
+
+        states = nx.testing.states(points=1, space=3, bound=10.0).filter(away)
+        subject = nx.testing.Lagrangian(kepler, nx.Rotations(3), 1, state_strategy=states)
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "noether_law" in names and "energy_law" in names
+        ```
+    """
 
     lagrangian: Callable
     group: SymmetryGroup
@@ -105,7 +169,21 @@ class Lagrangian(NamedTuple):
 
 @final
 class Charge(NamedTuple):
-    """A conserved quantity as the subject of laws; see [`noetherax.testing.check_charge`][]."""
+    """A conserved quantity as the subject of [`noetherax.testing.laws`][]. Its members are the
+    arguments of [`noetherax.testing.check_charge`][].
+
+    !!! example
+
+        ```python
+        import noetherax as nx
+
+        system = nx.systems.HarmonicOscillator(space=2)
+        charge = nx.Rotations(2).noether_charge(system.lagrangian)
+        subject = nx.testing.Charge(charge, system.lagrangian, points=1, space=2)
+        conservation, derivatives = nx.testing.laws(subject)
+        assert conservation.__name__ == "conservation_law"
+        ```
+    """
 
     charge: Callable
     lagrangian: Callable
@@ -124,6 +202,19 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
 
     All laws of one call of this function share the cases, and what is compiled to evaluate them; a law
     that is called again draws and compiles anew, so that nothing outlives a change of the subject.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        group = nx.Rotations(2)
+        subject = nx.testing.Group(group, points=1, dtype=np.float32, max_examples=8)
+        identity, *others = nx.testing.laws(subject)
+        assert identity.__name__ == "identity_law" and len(others) == 5
+        print(identity(subject))
+        ```
 
     **Arguments:**
 

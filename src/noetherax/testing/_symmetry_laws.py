@@ -4,7 +4,7 @@ import numpy as np
 
 from ..groups import component_representatives, periods
 from ._actions import flattened
-from ._evidence import ROUNDING, Seen, require
+from ._evidence import NO_COMPONENTS, NO_PERIODS, ROUNDING, Seen, require
 from ._records import FunctionRecord
 from ._sizes import largest
 
@@ -40,7 +40,9 @@ def component_law(record: FunctionRecord) -> Seen:
             size = np.maximum(size, size @ np.abs(component).T)
             moved = record.values.at(state @ component.T, size)
             _unchanged(record, "a component of the group", moved, size, evidence)
-    return Seen("component_law", cases.distinct if len(components) else 0)
+    if not len(components):
+        return Seen("component_law", 0, 0, NO_COMPONENTS)
+    return Seen("component_law", cases.distinct)
 
 
 def period_law(record: FunctionRecord) -> Seen:
@@ -64,7 +66,9 @@ def period_law(record: FunctionRecord) -> Seen:
             size = np.maximum(size, largest(np.abs(change)[None]))
             moved = record.values.at(state + change, size)
             _unchanged(record, "a shift by periods", moved, size, evidence)
-    return Seen("period_law", cases.distinct if shifts else 0)
+    if not shifts:
+        return Seen("period_law", 0, 0, NO_PERIODS)
+    return Seen("period_law", cases.distinct)
 
 
 def _unchanged(record: FunctionRecord, what: str, moved: dict, size, element) -> None:

@@ -23,6 +23,31 @@ def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrateg
     What is no weight ([`noetherax.trainable`][]) stays, such as arrays of integers; an array that
     stands at several places gets the same new values at all of them.
 
+    !!! example
+
+        A neural Lagrangian is invariant for every choice of its weights:
+
+        ```python
+        import hypothesis
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+        features = nx.Rotations(2).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
+        q, v = jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0]])
+        turned = jnp.array([[-2.0, 1.0]]), jnp.array([[-4.0, 3.0]])  # by a right angle
+
+
+        @hypothesis.settings(max_examples=10, deadline=None)
+        @hypothesis.given(nx.testing.weights(model))
+        def test_invariance(drawn):
+            assert jnp.isclose(drawn(q, v), drawn(*turned), rtol=1e-4)
+
+
+        test_invariance()  # pytest does this
+        ```
+
     **Arguments:**
 
     - `model`: any PyTree; a plain function has no weights and is returned as it is.

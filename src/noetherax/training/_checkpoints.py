@@ -58,10 +58,14 @@ class Checkpoints(eqx.Module):
         import jax
         import noetherax as nx
 
-        model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), key=jax.random.key(0))
-        checkpoints = nx.Checkpoints("run", every=50)
-        data = nx.systems.Kepler().sampler()
-        model, _ = nx.fit(model, data, steps=100, key=jax.random.key(1), checkpoints=checkpoints)
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        checkpoints = nx.Checkpoints("run", every=10)  # a folder
+        options = dict(steps=20, key=jax.random.key(3), checkpoints=checkpoints)
+        model, _ = nx.fit(model, (q, v, -q), **options)
+        saved = sorted(path.name for path in checkpoints.folder.glob("*.nx"))
+        assert saved == ["step_000000000010.nx", "step_000000000020.nx"]
         ```
 
     **Arguments:**

@@ -56,14 +56,20 @@ def fit_ensemble(
         import jax
         import noetherax as nx
 
-        features = nx.Rotations(3).invariant_features(1)
-        keys = jax.random.split(jax.random.key(0), 3)
-        models = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(features, width=8, key=key))(keys)
-        data = [nx.systems.Kepler().sampler(noise=noise) for noise in (1e-4, 1e-3, 1e-2)]
-        models, history = nx.fit_ensemble(models, data, steps=100, keys=keys)
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
 
-        q, v = nx.systems.Kepler().initial_state()
-        a = eqx.filter_vmap(nx.acceleration, in_axes=(eqx.if_array(0), None, None))(models, q, v)
+
+        def untrained(key):
+            return nx.NeuralLagrangian(features, width=8, key=key)
+
+
+        keys = jax.random.split(jax.random.key(1))
+        models = eqx.filter_vmap(untrained)(keys)
+        models, history = nx.fit_ensemble(models, (q, v, -q), steps=20, keys=keys)
+        assert history.loss.shape == (2, 20)  # members, steps
+        best = history.recent_loss.argmin()
+        model = jax.tree.map(lambda x: x[best] if eqx.is_array(x) else x, models)
         ```
 
     **Arguments:**

@@ -45,6 +45,18 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
     Functions in a model, such as its activation, are not stored, but what they do is described, so
     that `load` notices another one. Classes are told by their names.
 
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+        nx.save("model.nx", model, metadata={"data": "springs"})
+        assert nx.load_metadata("model.nx") == {"data": "springs"}
+        ```
+
     **Arguments:**
 
     - `path`: where to; an existing file is replaced.
@@ -96,6 +108,26 @@ def save(path: str | os.PathLike, model: PyTree, *, metadata: dict[str, Any] | N
 def load(path: str | os.PathLike, like: Model) -> Model:
     """Reads a model that [`noetherax.save`][] wrote, into the structure of `like`.
 
+    !!! example
+
+        ```python
+        import jax
+        import jax.numpy as jnp
+        import noetherax as nx
+
+
+        def untrained(seed):
+            features = nx.Rotations(3).invariant_features(points=1)
+            return nx.NeuralLagrangian(features, width=8, key=jax.random.key(seed))
+
+
+        model = untrained(0)
+        nx.save("model.nx", model)
+        loaded = nx.load("model.nx", like=untrained(1))  # whose weights are overwritten
+        q, v = jnp.array([[1.0, 2.0, 0.0]]), jnp.array([[0.0, 3.0, 4.0]])
+        assert loaded(q, v) == model(q, v) != untrained(1)(q, v)
+        ```
+
     **Arguments:**
 
     - `path`: the file.
@@ -117,6 +149,19 @@ def load(path: str | os.PathLike, like: Model) -> Model:
 
 def load_metadata(path: str | os.PathLike) -> dict[str, Any]:
     """The metadata that was saved with a model.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+        nx.save("model.nx", model, metadata={"width": 4, "runs": ["a", "b"]})
+        found = nx.load_metadata("model.nx")  # without the model: what is needed to make one
+        assert found == {"width": 4, "runs": ["a", "b"]}
+        ```
 
     **Arguments:**
 

@@ -56,6 +56,21 @@ def fit(
     told the noise, is not divided, and one for which a free particle has none is divided by its value
     at the start.
 
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        observed = nx.Observations(q, v, a=-q)  # of springs
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        model, history = nx.fit(model, observed, steps=20, key=jax.random.key(3))
+        assert history.loss.shape == (20,) and history.skipped == 0
+        assert history.explained > 0.5  # of the accelerations, after a few steps
+        ```
+
     **Arguments:**
 
     - `lagrangian`: the model, usually a [`noetherax.NeuralLagrangian`][]; not changed.

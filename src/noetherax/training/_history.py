@@ -20,8 +20,8 @@ class History(NamedTuple):
     - `interrupted`: whether the run was stopped by Ctrl-C.
     - `preparation`: what was done with a model that was new to [`noetherax.fit`][], in words: which
         features were bent and why, and where the last layer comes from; one for each member.
-    - `without_force`: the true scale beside the loss, that of a free particle on the first batches;
-        `None` where the loss cannot tell.
+    - `without_force`: what to compare the loss with: the loss of a free particle on the first
+        batches; `None` where the loss has none.
     - `explained`: share of `without_force` that the model takes away, by the median loss of the last
         tenth of the steps; `None` where that scale is not known.
     - `validation`: loss of the weights that would be returned, on the data held out, at
@@ -31,6 +31,21 @@ class History(NamedTuple):
     - `best_step`: the step whose weights are returned, if those of least validation loss are.
     - `stopped`: why the run ended before its last step, if not by Ctrl-C, in words.
     - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        _, history = nx.fit(model, (q, v, -q), steps=20, key=jax.random.key(3))
+        assert history.loss.shape == (20,) and not history.interrupted
+        assert history.recent_loss < history.loss[0]
+        print(history)
+        ```
     """
 
     loss: np.ndarray

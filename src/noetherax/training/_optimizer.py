@@ -26,13 +26,24 @@ def default_optimizer(steps: int) -> optax.GradientTransformation:
     double every 500 steps, up to the rate of the schedule. Where that never happens, it has no effect.
 
     An optimiser of your own is used as it is, and does not go back. One without a normalisation needs a
-    clip of the gradient, in units of the loss without any force (see [`noetherax.fit`][]):
+    clip of the gradient, in units of the loss without any force (see [`noetherax.fit`][]).
 
-    ```python
-    import optax
+    !!! example
 
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))
-    ```
+        ```python
+        import jax
+        import noetherax as nx
+        import optax
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        own = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-2))
+        for optimizer in (nx.default_optimizer(20), own):
+            options = dict(steps=20, optimizer=optimizer, key=jax.random.key(3))
+            _, history = nx.fit(model, (q, v, -q), **options)
+            assert history.recent_loss < history.loss[0]
+        ```
 
     **Arguments:**
 

@@ -74,8 +74,22 @@ def polish(
     `curvature_samples`, they are summed over all samples and JᵀJ over a part (subsampled
     Gauss–Newton: Byrd, Chin, Neveitt & Nocedal 2011).
 
-    Not instead of `fit`: from random weights it ends in the nearest minimum. On noisy data take many
-    more numbers than weights, or it fits the noise.
+    It does not replace `fit`: from random weights it ends in the nearest minimum. On noisy data
+    take many more numbers than weights, or it fits the noise.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        model, _ = nx.prepare(model, (q, v, -q))  # for brevity; better by nx.fit
+        model, history = nx.polish(model, (q, v, -q), iterations=2)
+        assert history.loss[-1] < history.loss[0]
+        ```
 
     **Arguments:**
 

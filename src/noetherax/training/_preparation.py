@@ -47,6 +47,22 @@ def prepare(
     if a start with bends is nearer to them; and a model that is new altogether gets the last layer of
     [`noetherax.regular_start`][].
 
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        prepared, done = nx.prepare(model, nx.Observations(q, v, a=-q))
+        print(done)
+        assert "last layer by least squares" in done
+        again, nothing = nx.prepare(prepared, nx.Observations(q, v, a=-q))
+        assert nothing == ""  # it has seen data already
+        ```
+
     **Arguments:**
 
     - `model`: usually a [`noetherax.NeuralLagrangian`][]; not changed. One that has seen data comes

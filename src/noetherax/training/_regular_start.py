@@ -69,6 +69,22 @@ def regular_start(
 
     [`noetherax.fit`][] does this, once, with a model that is new to it.
 
+    !!! example
+
+        ```python
+        import equinox as eqx
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        model = nx.standardise(model, q, v)
+        started = nx.regular_start(model, q, v, -q)
+        loss = eqx.filter_jit(nx.AccelerationLoss())
+        assert loss(started, (q, v, -q)) < loss(model, (q, v, -q))
+        ```
+
     **Arguments:**
 
     - `lagrangian`: a standardised neural Lagrangian, or a model that is linear in the last layers of

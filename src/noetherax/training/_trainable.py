@@ -37,6 +37,21 @@ def trainable(model: PyTree) -> PyTree:
     """Which leaves of a model are parameters: floating-point arrays, but those of features, groups,
     standardisations, units and inputs, which are constants however they are stored.
 
+    !!! example
+
+        ```python
+        import equinox as eqx
+        import jax
+        import noetherax as nx
+
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
+        chosen = nx.trainable(model)
+        weights, constants = eqx.partition(model, chosen)
+        assert not any(jax.tree.leaves(chosen.features))  # the symmetry is no parameter
+        assert len(jax.tree.leaves(weights)) == 5  # matrices and biases of three layers
+        ```
+
     **Arguments:**
 
     - `model`: any PyTree of Equinox modules.
@@ -89,6 +104,20 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
     [`noetherax.Standardisation`][]; a standardisation that has been fitted is left alone. Lagrangians
     whose kinetic energy is a part of its own also take the units of their networks from it. Types of
     yours take part if they [register for it](../lagrangians.md#a-model-that-looks-at-the-data-first).
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        model = nx.standardise(model, 1e6 * q, v)  # positions in another unit
+        found = nx.features.standardisation_of(model)
+        assert found.fitted and found.unit.shape == (3,)  # q·q, q·v, v·v
+        ```
 
     **Arguments:**
 

@@ -24,11 +24,14 @@ class Validation:
         import jax
         import noetherax as nx
 
-        model = nx.NeuralLagrangian(nx.Rotations(3).invariant_features(1), key=jax.random.key(0))
-        data = nx.systems.Kepler().sampler()
-        validation = nx.Validation(data, every=10, patience=5)
-        options = dict(steps=100, validation=validation, key=jax.random.key(1))
-        model, history = nx.fit(model, data, **options)
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        held_out = (q[48:], v[48:], -q[48:])
+        options = dict(validation=nx.Validation(held_out, every=5, patience=5), steps=20)
+        data = (q[:48], v[:48], -q[:48])
+        model, history = nx.fit(model, data, key=jax.random.key(3), **options)
+        assert list(history.validation_steps) == [0, 5, 10, 15, 20]
         ```
 
     **Arguments:**
@@ -82,6 +85,28 @@ class Report(NamedTuple):
     - `validation`: loss on the data held out, or `None` without such.
     - `best_step`: step of the least validation loss so far, or `None`.
     - `model`: the model that would be returned if the run ended here, but for `Validation.best`.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
+        features = nx.Rotations(3).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=8, key=jax.random.key(8))
+        reports = []
+
+
+        def look(report: nx.Report):
+            reports.append((report.step, float(report.loss)))
+            return report.loss < 1e-6  # good enough: stop
+
+
+        options = dict(steps=20, key=jax.random.key(3), callback=look)
+        model, _ = nx.fit(model, (q, v, -q), **options)
+        assert reports[-1][0] == 20 and reports[-1][1] < reports[0][1]
+        ```
     """
 
     step: int
