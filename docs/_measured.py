@@ -1,9 +1,12 @@
-"""Tables of what the benchmarks measured, from `docs/results/benchmarks/*.json`."""
+"""Tables of what benchmarks and experiments measured, from the JSON in `docs/results`."""
 
 import json
+import math
+import statistics
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "results" / "benchmarks"
+RESULTS = Path(__file__).parent / "results"
+FOLDER = RESULTS / "benchmarks"
 
 
 def exact_where_table() -> str:
@@ -128,6 +131,48 @@ def speed(*path: str) -> str:
 def start(*path: str) -> str:
     """One number of the benchmark of starts."""
     return f"{_value('regular_start', path):,}"
+
+
+def single_trajectory_table() -> str:
+    """What models that saw one trajectory know of the law, beside one that saw a family: medians."""
+    rows = [
+        ("Kepler, one ellipse", "kepler", "ellipse", "none"),
+        ("Kepler, one ellipse", "kepler", "ellipse", "rotations"),
+        ("Kepler, a family", "kepler", "family", "rotations"),
+        ("black hole, one orbit", "schwarzschild", "orbit", "rotations"),
+        ("two particles, T = 8", "two_particles", "T = 8", "none"),
+        ("two particles, T = 8", "two_particles", "T = 8", "both"),
+    ]
+    lines = [
+        "| trained on | declared | loss / that of the true law | distance to the true motion "
+        "| twin / true twin | error of ∂a/∂(q, v) |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for title, experiment, data, arm in rows:
+        seeds = [
+            json.loads(path.read_text("utf-8"))[data][arm]
+            for path in sorted((RESULTS / experiment).glob("seed*/results.json"))
+        ]
+        cells = [
+            [_ratio(seed["loss"], seed["true_loss"]) for seed in seeds],
+            *(
+                [seed[key] for seed in seeds]
+                for key in ("distance", "twin_ratio", "jacobian_error")
+            ),
+        ]
+        lines.append(
+            f"| {title} | {arm} | {' | '.join(_median(cell) for cell in cells)} |"
+        )
+    return "\n".join(lines)
+
+
+def _ratio(value: float | None, other: float) -> float | None:
+    return None if value is None else value / other
+
+
+def _median(values: list[float | None]) -> str:
+    found = statistics.median(math.inf if value is None else value for value in values)
+    return f"{found:.2g}" if math.isfinite(found) else "diverges"
 
 
 def _table(title: str, columns: list[str], rows: dict) -> str:

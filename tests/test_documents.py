@@ -106,8 +106,12 @@ MOST_LINES = 60
 DOORS = {"jax", "matplotlib", "noetherax", "numpy"}
 """What an example may import, beside the standard library."""
 
-EXTRA = {"mercury.py": {"jplephem"}, "solar_system.py": {"jplephem"}}
-"""What else one needs for its data."""
+EXTRA = {
+    "mercury.py": {"jplephem"},
+    "solar_system.py": {"jplephem"},
+    "uncertainty.py": {"blackjax", "equinox"},
+}
+"""What else one needs, for its data or to sample."""
 
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
