@@ -269,7 +269,7 @@ def solve_terms(
     """
 
     def solve(mass_matrix, force):
-        a, successful = _solve_symmetric(mass_matrix, force, linear_solver)
+        a, successful = _by_lineax(mass_matrix, force, linear_solver)
         solved = successful & jnp.all(jnp.isfinite(a))
         if linear_solver.assume_full_rank():
             size = jnp.abs(a)
@@ -283,7 +283,7 @@ def solve_terms(
     return solve(terms.mass_matrix, terms.force)
 
 
-def _solve_symmetric(matrix, right, linear_solver):
+def _by_lineax(matrix, right, linear_solver):
     """The solution and whether Lineax calls it successful; where not, NaN, with derivatives of zero.
     Lineax's own derivative raises there, so that one such member of a batch would end all."""
     operator = lx.MatrixLinearOperator(jax.lax.stop_gradient(matrix), lx.symmetric_tag)

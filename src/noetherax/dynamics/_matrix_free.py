@@ -80,7 +80,9 @@ def solve_without_matrix(
         b = jnp.where(known, root * right, 0)
         unit = jnp.max(jnp.abs(b), axis=-1, keepdims=True)
         unit = jnp.where(unit > 0, unit, 1)
-        y, missing = _solved(lambda y: jnp.where(known, root * product(root * y), y), b / unit)
+        y, missing = _by_conjugate_gradients(
+            lambda y: jnp.where(known, root * product(root * y), y), b / unit
+        )
         return _extended(jnp.where(known, root * unit * y, jnp.nan), missing)
 
     # What is missing is one more unknown: auxiliary results would not allow `jax.jacfwd`.
@@ -102,7 +104,7 @@ def _extended(x, last) -> Array:
     return jnp.concatenate([x, last[..., None]], axis=-1)
 
 
-def _solved(product: Callable, b) -> tuple[Array, Array]:
+def _by_conjugate_gradients(product: Callable, b) -> tuple[Array, Array]:
     """The solution of a system near to the identity, with a right side of order one, and how much of
     that is left at each state."""
     tolerance = float(ROUNDINGS * jnp.finfo(b.dtype).eps)

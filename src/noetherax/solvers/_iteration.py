@@ -123,7 +123,7 @@ def iterate(function: Callable, guess: Array) -> Root:
     return Root(now.x, now.aux, now.converged, jnp.array(True))
 
 
-def solve_tangent(linear: Callable, right: tuple, inertia: Array) -> tuple:
+def tangent_by_gmres(linear: Callable, right: tuple, inertia: Array) -> tuple:
     """Solves the linear equations m v − h Σ a F = r, F − F'(v) = s for (v, F) without a matrix: F is
     eliminated, and GMRES does the rest."""
     r, s = right
@@ -135,11 +135,11 @@ def solve_tangent(linear: Callable, right: tuple, inertia: Array) -> tuple:
     def operator(v):
         return linear((v, forces_along(v)))[0] / inertia
 
-    v = solve_linear(operator, (r - linear((nothing, s))[0]) / inertia)
+    v = gmres(operator, (r - linear((nothing, s))[0]) / inertia)
     return v, s + forces_along(v)
 
 
-def solve_linear(operator: Callable, right: Array) -> Array:
+def gmres(operator: Callable, right: Array) -> Array:
     """The solution of a linear system near to the identity, by GMRES."""
     tolerance = float(ROUNDINGS * jnp.finfo(right.dtype).eps)
     method = lx.GMRES(rtol=tolerance, atol=float(jnp.finfo(right.dtype).tiny))

@@ -19,7 +19,7 @@ from ._collocation import (
     lagrange,
     spread_of_nodes,
 )
-from ._iteration import MANY, iterate, solve_linear, solve_tangent
+from ._iteration import MANY, gmres, iterate, tangent_by_gmres
 from ._newton import implicit, newton
 from ._quadrature import Nodes, quadrature
 
@@ -231,7 +231,7 @@ def _iterated(slopes, masses, constant: bool, a, p0, guess):
         return (root.x, root.aux), jnp.stack([root.converged, jnp.all(masses != 0)])
 
     def tangent(linear, right):
-        return solve_tangent(linear, right, masses)
+        return tangent_by_gmres(linear, right, masses)
 
     return implicit(equations, solve, (guess, jnp.zeros_like(guess)), tangent)
 
@@ -248,7 +248,7 @@ def _iterated_velocity(equations, masses, p, guess):
         return root.x, root.converged[None]
 
     def tangent(linear, right):
-        return solve_linear(lambda v: linear(v) / masses, right / masses)
+        return gmres(lambda v: linear(v) / masses, right / masses)
 
     v, converged = implicit(equations, solve, guess, tangent)
     return jnp.where(converged[0], v, jnp.nan)

@@ -129,7 +129,7 @@ def fit_ensemble(
     )
     split = split_sharding(sharding, keys, "The members")
     sampled = [member.sampled for member in members]
-    learned, history, hopeless = take_steps(
+    learned, history, failed_in_a_row = take_steps(
         plan(
             _stacked(starts),
             _rule(observations, batch_size, [member.data for member in members]),
@@ -158,8 +158,8 @@ def fit_ensemble(
         if len(untrained) == len(members):
             raise RuntimeError(message)
         warnings.warn(message, stacklevel=2)
-    if hopeless >= PATIENCE:
-        start = f"fit_ensemble gave up at step {done} of {steps}: the last {hopeless} updates of "
+    if failed_in_a_row >= PATIENCE:
+        start = f"fit_ensemble gave up at step {done} of {steps}: the last {failed_in_a_row} updates of "
         start += "every member were not finite. These are the weights before them."
         message = diagnosis(start, member_of(learned, 0), loss, members[0].batch)
         warnings.warn(message, stacklevel=2)

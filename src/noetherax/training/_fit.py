@@ -150,7 +150,7 @@ def fit(
         held_out, drawn, callback, optimizer_state, [member.start], options, ensemble=False
     )
     split = split_sharding(sharding, member.batch)
-    learned, history, hopeless = take_steps(
+    learned, history, failed_in_a_row = take_steps(
         plan(
             member.start,
             rule(observations, batch_size, member.data, split=split is not None),
@@ -172,9 +172,9 @@ def fit(
     if done and history.skipped >= done:
         start = f"None of the first {done} updates was finite, so nothing was learned."
         raise RuntimeError(diagnosis(start, member.start, loss, member.batch))
-    if hopeless >= PATIENCE:
+    if failed_in_a_row >= PATIENCE:
         start = (
-            f"fit gave up at step {done} of {steps}: the last {hopeless} updates were not finite. "
+            f"fit gave up at step {done} of {steps}: the last {failed_in_a_row} updates were not finite. "
             "These are the weights before them."
         )
         warnings.warn(diagnosis(start, learned, loss, member.batch), stacklevel=2)

@@ -16,8 +16,8 @@ from ._checkpoints import Checkpoints, record, restore
 from ._history import History, median
 from ._interruption import noted_interrupts
 from ._plan import Plan
-from ._sharding import agreed, gathered, in_any_process, placed, whole
-from ._steps import LONGEST_CHUNK, State, chunk, lift, state_placed
+from ._sharding import from_first_process, in_any_process, on_devices, on_this_process, whole
+from ._steps import LONGEST_CHUNK, State, chunk, lift, state_distributed
 from ._watch import Watch
 
 COMMON_CHUNK = 100
@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
     learned: PyTree
     history: History
-    hopeless: int  # updates left out in a row at the end, by every member
+    failed_in_a_row: int  # updates left out in a row at the end, by every member
 
 
 def take_steps(plan: Plan) -> Outcome:
@@ -40,22 +40,22 @@ def take_steps(plan: Plan) -> Outcome:
     problem, placement, optimizer, options, description, watching = plan
     steps, averaging, checkpoints = options.steps, options.averaging, options.checkpoints
     mine = problem.parameters, problem.constants, problem.unit
-    parameters, constants, unit = agreed(mine)
+    parameters, constants, unit = from_first_process(mine)
     problem = problem._replace(parameters=parameters, constants=constants, unit=unit)
     members = problem.keys.shape if problem.ensemble else ()
     promotion = jax.config.values["jax_numpy_dtype_promotion"]
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes precisions
         moments = lift(problem.ensemble, optimizer.init)(problem.parameters)
         if watching.optimizer_state is not None:
-            moments = agreed(watching.taken_over(moments))
+            moments = from_first_process(watching.taken_over(moments))
         nothing = jnp.zeros(members, int)
         state = State(problem.parameters, problem.parameters, moments, jnp.array(0), nothing)
         start = time.perf_counter()
         everywhere = whole(placement.batch)
         dtype = jnp.result_type(*jax.tree.leaves(problem.parameters))
         unit = problem.unit.astype(dtype)
-        rest = placed(placement.weights, (problem.constants, problem.keys, unit))
-        data = placed(everywhere, (problem.data, jnp.array(averaging, jnp.float32)))
+        rest = on_devices(placement.weights, (problem.constants, problem.keys, unit))
+        data = on_devices(everywhere, (problem.data, jnp.array(averaging, jnp.float32)))
         static = optimizer, problem.loss, problem.draw, placement, problem.ensemble, promotion
         losses = np.full((*members, steps), np.nan, dtype)
         before, watched = 0.0, Watch(watching, steps, members, problem, averaging)
@@ -65,15 +65,15 @@ def take_steps(plan: Plan) -> Outcome:
             watched.go_on(int(state.step), found)
         done, length, values = int(state.step), 1, None
         # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
-        state = jax.tree.map(jnp.copy, state_placed(placement, state))
+        state = jax.tree.map(jnp.copy, state_distributed(placement, state))
         several = jax.process_count() > 1
-        compile_seconds, interrupted, hopeless, take = 0.0, False, 0, None
+        compile_seconds, interrupted, failed_in_a_row, take = 0.0, False, 0, None
         hidden = not options.progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
         def write(checkpoints: Checkpoints):
             elapsed = before + time.perf_counter() - start
-            kept = gathered(placement.weights, state), losses, *watched.kept
+            kept = on_this_process(placement.weights, state), losses, *watched.kept
             record(checkpoints, kept, done, description, elapsed)
 
         try:
@@ -101,8 +101,8 @@ def take_steps(plan: Plan) -> Outcome:
                     if checkpoints is not None and done % checkpoints.every == 0:
                         write(checkpoints)
                     left_out = np.array(state.skipped) - left_out
-                    hopeless = hopeless + length if np.all(left_out == length) else 0
-                    if hopeless >= PATIENCE:
+                    failed_in_a_row = failed_in_a_row + length if np.all(left_out == length) else 0
+                    if failed_in_a_row >= PATIENCE:
                         break
                     if not compile_seconds:
                         compile_seconds, length = seconds, 20
@@ -120,7 +120,7 @@ def take_steps(plan: Plan) -> Outcome:
             done = taken
         if interrupted:
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
-        state = gathered(placement.weights, state)
+        state = on_this_process(placement.weights, state)
         seconds = before + time.perf_counter() - start
         if checkpoints is not None and (interrupted or watched.stopped):
             write(checkpoints)
@@ -128,4 +128,4 @@ def take_steps(plan: Plan) -> Outcome:
     history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
     history = history._replace(optimizer_state=state.optimizer, **watched.record(done))
     learned = watched.chosen(state.average if averaging else state.parameters)
-    return Outcome(eqx.combine(learned, plan.problem.constants), history, hopeless)
+    return Outcome(eqx.combine(learned, plan.problem.constants), history, failed_in_a_row)

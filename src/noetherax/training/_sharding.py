@@ -54,7 +54,7 @@ def whole(sharding: NamedSharding | None) -> NamedSharding | None:
     return None if sharding is None else NamedSharding(sharding.mesh, PartitionSpec())
 
 
-def agreed(tree: PyTree) -> PyTree:
+def from_first_process(tree: PyTree) -> PyTree:
     """A tree with the floating-point arrays of the first process: what each has computed for itself may
     differ by rounding from host to host."""
     if jax.process_count() == 1:
@@ -74,7 +74,7 @@ def in_any_process(flag: bool) -> bool:
     return bool(np.any(process_allgather(np.array(flag))))
 
 
-def placed(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
+def on_devices(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
     """A tree with its arrays on the devices of a sharding, whichever process those belong to."""
     if sharding is None:
         return tree
@@ -98,7 +98,7 @@ def constrained(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
     return jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, sharding), tree)
 
 
-def gathered(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
+def on_this_process(sharding: NamedSharding | None, tree: PyTree) -> PyTree:
     """A tree with its arrays, all of them, on this process' own device."""
     if sharding is None:
         return tree

@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Int, PyTree
 
 from ._plan import Placement
-from ._sharding import constrained, placed, whole
+from ._sharding import constrained, on_devices, whole
 
 LONGEST_CHUNK = 1000
 """Most steps between two looks at the run; a chunk aims at a second."""
@@ -28,7 +28,7 @@ def lift(ensemble: bool, function: Callable, in_axes: Any = 0) -> Callable:
     return jax.vmap(function, in_axes) if ensemble else function
 
 
-def state_placed(placement: Placement, state: State, place: Callable = placed) -> State:
+def state_distributed(placement: Placement, state: State, place: Callable = on_devices) -> State:
     """A state with its weights where they belong, and what the loop looks at on every device."""
     looked_at = place(whole(placement.batch), (state.step, state.skipped))
     return State(*place(placement.weights, state[:3]), *looked_at)
@@ -72,10 +72,12 @@ def chunk(given, state: State):
         )(arrays, unit, *state[:3], batch, weight)
         counts = state.step + 1, state.skipped + left_out
         state = State(parameters, average, moments, *counts)
-        return state_placed(placement, state, constrained), losses.at[..., index].set(value)
+        return state_distributed(placement, state, constrained), losses.at[..., index].set(value)
 
     dtype = jnp.result_type(*jax.tree.leaves(state.parameters))
     losses = jnp.zeros((*state.skipped.shape, LONGEST_CHUNK), dtype)
     state, losses = jax.lax.fori_loop(0, length, step, (state, losses))
     # Said once more: inside a loop the compiler may choose otherwise for what the loop returns.
-    return state_placed(placement, state, constrained), constrained(whole(placement.batch), losses)
+    return state_distributed(placement, state, constrained), constrained(
+        whole(placement.batch), losses
+    )

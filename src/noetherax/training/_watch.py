@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from ._held_out import Watching
 from ._history import median
 from ._plan import Placement, Problem
-from ._sharding import agreed, gathered, in_any_process
+from ._sharding import from_first_process, in_any_process, on_this_process
 from ._steps import State
 from ._validation import Report
 
@@ -90,14 +90,14 @@ class Watch:
     def _weights(self, placement: Placement, state: State) -> PyTree:
         """A copy of the parameters that the run would return now: chunks reuse the buffers."""
         kept = state.average if self.averaging else state.parameters
-        return jax.tree.map(jnp.copy, gathered(placement.weights, kept))
+        return jax.tree.map(jnp.copy, on_this_process(placement.weights, kept))
 
     def _model(self, parameters: PyTree) -> PyTree:
         return eqx.combine(parameters, self.problem.constants)
 
     def _note(self, index: int, weights: PyTree) -> None:
         values, best = self.found
-        value = agreed(self.held_out.judge(self._model(weights)))
+        value = from_first_process(self.held_out.judge(self._model(weights)))
         value = np.asarray(value, float).reshape(self.members)
         value = np.where(np.isfinite(value), value, np.inf)
         least = np.min(values[..., :index], axis=-1, initial=np.inf)
