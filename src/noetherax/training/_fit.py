@@ -174,8 +174,8 @@ def fit(
         raise RuntimeError(diagnosis(start, member.start, loss, member.batch))
     if failed_in_a_row >= PATIENCE:
         start = (
-            f"fit gave up at step {done} of {steps}: the last {failed_in_a_row} updates were not finite. "
-            "These are the weights before them."
+            f"fit gave up at step {done} of {steps}: the last {failed_in_a_row} updates were not "
+            "finite. These are the weights before them."
         )
         warnings.warn(diagnosis(start, learned, loss, member.batch), stacklevel=2)
     elif not history.interrupted:
