@@ -159,7 +159,9 @@ def fit_ensemble(
             raise RuntimeError(message)
         warnings.warn(message, stacklevel=2)
     if failed_in_a_row >= PATIENCE:
-        start = f"fit_ensemble gave up at step {done} of {steps}: the last {failed_in_a_row} updates "
+        start = (
+            f"fit_ensemble gave up at step {done} of {steps}: the last {failed_in_a_row} updates "
+        )
         start += "of every member were not finite. These are the weights before them."
         message = diagnosis(start, member_of(learned, 0), loss, members[0].batch)
         warnings.warn(message, stacklevel=2)
