@@ -87,6 +87,7 @@ def main() -> None:
     measures = {
         "energy": Measure("discrepancy of the energy, relative", aim=1e-5),
         "charge": Measure("discrepancy of the charge, relative", aim=1e-5),
+        "own_charge_worst": Measure("worst change of the model's own charge, relative"),
     }
     row = Row(__doc__, "relativistic_particle", measures)
     steps, iterations = (3, 2) if row.quick else (2_000, 300)
