@@ -150,7 +150,7 @@ def test_tracks_come_back():
 
 
 def test_datasets_of_users_become_tracks():
-    t = np.datetime64("2026-01-01") + np.arange(30) * np.timedelta64(100, "ms")
+    t = np.datetime64("2026-01-01", "ns") + np.arange(30) * np.timedelta64(100, "ms")
     place = np.random.default_rng(0).normal(size=(2, 30)).cumsum(axis=1)
     dataset = xarray.Dataset({"place": (("xy", "date"), place)}, {"date": t})
     (track,) = interop.tracks_from_xarray(dataset, time="date", position="place")

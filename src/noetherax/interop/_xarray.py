@@ -132,7 +132,7 @@ def trajectory_from_xarray(dataset: Any) -> Trajectory:
         trajectory = nx.rollout(kepler, q0, v0, ts=ts, solver=nx.RK4())
         again = nx.interop.trajectory_from_xarray(nx.interop.to_xarray(trajectory))
         assert (again.q == trajectory.q).all()
-        assert nx.drift(nx.Energy(kepler), again).max() < 1e-5
+        assert nx.drift(nx.Energy(kepler), again).max() < 1e-3  # that of the steps
         ```
 
     **Arguments:**

@@ -91,8 +91,8 @@ def load_safetensors(path: str | os.PathLike, like: Model) -> Model:
         import numpy as np
         from safetensors.numpy import save_file
 
-        save_file({"mass": np.float32(2.0)}, "mass.safetensors")
-        model = nx.interop.load_safetensors("mass.safetensors", {"mass": np.float32(0.0)})
+        save_file({"mass": np.array(2.0)}, "mass.safetensors")
+        model = nx.interop.load_safetensors("mass.safetensors", {"mass": np.array(0.0)})
         assert model["mass"] == 2.0
         ```
 
