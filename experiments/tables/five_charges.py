@@ -7,9 +7,10 @@ the test, from step 3,000 to step 4,000. Charges are known; declared are the iso
 
 What is learned is a law, not a map: accelerations come from polynomials through five saved states of
 the training systems, wherever a polynomial through three of them agrees. The prediction then goes on
-with the recipe's leapfrog and the learned force. Two figures of true laws stand beside it. Without
-the clipping, the law of Coulomb: what a smooth law cannot be better than. With it and a tenth of the
-step: what the recipe's own step leaves open.
+with the recipe's leapfrog and the learned force. Such polynomials see no pair nearer than about a
+quarter, and a few systems with nearer ones have all of the mean error. Two figures of true laws stand
+beside it. Without the clipping, the law of Coulomb: what a smooth law cannot be better than. With it
+and a tenth of the step: what the recipe's own step leaves open.
 """
 
 import time
@@ -137,7 +138,10 @@ def errors(forces: dict, charges, x, v) -> dict:
 
 def main() -> None:
     published = {"EGNN": 0.0071, "SEGNN": 0.0043, "CGENN": 0.0039}
-    measures = {"error": Measure("square error of a position", published, 1e-4)}
+    measures = {
+        "error": Measure("square error of a position", published, 1e-4),
+        "median": Measure("median of it over the systems"),
+    }
     row = Row(__doc__, "five_charges", measures)
     training, test, iterations = TRAINING, TEST, ITERATIONS
     if row.quick:
