@@ -52,10 +52,8 @@ for index, kind in enumerate(("linear", "quadratic", "dry")):
     model, _ = nx.fit(model, smooth, steps=options.steps, key=keys[1], progress=False)
     model, history = nx.polish(model, whole, loss=loss, iterations=few, progress=False)
     paths[kind] = nx.rollout(model, q[-1], v[-1], ts=ts).q[1:]
-    off = np.max(np.abs(paths[kind] - unseen)) / np.max(np.abs(unseen))
-    print(
-        f"{kind:12} {model.forces[index].constants[0]:10.5f} {history.loss[-1]:14.3g} {off:14.2%}"
-    )
+    off, force = np.abs(paths[kind] - unseen).max() / np.abs(unseen).max(), model.forces[index]
+    print(f"{kind:12} {force.constants[0]:10.5f} {history.loss[-1]:14.3g} {off:14.2%}")
 
 series = {kind: np.abs(path - unseen)[:, 0, 0] for kind, path in paths.items()}
 ax = nx.plot.plot_series(later[0].t, series, ylabel="error of prediction (rad)")
