@@ -144,9 +144,11 @@ def test_tracks_come_back():
         assert theirs.arrays.keys() == ours.arrays.keys()
         assert all(np.array_equal(theirs.arrays[k], ours.arrays[k]) for k in ours.arrays)
     assert np.array_equal(back.periods, TRACKS.periods, equal_nan=True)
-    (alone,) = interop.tracks_from_xarray(interop.to_xarray(TRACKS[1]))
-    assert alone.name == "b"
-    assert np.array_equal(alone.q, TRACKS[1].q)
+    dataset = interop.to_xarray(TRACKS[1])
+    for told in (dataset, dataset.assign_coords(recording="b").assign_attrs(recording="c")):
+        (alone,) = interop.tracks_from_xarray(told)
+        assert alone.name == "b"
+        assert np.array_equal(alone.q, TRACKS[1].q)
 
 
 def test_datasets_of_users_become_tracks():

@@ -230,14 +230,14 @@ def tracks_from_xarray(
         if given[member] is not None or name in dataset:
             dimensions = ("input",) if member == "u" else STATE
             members[member] = _samples(dataset, name, along, dimensions)
-    labels = _labels(dataset, recording, along)
-    order = list(dict.fromkeys(labels))
-    parts = [[i for i, label in enumerate(labels) if label == name] for name in order]
-    times = np.asarray(t.values)
+    samples: dict[Hashable, list[int]] = {}
+    for i, label in enumerate(_labels(dataset, recording, along)):
+        samples.setdefault(label, []).append(i)
+    times, parts = np.asarray(t.values), samples.values()
     return Tracks(
         [times[part] for part in parts],
         *([members[m][part] for part in parts] if m in members else None for m in "qvau"),
-        names=order,
+        names=list(samples),
         periods=_variable(dataset, "period").values if "period" in dataset else None,
     )
 
@@ -261,7 +261,8 @@ def _samples(dataset, name: Hashable, along: Hashable, wanted: tuple[str, ...]) 
 def _labels(dataset, name: Hashable | None, along: Hashable) -> list:
     """The name of the recording of each sample."""
     if name is None and ("recording" not in dataset or not dataset["recording"].dims):
-        return [dataset.attrs.get("recording", 0)] * dataset.sizes[along]
+        told = dataset["recording"].item() if "recording" in dataset else None
+        return [dataset.attrs.get("recording", 0) if told is None else told] * dataset.sizes[along]
     labels = _variable(dataset, "recording" if name is None else name)
     if labels.dims != (along,):
         raise ValueError(
