@@ -18,7 +18,7 @@ from _timing import LOOPS, forget_programs, gradient_loop, milliseconds
 
 import noetherax as nx
 from noetherax import _integration
-from noetherax.dynamics import RULES, _contracts
+from noetherax.dynamics import RULES, _motion
 from noetherax.features import _determinants
 from noetherax.losses import _acceleration
 from noetherax.solvers import _term
@@ -124,7 +124,7 @@ ROUTES = {
         ),
     ),
     "terms_and_change": Route(
-        ruleless(_contracts, "terms_and_change"),
+        ruleless(_motion, "terms_and_change"),
         ("Kepler, rotations", "two particles, both", "Kepler and a network", "ring of four"),
     ),
     "solve_motion in training": Route(

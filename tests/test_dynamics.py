@@ -15,7 +15,7 @@ from noetherax import _integration
 from noetherax._types import check_motion
 from noetherax.dynamics import (
     _activations,
-    _contracts,
+    _motion,
     autodiff_terms,
     lagrangian_gradient,
     solve_symmetric,
@@ -393,7 +393,7 @@ def test_a_training_step_sweeps_the_network_and_solves_once(name):
 
     assert times() == (2, math.prod(shape[1:]))
     apart = terms_and_change.dispatch(object)
-    with mock.patch.object(_contracts, "terms_and_change", apart):
+    with mock.patch.object(_motion, "terms_and_change", apart):
         assert times()[0] > 2
 
 

@@ -116,14 +116,31 @@ def test_a_trajectory_comes_back(motion):
 
 
 def test_a_failed_motion_stays_failed():
-    motion = eqx.tree_at(
-        lambda x: x.result, trajectory(), nx._trajectory.diffrax.RESULTS.dt_min_reached
-    )
+    failed = diffrax.RESULTS.dt_min_reached
+    motion = eqx.tree_at(lambda x: x.result, trajectory(), failed)
     dataset = interop.to_xarray(motion)
-    assert dataset.attrs["result"] == "failed"
-    assert "failed" in repr(interop.trajectory_from_xarray(dataset))
+    assert dataset["result"].item() == "dt_min_reached"
+    assert eqx.tree_equal(interop.trajectory_from_xarray(dataset), motion)
 
 
+def test_each_member_of_a_batch_keeps_its_ending():
+    motion, results = trajectory(3), diffrax.RESULTS
+    ending = jax.vmap(
+        lambda late: results.where(late, results.max_steps_reached, results.successful)
+    )(jnp.arange(3) == 1)
+    motion = eqx.tree_at(lambda x: x.result, motion, ending)
+    dataset = interop.to_xarray(motion)
+    assert list(dataset["result"].values) == ["successful", "max_steps_reached", "successful"]
+    assert eqx.tree_equal(interop.trajectory_from_xarray(dataset), motion)
+    assert interop.to_xarray(trajectory())["result"].item() == "successful"
+    whole = interop.trajectory_from_xarray(dataset.drop_vars("result"))
+    assert np.all(diffrax.is_successful(whole.result))
+    dataset["result"][0] = "lost"
+    with pytest.raises(ValueError, match="'lost', but Diffrax has successful"):
+        interop.trajectory_from_xarray(dataset)
+
+
+TRACED = jnp.zeros((5, 2, 3))
 TIMES = [np.linspace(0, 3, 40), np.linspace(0, 3, 31)]
 TRACKS = nx.Tracks(
     TIMES,
@@ -178,3 +195,12 @@ def test_what_makes_no_sense_is_refused_by_name():
     ):
         with pytest.raises((TypeError, ValueError), match=message):
             action()
+
+
+def test_what_is_traced_is_refused(tmp_path):
+    with pytest.raises(TypeError, match=r"outside of jax\.jit"):
+        jax.jit(lambda x: interop.to_xarray(eqx.tree_at(lambda m: m.q, trajectory(), x)))(TRACED)
+    for save in (interop.save_safetensors, nx.save):
+        with pytest.raises(TypeError, match=r"outside of jax\.jit"):
+            jax.jit(lambda x, save=save: save(tmp_path / "x", {"a": x}))(TRACED)
+    assert not list(tmp_path.iterdir())

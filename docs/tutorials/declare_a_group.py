@@ -123,7 +123,7 @@ plt.show()
 
 # %% [markdown]
 # The charge of the *model* stays at the error of the solver, since the features have the symmetry whatever the weights are. That of the
-# *true* law stays as well as the law was learned, to half a per cent here. `examples/own_group.py` does the same with another network, and the
+# *true* law stays as well as the law was learned, which is what the last column says. `examples/own_group.py` does the same with another network, and the
 # [gallery](../gallery/index.md#a-symmetry-of-your-own) has its figure.
 #
 # Next: [several points, reflections, angles](../groups.md), and [the laws that test them](property_test_a_layer.md).

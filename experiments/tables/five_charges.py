@@ -106,6 +106,9 @@ def observed(charges, x, v) -> nx.TimedObservations:
     u = np.repeat(np.asarray(charges), len(a) // len(charges), axis=0)
     print(f"{np.mean(good):.0%} of {len(a)} states have an acceleration", flush=True)
     chosen = np.random.default_rng(0).permutation(np.flatnonzero(good))[:SAMPLES]
+    i, j = np.triu_indices(POINTS, 1)
+    nearest = np.linalg.norm(states[0][good][:, i] - states[0][good][:, j], axis=-1).min()
+    print(f"the nearest pair among them is {nearest:.2f} apart", flush=True)
     found = nx.Observations(*(jnp.asarray(y[chosen]) for y in states))
     return nx.TimedObservations(*found, jnp.zeros(len(chosen)), jnp.asarray(u[chosen]))
 

@@ -1,10 +1,24 @@
-"""Checks of single arguments, for every room. Each raises an error that shows the value."""
+"""Checks of single arguments and of libraries, for every room. Each raises an error that shows what is
+wrong."""
 
+import importlib
 import operator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from jax.core import Tracer
+
+
+def needed(name: str, purpose: str, extra: str) -> ModuleType:
+    """A module of a library that only some users need. Where it is missing, the error says what for,
+    and which extra of this package brings it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{purpose}, which is not installed: pip install 'noetherax[{extra}]'", name=error.name
+        ) from error
 
 
 def check_count(name: str, value: Any, least: int = 1) -> int:

@@ -1,7 +1,7 @@
 """What a Lagrangian implies: momentum, energy, and the Euler–Lagrange equations.
 
-`_contracts` states the functions for which types register rules, and the rule that holds for all; then
-there is one file for each type with all rules of its own.
+`_contracts` names the functions for which types register rules; `_equations` and `_motion` have them,
+with the rules that hold for all types. Then there is one file for each type with all rules of its own.
 """
 
 from . import (  # noqa: F401 (they register)
@@ -16,17 +16,7 @@ from . import (  # noqa: F401 (they register)
     _sum,
 )
 from ._closed import closure_converted
-from ._contracts import (
-    RULES,
-    EulerLagrangeTerms,
-    autodiff_terms,
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    has_rule,
-    lagrangian_gradient,
-    solve_motion,
-    terms_and_change,
-)
+from ._contracts import RULES
 from ._derived import (
     NOT_FINITE,
     SINGULAR,
@@ -39,11 +29,20 @@ from ._derived import (
     solve_terms,
 )
 from ._elimination import solve_symmetric
+from ._equations import (
+    EulerLagrangeTerms,
+    autodiff_terms,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    lagrangian_gradient,
+)
 from ._forced import covector, forces_of, lagrangian_of, total_force
 from ._inertia import constant_inertia, leading_inertia
 from ._inverse import ForceParts, force_parts, generalised_force
 from ._known import known, opened
 from ._matrix_free import masses_for_many
+from ._motion import solve_motion, terms_and_change
+from ._registration import has_rule
 from ._since import Since
 from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
 

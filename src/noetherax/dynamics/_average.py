@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from .._types import check_motion, check_state
 from ..lagrangians import AveragedLagrangian
 from ._closed import closure_converted
-from ._contracts import (
+from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
-    terms_and_change,
 )
+from ._motion import terms_and_change
 from ._time import depends_on_time, resolved
 
 

@@ -9,8 +9,9 @@ from jaxtyping import Array, Bool, Float
 
 from .._programs import at_once
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
-from ._contracts import EulerLagrangeTerms, euler_lagrange_residual, solve_motion
+from ._equations import EulerLagrangeTerms, euler_lagrange_residual
 from ._matrix_free import masses_for_many, told_unsolved
+from ._motion import solve_motion
 from ._time import at_time
 
 SINGULAR = (

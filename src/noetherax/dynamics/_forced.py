@@ -18,13 +18,9 @@ from ..forces import Driven, Forced
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._batches import over_batch
 from ._closed import closure_converted
-from ._contracts import (
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    lagrangian_gradient,
-    terms_and_change,
-)
+from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
 from ._inertia import constant_inertia, leading_inertia
+from ._motion import terms_and_change
 from ._time import AtInstant, Instant, depends_on_time, opened_instant, over_instants, resolved
 
 

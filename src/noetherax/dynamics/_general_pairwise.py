@@ -22,13 +22,13 @@ from ..lagrangians import (
     with_inputs,
 )
 from ._batches import for_batch, over_batch
-from ._contracts import (
+from ._derived import energy, momentum
+from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
 )
-from ._derived import energy, momentum
 from ._inertia import leading_inertia
 from ._perceptron import value_and_gradient
 from ._time import NoInputs, at_time, depends_on_time, resolved

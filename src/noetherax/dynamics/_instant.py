@@ -8,16 +8,15 @@ import jax.numpy as jnp
 from .._precision import full_precision
 from .._types import check_motion, check_state
 from ._closed import closure_converted
-from ._contracts import (
+from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
-    pass_on,
-    solve_motion,
-    terms_and_change,
 )
 from ._inertia import constant_inertia, leading_inertia
+from ._motion import solve_motion, terms_and_change
+from ._registration import pass_on
 from ._time import AtInstant, Instant, opened_instant, over_instants
 
 pass_on(

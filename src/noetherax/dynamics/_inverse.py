@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from .._precision import PRECISION
 from .._types import FloatArray, Time, check_motion
-from ._contracts import euler_lagrange_residual, euler_lagrange_terms
+from ._equations import euler_lagrange_residual, euler_lagrange_terms
 from ._forced import forces_of, total_force
 from ._time import at_time
 

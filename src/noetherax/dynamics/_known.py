@@ -13,19 +13,13 @@ from jaxtyping import Array, Float
 from .._content import is_transparent
 from .._types import Configuration, Velocity
 from ._closed import Recorded, closure_converted, content_of, recorded
-from ._contracts import (
-    RULES,
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    has_rule,
-    lagrangian_gradient,
-    pass_on,
-    solve_motion,
-    terms_and_change,
-)
+from ._contracts import RULES
 from ._derived import momentum
+from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
 from ._forced import forces_of
 from ._inertia import constant_inertia, leading_inertia
+from ._motion import solve_motion, terms_and_change
+from ._registration import has_rule, pass_on
 from ._time import depends_on_time, is_at_instant, resolved
 
 

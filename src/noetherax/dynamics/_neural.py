@@ -25,15 +25,14 @@ from .._precision import full_precision
 from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
-from ._contracts import (
+from ._batches import over_batch
+from ._equations import (
     EulerLagrangeTerms,
-    differentiated_residual,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
-    over_batch,
-    terms_and_change,
 )
+from ._motion import differentiated_residual, terms_and_change
 from ._perceptron import gradient_along, gradient_and_hessian
 
 

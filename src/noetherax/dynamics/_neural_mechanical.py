@@ -14,12 +14,8 @@ import jax.numpy as jnp
 from .._precision import full_precision
 from .._types import check_motion, check_state
 from ..lagrangians import NeuralMechanicalLagrangian, inertia_of, inertia_times
-from ._contracts import (
-    EulerLagrangeTerms,
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    over_batch,
-)
+from ._batches import over_batch
+from ._equations import EulerLagrangeTerms, euler_lagrange_residual, euler_lagrange_terms
 from ._perceptron import derivatives_along
 
 

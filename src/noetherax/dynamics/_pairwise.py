@@ -18,7 +18,7 @@ from ..lagrangians import (
     with_inputs,
 )
 from ._batches import for_batch, over_batch
-from ._contracts import (
+from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
     euler_lagrange_terms,

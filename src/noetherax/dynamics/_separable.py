@@ -7,16 +7,16 @@ import numpy as np
 from .._precision import PRECISION
 from .._types import check_motion, check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
-from ._contracts import (
+from ._batches import over_batch
+from ._derived import ROUNDS
+from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
     euler_lagrange_terms,
     lagrangian_gradient,
-    over_batch,
-    solve_motion,
 )
-from ._derived import ROUNDS
 from ._inertia import constant_inertia
+from ._motion import solve_motion
 
 
 @euler_lagrange_terms.register

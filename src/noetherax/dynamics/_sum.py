@@ -7,13 +7,9 @@ import jax
 
 from ..lagrangians import LagrangianSum
 from ._closed import closure_converted
-from ._contracts import (
-    euler_lagrange_residual,
-    euler_lagrange_terms,
-    lagrangian_gradient,
-    terms_and_change,
-)
+from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
 from ._inertia import constant_inertia, leading_inertia
+from ._motion import terms_and_change
 from ._time import depends_on_time, resolved
 
 

@@ -12,21 +12,17 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
-from ._checks import (
-    check_charge,
-    check_configuration_features,
-    check_features,
-    check_group,
-    check_lagrangian,
-    parametrize_with_laws,
-)
+from ._checks import check_configuration_features, check_features, check_group
 from ._elements import group_elements
 from ._evidence import Seen
 from ._force_states import instants
 from ._force_subject import Force, check_force
+from ._laws import laws
+from ._motion_checks import check_charge, check_lagrangian
+from ._parametrize import parametrize_with_laws
 from ._rules import check_rules
 from ._states import states
-from ._subjects import Charge, ConfigurationFeatures, Features, Group, Lagrangian, laws
+from ._subjects import Charge, ConfigurationFeatures, Features, Group, Lagrangian
 from ._weights import weights
 
 __all__ = [

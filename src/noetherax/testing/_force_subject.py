@@ -23,7 +23,8 @@ from ._force_regularity_laws import (
     force_regularity_law,
     smooth_at_rest_law,
 )
-from ._subjects import CASES, laws, sharing
+from ._laws import laws, run_laws, sharing
+from ._subjects import CASES
 
 
 @final
@@ -148,7 +149,7 @@ def check_force(
         instant_strategy,
         rest,
     )
-    return tuple(law(subject) for law in laws(subject))
+    return run_laws(subject)
 
 
 @laws.register

@@ -1,6 +1,5 @@
 """Weights as safetensors: arrays by name, which any framework reads."""
 
-import importlib
 import json
 import os
 from pathlib import Path
@@ -11,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
+from .._checks import needed
 from .._types import Model
 from ._atomic import checked_path, write_atomically
 from ._files import check_structure, with_data
@@ -134,15 +134,9 @@ def load_safetensors(path: str | os.PathLike, like: Model) -> Model:
 
 
 def _library(function: str) -> Any:
-    try:
-        importlib.import_module("safetensors.numpy")
-        return importlib.import_module("safetensors")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"noetherax.interop.{function} needs safetensors, which is not installed: "
-            "pip install 'noetherax[interop]'",
-            name=error.name,
-        ) from error
+    purpose = f"noetherax.interop.{function} needs safetensors"
+    needed("safetensors.numpy", purpose, "interop")
+    return needed("safetensors", purpose, "interop")
 
 
 def _texts(metadata: Any) -> dict[str, str]:

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import PyTree
 
 from ._description import Description, describe
@@ -33,6 +34,10 @@ def data_leaves(model: PyTree) -> list[tuple[str, Any]]:
         name = jax.tree_util.keystr(path)
         if not is_data(leaf):
             continue
+        if isinstance(leaf, Tracer):
+            raise TypeError(
+                f"{name} is traced by JAX: save and load outside of jax.jit and jax.grad."
+            )
         dtype = getattr(leaf, "dtype", None)
         if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
             raise TypeError(f"{name} is a random key, which is no part of a model.")

@@ -1,0 +1,139 @@
+"""Tracks and recordings as datasets of xarray, and back."""
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from ..data import Recording, Tracks
+from ._datasets import STATE, library, ordered, to_xarray, variable
+
+
+@to_xarray.register
+def _(motion: Recording):
+    dataset = _dataset([motion])
+    return dataset.drop_vars("recording").assign_attrs(recording=str(motion.name))
+
+
+@to_xarray.register
+def _(motion: Tracks):
+    dataset = _dataset(motion.recordings)
+    if np.isnan(motion.periods).all():
+        return dataset
+    return dataset.assign(period=(STATE, motion.periods))
+
+
+def _dataset(recordings):
+    arrays = {
+        name: np.concatenate([recording.arrays[name] for recording in recordings])
+        for name in recordings[0].arrays
+    }
+    dimensions = {"u": ("time", "input")}
+    names = np.array([name for r in recordings for name in [r.name] * len(r)])
+    return library().Dataset(
+        {n: (dimensions.get(n, ("time", *STATE)), x) for n, x in arrays.items() if n != "t"},
+        {"time": arrays["t"], "recording": ("time", names)},
+    )
+
+
+def tracks_from_xarray(
+    dataset: Any,
+    *,
+    time: Hashable = "time",
+    position: Hashable = "q",
+    velocity: Hashable | None = None,
+    acceleration: Hashable | None = None,
+    inputs: Hashable | None = None,
+    recording: Hashable | None = None,
+) -> Tracks:
+    """Tracks from a dataset of arrays: one of yours, or of [`noetherax.interop.to_xarray`][].
+
+    Where every coordinate is a variable of its own, as in a table,
+    [`noetherax.Tracks.from_table`][] takes the dataset as it is.
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+        import xarray
+
+        t = np.linspace(0.0, 6.0, 61)
+        circle = np.stack([np.cos(t), np.sin(t)], axis=-1)
+        dataset = xarray.Dataset({"place": (("time", "xy"), circle)}, {"time": t})
+        tracks = nx.interop.tracks_from_xarray(dataset, position="place")
+        assert tracks[0].q.shape == (61, 1, 2)
+        assert dict(nx.interop.to_xarray(tracks).sizes) == {"time": 61, "point": 1, "axis": 2}
+        ```
+
+    **Arguments:**
+
+    - `dataset`: an `xarray.Dataset`.
+    - `time`: the variable or coordinate of times, along one dimension. Dates become seconds.
+    - `position`: the variable of positions. Beside the dimension of times it has `point` and `axis`;
+        other names of dimensions are taken in this order, and a single one is the axis of one point.
+    - `velocity`, `acceleration`, `inputs`: likewise; `v`, `a` and `u` if not given, where there are
+        such.
+    - `recording`: what tells recordings apart, along the dimension of times; the coordinate
+        `recording` if not given, where there is one.
+
+    **Returns:**
+
+    The [`noetherax.Tracks`][], with periods of angles from the variable `period` if there is one.
+
+    **Raises:**
+
+    `ValueError` that names the variable that is missing or has other dimensions, or that says what
+    [`noetherax.Tracks`][] says of its data.
+    """
+    t = variable(dataset, time)
+    if t.ndim != 1:
+        raise ValueError(f"{time!r} must have one dimension, that of times, but it has {t.dims}.")
+    along = t.dims[0]
+    given = {"a": acceleration, "u": inputs, "v": velocity}
+    names = {member: name if name is not None else member for member, name in given.items()}
+    members = {"q": _samples(dataset, position, along, STATE)}
+    for member, name in names.items():
+        if given[member] is not None or name in dataset:
+            dimensions = ("input",) if member == "u" else STATE
+            members[member] = _samples(dataset, name, along, dimensions)
+    samples: dict[Hashable, list[int]] = {}
+    for i, label in enumerate(_labels(dataset, recording, along)):
+        samples.setdefault(label, []).append(i)
+    times, parts = np.asarray(t.values), samples.values()
+    return Tracks(
+        [times[part] for part in parts],
+        *([members[m][part] for part in parts] if m in members else None for m in "qvau"),
+        names=list(samples),
+        periods=variable(dataset, "period").values if "period" in dataset else None,
+    )
+
+
+def _samples(dataset, name: Hashable, along: Hashable, wanted: tuple[str, ...]) -> np.ndarray:
+    """An array of shape `(times, *wanted)`. Dimensions of other names are taken in their order, and a
+    missing first one is that of a single point."""
+    array = variable(dataset, name)
+    rest = [d for d in array.dims if d != along]
+    if set(rest) == set(wanted):
+        rest = list(wanted)
+    if along not in array.dims or not 0 < len(rest) <= len(wanted):
+        raise ValueError(
+            f"{name!r} must have the dimensions {(along, *wanted)}, or the last alone for one point, "
+            f"but it has {array.dims}."
+        )
+    values = ordered(name, array, (along, *rest))
+    return values if len(rest) == len(wanted) else values[:, None]
+
+
+def _labels(dataset, name: Hashable | None, along: Hashable) -> list:
+    """The name of the recording of each sample."""
+    if name is None and ("recording" not in dataset or not dataset["recording"].dims):
+        told = dataset["recording"].item() if "recording" in dataset else None
+        return [dataset.attrs.get("recording", 0) if told is None else told] * dataset.sizes[along]
+    labels = variable(dataset, "recording" if name is None else name)
+    if labels.dims != (along,):
+        raise ValueError(
+            f"{labels.name!r} must tell the recording of each sample, along {along!r}, but it has "
+            f"the dimensions {labels.dims}."
+        )
+    return labels.values.tolist()
