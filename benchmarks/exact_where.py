@@ -26,7 +26,7 @@ SYSTEMS = {"Kepler": (KEPLER, 1, 20_000), "two particles": (PARTICLES, 2, 10_000
 SOLVERS: dict[str, tuple[diffrax.AbstractSolver, float | None]] = {
     "RK4, h = 0.01": (nx.RK4(), 0.01),
     "Tsit5, 1e-8": (diffrax.Tsit5(), None),
-    "Dopri8, 1e-8": (diffrax.Dopri8(), None),
+    "Dopri8, 1e-12": (diffrax.Dopri8(), None),
     "VariationalMidpoint, h = 0.1": (nx.VariationalMidpoint(), 0.1),
     "VariationalGauss4, h = 0.1": (nx.VariationalGauss4(), 0.1),
     "VariationalGauss6, h = 0.1": (nx.VariationalGauss6(), 0.1),

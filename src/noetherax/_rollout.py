@@ -31,7 +31,7 @@ from .forces import held_until, jumps_of
 from .solvers import (
     ENDS,
     LEAVES,
-    Compensated,
+    by_default,
     cause,
     check_options,
     diffrax_options,
@@ -65,7 +65,7 @@ def rollout(
     *,
     ts: Float[FloatArray, " times"],
     dt: float | None = None,
-    solver: diffrax.AbstractSolver = Compensated(diffrax.Tsit5()),
+    solver: diffrax.AbstractSolver | None = None,
     linear_solver: lx.AbstractLinearSolver = lx.LU(),
     throw: bool = True,
     **diffeqsolve_options: Any,
@@ -73,25 +73,27 @@ def rollout(
     """Solves the equations of motion of a Lagrangian from `(q0, v0)` at `ts[0]`.
 
     A thin layer over `diffrax.diffeqsolve`. Solvers with an error estimate choose their steps so
-    that the error of a component of q or v in one step is at most 1e-8 (in float32, a tenth of a
-    rounding) of the largest change of that component since the start. So neither the units of
-    coordinates and time nor the place of the origin make a difference. Solvers without an error
-    estimate, such as [`noetherax.RK4`][], and variational ones step exactly from each time in `ts`
-    to the next; with `dt`, any solver divides these intervals into equal steps no longer than that.
-    There is no limit on the number of steps unless you pass `max_steps`; steps chosen by a
-    controller need it for reverse-mode differentiation. No controller sees a force whose range is
-    shorter than its step: pass `dt` where a motion may fly past something small. A rollout ends
-    where a motion becomes singular: where a chosen step that is as small as time resolves is still
-    rejected, and where a mass matrix that was definite at the start is no longer so. Fixed steps
-    may leap across a collision; the drift of the energy shows it.
+    that the error of a component of q or v in one step is at most 1e-12 (below order 7, 1e-8; in
+    float32, a tenth of a rounding) of the largest change of that component since the start. So
+    neither the units of coordinates and time nor the place of the origin make a difference. Solvers
+    without an error estimate, such as [`noetherax.RK4`][], and variational ones step exactly from
+    each time in `ts` to the next; with `dt`, any solver divides these intervals into equal steps no
+    longer than that. There is no limit on the number of steps unless you pass `max_steps`; steps
+    chosen by a controller need it for reverse-mode differentiation. No controller sees a force whose
+    range is shorter than its step: pass `dt` where a motion may fly past something small. A rollout
+    ends where a motion becomes singular: where a chosen step that is as small as time resolves is
+    still rejected, and where a mass matrix that was definite at the start is no longer so. Fixed
+    steps may leap across a collision; the drift of the energy shows it.
 
     A variational solver such as [`noetherax.VariationalMidpoint`][] moves (q, p): p = ∂L/∂v is taken
     once, at the start, and v found again at the saved times only. With a `stepsize_controller` of your
     own it also steps on every time in `ts`, since between its steps charges are only interpolated.
 
     What drift of a charge to expect: on a Kepler orbit of eccentricity 0.3, to t = 100, the default
-    keeps the angular momentum to 3e-7 in float64 and 1e-6 in float32, `RK4` with `dt=0.01` to 3e-10 and
-    1e-7 with seven times the evaluations, and variational solvers in float64 to some 1e-14 at any step.
+    keeps the angular momentum to 2e-10 in float64 and 1e-6 in float32, `RK4` with `dt=0.01` to 7e-10
+    and 1e-7 with three and six times the evaluations, and variational solvers in float64 to some
+    1e-14 at any step. `diffrax.Tsit5()` takes half the time in float64 and keeps it to 3e-7; choose
+    it also where forces have kinks, which make small steps of any method.
     The page [Exact where?](../exact.md) has learned Lagrangians and longer times.
 
     Times count from `ts[0]` inside, so that their steps are exact also where times themselves are
@@ -124,7 +126,9 @@ def rollout(
     - `ts`: times to save at, at least two, strictly increasing or, to go back in time, decreasing.
     - `dt`: largest step, positive; steps are fixed if it is given.
     - `solver`: any Diffrax solver of ordinary differential equations with a single term; one that steps
-        something else than (q, v) registers [`noetherax.solvers.formulate`][].
+        something else than (q, v) registers [`noetherax.solvers.formulate`][]. By default
+        [`noetherax.Compensated`][] steps of `diffrax.Dopri8()`; of `diffrax.Tsit5()` in float32, where
+        a method of higher order loses more to rounding, and at fixed steps.
     - `linear_solver`: Lineax solver for the mass matrix, as in [`noetherax.acceleration`][];
         variational solvers do not use it.
     - `throw`: raise if the solve fails or leaves the finite numbers; otherwise `result` says so.
@@ -147,8 +151,9 @@ def rollout(
         raise TypeError(
             f"lagrangian must be a function (q, v) -> scalar, but it is {lagrangian!r}."
         )
-    check_options(solver, linear_solver, dt, diffeqsolve_options)
     q0, v0 = jnp.asarray(q0), jnp.asarray(v0)
+    solver = by_default(q0.dtype, dt) if solver is None else solver
+    check_options(solver, linear_solver, dt, diffeqsolve_options)
     given = in_precision(diffeqsolve_options, q0.dtype)
     absolute = not given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
     absolute = absolute or depends_on_time(lagrangian)

@@ -24,7 +24,7 @@ def evaluate(
     charges: Mapping[str, Callable] | None = None,
     inputs: Kind = "linear",
     threshold: float = 0.1,
-    solver: diffrax.AbstractSolver = ...,
+    solver: diffrax.AbstractSolver | None = ...,
     dt: float | None = None,
     max_steps: int = ...,
 ) -> Evaluation: ...
@@ -39,7 +39,7 @@ def evaluate(
     key: PRNGKeyArray | None = None,
     charges: Mapping[str, Callable] | None = None,
     threshold: float = 0.1,
-    solver: diffrax.AbstractSolver = ...,
+    solver: diffrax.AbstractSolver | None = ...,
     dt: float | None = None,
     max_steps: int = ...,
 ) -> Evaluation: ...
@@ -50,7 +50,7 @@ def evaluate(
     against: Any,
     *,
     threshold: float = 0.1,
-    solver: diffrax.AbstractSolver = diffrax.Tsit5(),
+    solver: diffrax.AbstractSolver | None = None,
     dt: float | None = None,
     max_steps: int = MOST_STEPS,
     **options: Any,

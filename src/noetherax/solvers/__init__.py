@@ -1,6 +1,6 @@
 """Diffrax solvers that Diffrax lacks."""
 
-from ._compensated import Compensated
+from ._compensated import Compensated, by_default
 from ._control import RelativeController
 from ._endings import (
     ENDS,
@@ -42,6 +42,7 @@ __all__ = [
     "VariationalGauss6",
     "VariationalMidpoint",
     "VariationalSolver",
+    "by_default",
     "cause",
     "check_formulated",
     "check_options",
