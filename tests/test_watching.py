@@ -238,6 +238,40 @@ def test_the_verdict_names_a_loss_that_few_samples_rule():
     assert "finite on none" in of(np.nan * drawn[2], np.full(200, np.nan)).finding
 
 
+def test_where_few_samples_rule_the_loss_is_relative_by_default():
+    class Centre(nx.Lagrangian):
+        strength: jax.Array
+
+        def __call__(self, q, v):
+            return 0.5 * jnp.sum(v**2) + 0.5 * self.strength / jnp.sum(q**2)
+
+    def learned(a, **options):
+        observations = nx.Observations(q, v, a)
+        options = dict(steps=3, optimizer=ADAM, averaging=0.0, key=KEY, progress=False) | options
+        return nx.fit(Centre(jnp.array(0.5)), observations, **options)[1]
+
+    q, v = np.random.default_rng(0).normal(size=(2, 256, 1, 3))
+    a = -q / np.sum(q**2, axis=2, keepdims=True) ** 2  # the nearest to the centre rule
+    square = np.sum(a**2, axis=(1, 2))
+    floor = max(0.1 * np.median(square) ** 0.5, 0.01 * np.mean(square) ** 0.5)
+    found = learned(a)
+    named = learned(a, loss=nx.RelativeAccelerationLoss(float(f"{floor:.1e}")))
+    np.testing.assert_array_equal(found.loss, named.loss)
+    assert "RelativeAccelerationLoss" in found.chosen_loss and not named.chosen_loss
+    assert "times the median" in repr(found)
+    in_other_units = learned(1e-10 * a)
+    np.testing.assert_allclose(in_other_units.without_force, found.without_force, rtol=0.05)
+
+    plain = learned(-q)
+    assert not plain.chosen_loss
+    np.testing.assert_array_equal(plain.loss, learned(-q, loss=ACCELERATION).loss)
+    hits = np.where(np.arange(256)[:, None, None] % 16, 0.0, -q)  # nearly all move freely
+    assert not learned(hits).chosen_loss
+    noise = 1e-6 * np.random.default_rng(1).normal(size=q.shape)
+    floor = float(learned(hits + noise).chosen_loss.split("(")[1].split(")")[0])
+    assert floor > 1e3 * 1e-6  # so that the noise does not count
+
+
 @pytest.mark.slow  # the default optimiser compiles slowly
 def test_positions_alone_train_by_default():
     random, t = np.random.default_rng(0), np.linspace(0, 8, 120)

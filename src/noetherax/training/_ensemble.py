@@ -16,6 +16,7 @@ from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._checks import about
+from ._default_loss import suited
 from ._diagnosis import diagnosis
 from ._held_out import member_of
 from ._history import History
@@ -34,7 +35,7 @@ def fit_ensemble(
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     keys: Key[Array, "..."] | UInt32[Array, "..."],
     averaging: float = 0.1,
     preparation: bool = True,
@@ -103,6 +104,7 @@ def fit_ensemble(
     As [`noetherax.fit`][], with the member named; and `ValueError` if the arrays of the models, the
     keys or the list of observations do not have the same number of members.
     """
+    given, loss = loss, AccelerationLoss() if loss is None else loss
     options = checked_options(
         steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
@@ -111,6 +113,8 @@ def fit_ensemble(
     timed = depends_on_time(lagrangians)
     observations = as_samples(observations, loss, timed)
     looks = _first_looks(observations, loss, seeds[:, 0])
+    loss, why = suited(given, [drawn for _, drawn in looks])
+    options = options._replace(loss=loss)
     members = [
         about(f"Member {index}", ready, member_of(lagrangians, index), look, options)
         for index, look in enumerate(looks)
@@ -145,6 +149,7 @@ def fit_ensemble(
     recent = np.atleast_1d(history.recent_loss)
     history = history._replace(
         preparation=tuple(member.preparation for member in members),
+        chosen_loss=why,
         without_force=tuple(member.scale.without_force for member in members),
         explained=tuple(x.scale.explained(y) for x, y in zip(members, recent, strict=True)),
     )

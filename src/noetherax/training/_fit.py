@@ -13,6 +13,7 @@ from ..losses import AccelerationLoss
 from ._batches import rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._checks import about
+from ._default_loss import suited
 from ._diagnosis import diagnosis
 from ._history import History
 from ._loop import PATIENCE, take_steps
@@ -30,7 +31,7 @@ def fit(
     steps: int,
     batch_size: int = 128,
     optimizer: optax.GradientTransformation | None = None,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     key: PRNGKeyArray,
     averaging: float = 0.1,
     preparation: bool = True,
@@ -85,7 +86,11 @@ def fit(
         given. Gradients explode where ∂²L/∂v² is near singular, so that most others should clip:
         `optax.chain(optax.clip_by_global_norm(1.0), optax.adam(1e-3))`.
     - `loss`: a [`noetherax.Loss`][], which also knows the states that a new model is prepared by; or
-        any function `(lagrangian, batch) -> scalar` of batches of any form.
+        any function `(lagrangian, batch) -> scalar` of batches of any form. By default
+        [`noetherax.AccelerationLoss`][]; and [`noetherax.RelativeAccelerationLoss`][] where a few
+        samples would rule that, the mean square of the accelerations being more than 10 times the
+        median: its floor is then a tenth of the median acceleration, or a hundredth of the root mean
+        square if that is more, and `chosen_loss` of the history says so.
     - `key`: random key for batches.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
@@ -133,13 +138,17 @@ def fit(
     hundred steps or more, if the loss ends above that without any force, or explains less than a tenth
     of it.
     """
+    given, loss = loss, AccelerationLoss() if loss is None else loss
     options = checked_options(
         steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
     timed = depends_on_time(lagrangian)
     observations = as_samples(observations, loss, timed)
     setup_key, run_key = jax.random.split(key)
-    member = ready(lagrangian, first_look(observations, loss, setup_key), options)
+    look = first_look(observations, loss, setup_key)
+    loss, why = suited(given, [look[1]])
+    options = options._replace(loss=loss)
+    member = ready(lagrangian, look, options)
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
@@ -165,6 +174,7 @@ def fit(
     )
     history = history._replace(
         preparation=member.preparation,
+        chosen_loss=why,
         without_force=member.scale.without_force,
         explained=member.scale.explained(history.recent_loss),
     )

@@ -20,6 +20,8 @@ class History(NamedTuple):
     - `interrupted`: whether the run was stopped by Ctrl-C.
     - `preparation`: what was done with a model that was new to [`noetherax.fit`][], in words: which
         features were bent and why, and where the last layer comes from; one for each member.
+    - `chosen_loss`: which loss was taken and why, where none was named and the accelerations span so
+        much that their plain loss would not do.
     - `without_force`: what to compare the loss with: the loss of a free particle on the first
         batches; `None` where the loss has none.
     - `explained`: share of `without_force` that the model takes away, by the median loss of the last
@@ -62,6 +64,7 @@ class History(NamedTuple):
     best_step: int | np.ndarray | None = None
     stopped: str = ""
     optimizer_state: Any = None
+    chosen_loss: str = ""
 
     @property
     def recent_loss(self) -> np.floating | np.ndarray:
@@ -94,6 +97,8 @@ class History(NamedTuple):
             rows.append(("explained", ", ".join(told)))
         if np.any(self.skipped):
             rows.append(("left out", f"{_numbers(self.skipped)} updates that were not finite"))
+        if self.chosen_loss:
+            rows.append(("by default", self.chosen_loss))
         if any(self.preparation):
             one = self.preparation if isinstance(self.preparation, str) else self.preparation[0]
             rows.append(("preparation", one + (", …" if members else "")))

@@ -15,6 +15,7 @@ from .._types import Model
 from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
+from ._default_loss import suited
 from ._diagnosis import diagnosis
 from ._history import History
 from ._normal_equations import chunked, cost, curvature, damped_step, slope_of
@@ -49,7 +50,7 @@ def polish(
     iterations: int = 20,
     samples: int = 16_384,
     curvature_samples: int | None = None,
-    loss: Loss = AccelerationLoss(),
+    loss: Loss | None = None,
     tolerance: float = 1e-4,
     key: PRNGKeyArray | None = None,
     mask: PyTree | None = None,
@@ -104,7 +105,8 @@ def polish(
         last digits are in directions that few samples tell of, and take all: on springs with 136
         weights and 25,000 residuals, 70 steps ended at 1e-6 with all, and at 1e-4, 1e-5 and 2e-3 with
         12,000, 3,600 and 1,200 drawn at random.
-    - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`.
+    - `loss`: the [`noetherax.Loss`][] whose residuals are made small, as given to `fit`; by default the
+        one that `fit` takes.
     - `tolerance`: stop when the loss falls by less than this fraction in three steps in a row.
     - `key`: random key for a sampler.
     - `mask`: which arrays to train, as in [`noetherax.fit`][].
@@ -125,47 +127,49 @@ def polish(
     iterations, samples = check_count("iterations", iterations), check_count("samples", samples)
     if curvature_samples is not None:
         curvature_samples = check_count("curvature_samples", curvature_samples)
-    check_residuals(loss)
+    objective: Any = AccelerationLoss() if loss is None else loss
+    check_residuals(objective)
     if needs_standardisation(lagrangian):
         raise ValueError(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
             "Call noetherax.fit first."
         )
-    observations = as_samples(observations, loss, depends_on_time(lagrangian))
-    batch = _collected(observations, loss, samples, key)
+    observations = as_samples(observations, objective, depends_on_time(lagrangian))
+    batch = _collected(observations, objective, samples, key)
+    objective, why = suited(loss, [jax.tree.map(lambda x: x[None], batch)])
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))
     count = len(jax.tree.leaves(batch)[0])
-    rows = _check_rows(loss, lagrangian, parameters, batch, count)
+    rows = _check_rows(objective, lagrangian, parameters, batch, count)
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
     losses, skipped, interrupted, damping, slow = [], 0, False, FIRST_DAMPING, 0
     call = programs()
     with jax.enable_x64(True):
-        everything = parameters, constants, chunked(batch, count, rows), loss
-        best, fixed, chunks, loss = _in_double(everything)
+        everything = parameters, constants, chunked(batch, count, rows), objective
+        best, fixed, chunks, objective = _in_double(everything)
         part = chunks if few == count else _in_double(chunked(_drawn(batch, few), few, rows))
-        value = float(call(cost, loss, best, fixed, chunks)) / count
+        value = float(call(cost, objective, best, fixed, chunks)) / count
         losses.append(value)
         if not np.isfinite(value):
             start = f"The mean square of the residuals is {value}, so that polish cannot start."
-            raise ValueError(diagnosis(start, lagrangian, loss, batch))
+            raise ValueError(diagnosis(start, lagrangian, objective, batch))
         bar = tqdm(total=iterations, unit="step", disable=not progress)
         compile_seconds = 0.0
         try:
             with bar:
                 while len(losses) <= iterations:
-                    matrix = call(curvature, loss, best, fixed, part)
+                    matrix = call(curvature, objective, best, fixed, part)
                     # As if it were that of the part, which the bend of the step is summed over.
-                    slope = call(slope_of, loss, best, fixed, chunks) * (few / count)
+                    slope = call(slope_of, objective, best, fixed, chunks) * (few / count)
                     if not np.any(np.diagonal(matrix)):
                         raise ValueError(NO_DERIVATIVE)
                     compile_seconds = compile_seconds or time.perf_counter() - start
                     for _ in range(TRIALS):
                         equations = matrix, slope, jnp.asarray(damping)
-                        trial, ratio = call(damped_step, loss, best, fixed, part, *equations)
+                        trial, ratio = call(damped_step, objective, best, fixed, part, *equations)
                         if ratio < STRAIGHT:
-                            value = float(call(cost, loss, trial, fixed, chunks)) / count
+                            value = float(call(cost, objective, trial, fixed, chunks)) / count
                             if value < losses[-1]:
                                 break
                         skipped, damping = skipped + 1, damping * STIFFEN
@@ -185,6 +189,7 @@ def polish(
         learned = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), best, parameters)
     seconds = time.perf_counter() - start
     history = History(np.array(losses), skipped, seconds, compile_seconds, interrupted)
+    history = history._replace(chosen_loss=why)
     return eqx.combine(learned, constants), history
 
 

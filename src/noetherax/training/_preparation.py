@@ -13,6 +13,7 @@ from ..dynamics import depends_on_time, forces_of
 from ..features import standardisation_of
 from ..losses import AccelerationLoss, law_of, square_errors
 from ._checks import check_loss, check_precision
+from ._default_loss import suited
 from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
 from ._regular_start import regular_start, regular_start_of, start_samples
@@ -35,7 +36,7 @@ def prepare(
     model: Model,
     observations: Any,
     *,
-    loss: Callable[[PyTree, PyTree], Float[Array, ""]] = AccelerationLoss(),
+    loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     mask: PyTree | None = None,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Model, str]:
@@ -78,6 +79,7 @@ def prepare(
 
     `ValueError` or `TypeError` as [`noetherax.fit`][] does, in particular if a batch holds no states.
     """
+    given, loss = loss, AccelerationLoss() if loss is None else loss
     check_loss(loss)
     if callable(observations) and key is None:
         raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
@@ -85,7 +87,7 @@ def prepare(
     _, drawn = first_look(observations, loss, key)
     chosen = chosen_leaves(model, mask)
     check_precision(eqx.filter(model, chosen), drawn)
-    return prepared(model, drawn, loss, mask)
+    return prepared(model, drawn, suited(given, [drawn])[0], mask)
 
 
 def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | None) -> Preparation:

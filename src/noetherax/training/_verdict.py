@@ -12,6 +12,7 @@ from .._programs import run
 from ..dynamics import euler_lagrange_terms
 from ..losses import Loss, at_instants, law_of
 from ._batches import at_most
+from ._default_loss import RULED
 from ._observed import states_of
 from ._plan import Member
 from ._scale import mean_loss, no_law
@@ -38,11 +39,6 @@ REGULAR = (
     "Try another key, more steps, a smaller learning rate, or features that are not bent, "
     "noetherax.standardise(lagrangian, q, v, bend=False) and noetherax.regular_start before the fit."
 )
-
-
-RULED = 30
-"""Ratio of mean and median of the samples' losses without force from which on a few of them rule. That
-of normal numbers is 2."""
 
 
 class Verdict(NamedTuple):
