@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Declare a group
 #
-# A wire is wound around the z axis like the thread of a screw, and a bead slides along it on a spring. Turning the
-# wire changes it, and so does lifting it. Turning *and* lifting it together, by the right amount, does not: that is its symmetry.
-# Nobody has coded it. You will declare it by its generator, and get a charge that the bead conserves.
+# A wire is wound around the z axis like the thread of a screw, and a bead slides along it on a spring. Turning the wire changes
+# it, and so does lifting it. Turning *and* lifting it together, by the right amounts, does not: that is its symmetry. The package
+# does not have this group. You will declare it by its generator, and get a charge that the bead conserves.
 
 # %%
 import jax
@@ -14,8 +14,8 @@ import noetherax as nx
 # %% [markdown]
 # ## The generator
 #
-# A group of affine maps is given by the velocities $\xi(x) = A x + b$ that it moves points with. For the screw, a point turns about
-# the axis, $(x, y) \mapsto (-y, x)$, and rises by one for every radian.
+# A group of affine maps is given by its generators, vector fields $\xi(x) = A x + b$. That of the screw is $\xi(x, y, z) = (-y,
+# x, 1)$: a point turns about the axis, and rises by one for every radian.
 
 
 # %%
@@ -31,7 +31,7 @@ print(group.dimension, "generator")
 print(group.generators(jnp.array([[1.0, 0.0, 0.0]])))
 
 # %% [markdown]
-# Is it the symmetry that you meant? Apply a finite element and look: a whole turn lifts a point by $2\pi$.
+# Is it the symmetry that you meant? Apply a group element and look: a full turn lifts a point by $2\pi$.
 
 # %%
 q, v = jnp.array([[1.0, 0.0, 0.0]]), jnp.array([[0.0, 0.0, 1.0]])
@@ -41,8 +41,8 @@ print(group.act(jnp.array([2 * jnp.pi]), q, v)[0].round(4))
 # ## Invariant features
 #
 # For rotations, translations and most other groups, `group.invariant_features(points)` derives the features. The invariants of a
-# screw are no polynomials, and an error says so. Then you write them by hand: here, position and velocity in axes
-# that turn with the height.
+# screw are not polynomials, so an error is raised, and you write them by hand: here, position and velocity in axes that turn with
+# the height.
 
 # %%
 try:
@@ -61,7 +61,7 @@ class Alongside(nx.InvariantFeatures):
 
 
 # %% [markdown]
-# A short test of what you wrote. It draws states and group elements, and would print the ones that break the symmetry.
+# Now test what you wrote. The check draws random states and group elements, and prints those that break the symmetry.
 
 # %%
 nx.testing.check_features(
@@ -72,7 +72,7 @@ print("invariant, smooth and complete")
 # %% [markdown]
 # ## A model, and its charge
 #
-# What the observations come from, and what a model of the features learns from them:
+# Observations come from a true law, `wire`. A model on the features learns from them:
 
 
 # %%
@@ -95,7 +95,7 @@ print(f"loss {history.loss[0]:.1e} → {history.loss[-1]:.1e}")
 # %% [markdown]
 # ## What is conserved
 #
-# Follow the model, and look at three charges along its motion: that of a turn alone, of a lift alone, and of the screw.
+# Integrate the model, and compare three charges along its motion: of the turn alone, of the lift alone, and of the screw.
 
 # %%
 ts = jnp.linspace(0.0, 20.0, 201)
@@ -122,8 +122,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The charge of the *model* stays at the error of the solver, since the features have the symmetry whatever the weights are. That of the
-# *true* law stays as well as the law was learned, which is what the last column says. `examples/own_group.py` does the same with another network, and the
-# [gallery](../gallery/index.md#a-symmetry-of-your-own) has its figure.
+# The screw charge of the *model* is conserved up to the error of the solver, since the features have the symmetry for any
+# weights. How well that of the *true* law is conserved, in the last column, depends on how well the law was learned.
+# `examples/own_group.py` does the same with another network; see the [gallery](../gallery/index.md#a-symmetry-of-your-own).
 #
 # Next: [several points, reflections, angles](../groups.md), and [the laws that test them](property_test_a_layer.md).

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Friction and forces
 #
-# Real machines lose energy and are pushed. A force stands beside the Lagrangian, and charges get a balance: what they lose is what the
-# force took. You will find the friction of a pendulum from its recording, and see what friction between two bodies may not take.
+# Real machines lose energy and are driven. A force is added to the Lagrangian, and every charge has a balance: its change is what
+# the forces put in. You will find the friction of a pendulum from a recording, and see what friction between two bodies must
+# conserve.
 
 # %%
 import jax
@@ -16,7 +17,8 @@ jax.config.update("jax_enable_x64", True)
 # %% [markdown]
 # ## A damped pendulum
 #
-# The recording: an angle twenty times a second, with noise of a milliradian. Its law is a pendulum with the friction $-0.1\,v$.
+# The recording is an angle, sampled twenty times a second with noise of a milliradian. The true law is a pendulum with friction
+# $-0.1\,v$.
 
 
 # %%
@@ -39,8 +41,8 @@ seen, later = tracks.split(0.5)
 # %% [markdown]
 # ## A model with a force
 #
-# The potential is a network of sine and cosine of the angle. Friction is one constant, to be found. `Forced` joins the two, and goes
-# wherever a Lagrangian goes.
+# The potential is a network of sine and cosine of the angle. Friction has one unknown constant. `Forced` joins the two, and is
+# accepted wherever a Lagrangian is.
 
 # %%
 features = nx.Periodic(1).configuration_features(1)
@@ -55,7 +57,7 @@ model, history = nx.fit(
 print(f"friction: {model.forces[0].constants[0]:.4f} from accelerations, true 0.1")
 
 # %% [markdown]
-# A small constant shows over many periods, so let the whole recording have the last word: Gauss–Newton steps on trajectories.
+# The effect of a small constant adds up over time, so refine it on windows of the trajectory, with Gauss–Newton steps.
 
 # %%
 loss = nx.TrajectoryLoss(tracks.interval, noise=1e-3)
@@ -83,8 +85,9 @@ plt.show()
 # %% [markdown]
 # ## What friction may not take
 #
-# Two bodies rub against each other. Their friction takes energy, but no momentum and no angular momentum: what one loses, the other gains.
-# [`Friction`][noetherax.Friction] of the group's invariants of configuration does exactly that, for any weights. Here the weights are random:
+# Friction between two bodies takes energy, but no momentum and no angular momentum: what one loses, the other gains.
+# [`Friction`][noetherax.Friction], a function of the group's invariants of q and their rates, guarantees that for any weights.
+# Here the weights are random:
 
 # %%
 group = nx.Euclidean(2)
@@ -111,8 +114,8 @@ for name, x in zip(names, [*charges.T, energy], strict=True):
 # %% [markdown]
 # ## The balance of a charge
 #
-# A drive from outside does change the momentum. `balance` subtracts what every force put in, and what is left is rounding: a check that
-# nothing leaks.
+# An external drive does change the momentum. `balance` subtracts what every force put in. What is left is rounding: nothing is
+# lost or gained by the solver.
 
 
 # %%
@@ -130,4 +133,4 @@ print(f"change of the charges:  {jnp.abs(change - change[0]).max():.2f}")
 print(f"left in the balance:    {jnp.abs(nx.balance(charge, orbit)).max():.0e}")
 
 # %% [markdown]
-# Next: [inputs of a machine, explicit time, other kinds of friction](../forces.md).
+# Next: [inputs, explicit time, other kinds of friction](../forces.md).

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # From a table to a law
 #
-# A ball rolls in a round bowl. A camera above it writes down where it is, with errors of a millimetre, and drops frames. All that there
-# is in the end is a CSV table. You will turn it into a law of motion, and judge that law by recordings that it has not seen.
+# A ball rolls in a round bowl. A camera above it records its position, with errors of a millimetre, and drops frames. The result
+# is a CSV table. You will turn it into a law of motion, and test that law on recordings that it has not seen.
 
 # %%
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 # %% [markdown]
 # ## The table
 #
-# This cell stands in for the camera. Ten recordings, 240 of 300 frames each, positions in metres.
+# This cell simulates the camera: ten recordings, 240 of 300 frames each, positions in metres.
 
 # %%
 rng = np.random.default_rng(0)
@@ -51,9 +51,9 @@ print(tracks)
 # %% [markdown]
 # ## Velocities and accelerations
 #
-# The camera saw neither. `smooth` fits short polynomials, chooses their length and degree by what the data say, and estimates what is
-# wrong with the result. If the error of the acceleration were as large as the acceleration, you would need more frames, or
-# [a loss on trajectories](../data.md#without-accelerations).
+# The camera recorded neither. `smooth` fits polynomials to short windows, chooses their length and degree from the data, and
+# estimates the errors of the result. If the error of the acceleration were as large as the acceleration, you would need more
+# frames, or [a loss on trajectories](../data.md#without-accelerations).
 
 # %%
 smoothed, unseen = train.smooth(), held_out.smooth()
@@ -62,7 +62,7 @@ print(smoothed.smoothing)
 # %% [markdown]
 # ## Declare and fit
 #
-# What you know is that the bowl is round. That is all that is declared.
+# You know that the bowl is round. Nothing else is declared.
 
 # %%
 group = nx.Rotations(2)
@@ -84,15 +84,15 @@ print(
 # %% [markdown]
 # ## Judge it
 #
-# `evaluate` follows the model from the first sample of each recording that it has not seen.
+# `evaluate` integrates the model from the first sample of each held-out recording.
 
 # %%
 charges = {"angular momentum": group.noether_charge, "energy": nx.Energy}
 print(nx.evaluate(model, unseen, charges=charges))
 
 # %% [markdown]
-# *distance* is the largest error of a trajectory in units of its size; the noise of the first sample is part of it. *recorded drift* is how
-# much the model's charges change along what was recorded, *model drift* along its own motion.
+# *distance* is the largest error of a trajectory relative to its size; the noise of the first sample contributes to it. *recorded
+# drift* is the change of the model's charges along the recorded motion, *model drift* along its own motion.
 
 # %% alt="Left: recorded positions as dots with the learned orbit through them. Right: the model's angular momentum and energy stay within a few millionths, on a logarithmic axis" caption="A recording that was held out, the model's motion from its first sample, and the drift of its charges."
 seen, (q, v, _) = unseen[0], unseen.observations()
@@ -111,7 +111,7 @@ plt.show()
 # %% [markdown]
 # ## Keep it
 #
-# One file, with what you want to remember about it:
+# One file, with notes of your choice:
 
 # %%
 nx.save("bowl.nx", model, metadata={"data": "bowl.csv", "steps": 800})

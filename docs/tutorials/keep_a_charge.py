@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Keep a charge
 #
-# A neural Lagrangian of invariant features conserves its charges in continuous time. A computer takes steps. You will see what
-# a Runge–Kutta method makes of the charge over many revolutions, and what a variational solver makes of it.
+# A neural Lagrangian of invariant features conserves its charges in continuous time. A computer takes finite steps. You will see
+# how well a Runge–Kutta method and a variational solver conserve the charge over several revolutions.
 
 # %%
 import jax
@@ -18,7 +18,7 @@ jax.config.update(
 # %% [markdown]
 # ## A learned orbit
 #
-# Kepler's problem with an eccentricity of one half; rotations are declared.
+# Kepler's problem with eccentricity 0.5 and its rotations declared.
 
 # %%
 system = nx.systems.Kepler(eccentricity=0.5)
@@ -44,7 +44,7 @@ print(f"explained: {history.explained:.3%}")
 # %% [markdown]
 # ## Follow it with three solvers
 #
-# All take steps of 0.05, about two hundred a revolution, for six revolutions.
+# All take steps of 0.05, about two hundred per revolution, for six revolutions.
 
 # %%
 ts = jnp.linspace(0.0, 60.0, 61)
@@ -74,13 +74,14 @@ left.legend()
 plt.show()
 
 # %% [markdown]
-# - **RK4** keeps the charge to the order of its step. The error adds up without end.
-# - **Variational solvers** keep it to rounding at *any* step, because each step itself has the symmetry. The energy is not a charge of the
-#   step: its error is that of the method's order, but it does not grow.
+# - **RK4** conserves the charge to the order of the method. The error keeps growing.
+# - **Variational solvers** conserve it to rounding at *any* step, because the discrete step has the symmetry. Their energy error
+#   is of the order of the method, but does not grow.
 #
 # ## What the step size changes
 #
-# The charge of a variational solver does not care. The orbit does: a coarse step turns the ellipse.
+# With a variational solver the charge is conserved at any step size. The orbit does depend on it: a coarse step makes the ellipse
+# precess.
 
 # %%
 print(f"{'step':>6} {'RK4':>10} {'midpoint':>10}   drift of the charge to t = 20")
@@ -93,5 +94,5 @@ for dt in (0.2, 0.1):
     print(f"{dt:6} {drifts[0]:10.1e} {drifts[1]:10.1e}")
 
 # %% [markdown]
-# The charge that is kept is the model's. How close it is to the true one is a question of training, not of the solver.
-# [Exact where?](../exact.md) lists which claim holds where, with measurements and costs.
+# The conserved charge is the model's. How close it is to the true one depends on the training, not on the solver. [Exact
+# where?](../exact.md) lists which claim holds where, with measurements and costs.

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Many bodies
 #
-# Points that act on each other in pairs obey one law for all pairs. You will learn it from three bodies and use it for thirty.
+# Identical points that interact in pairs obey one law for all pairs. You will learn it from three bodies and use it for thirty.
 
 # %%
 import jax
@@ -14,7 +14,7 @@ jax.config.update("jax_enable_x64", True)
 # %% [markdown]
 # ## Three bodies, observed
 #
-# The true law, which the model does not know: a soft repulsion, and a weak spring between every two points in the plane.
+# The true law, unknown to the model: a soft repulsion and a weak spring between every two points in the plane.
 
 
 # %%
@@ -49,7 +49,7 @@ print(f"loss {history.loss[0]:.1e} → {history.loss[-1]:.1e}")
 # %% [markdown]
 # ## Thirty bodies
 #
-# The same weights. Nothing is fitted again.
+# The same weights, not fitted again.
 
 # %%
 many_q, many_v = jax.random.normal(jax.random.key(3), (2, 30, 2))
@@ -62,7 +62,7 @@ print(f"largest error of a position: {error:.4f}")
 print(f"spread of the positions:     {jnp.std(motion.q):.4f}")
 
 # %% [markdown]
-# Momentum and angular momentum of the thirty are charges of the model, and of the truth:
+# Momentum and angular momentum of the thirty are charges of the model, as of the true law:
 
 # %%
 names = ("momentum x", "momentum y", "angular momentum")

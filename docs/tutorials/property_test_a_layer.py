@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Property-test a layer
 #
-# An invariant layer that is *almost* invariant trains well and conserves nothing. Such bugs do not show in a loss. You will find four of
-# them in a layer written by hand, with the laws that the package's own tests run.
+# A layer that is only *almost* invariant trains well and conserves nothing exactly. The loss does not show such bugs. You will
+# find four of them, with the property tests ("laws") that the package runs on itself.
 
 # %%
 import jax
@@ -16,7 +16,7 @@ jax.config.update("jax_enable_x64", True)  # the laws compare at rounding
 # %% [markdown]
 # ## A layer
 #
-# Two particles in space that may be shifted and turned together. The layer sees their relative motion:
+# Two particles in space, under joint translations and rotations. The layer sees their relative motion:
 
 # %%
 group = nx.Translations(3) * nx.Rotations(3)
@@ -33,8 +33,9 @@ print("invariant and smooth")
 # %% [markdown]
 # ## Four bugs
 #
-# The first leans a little on an absolute position. The second takes the root of a square, whose derivative is infinite where the particles
-# meet. The third forgets the motion of the centre. The fourth is symmetric but beyond a threshold, where it is cut off.
+# The first depends slightly on an absolute position. The second takes the root of a square, whose derivative is infinite where
+# the particles meet. The third omits the velocity of the centre. The fourth is symmetric only below a threshold, beyond which it
+# is cut off.
 
 
 # %%
@@ -79,8 +80,8 @@ except AssertionError as error:
 # %% [markdown]
 # ## What a bug does to a charge
 #
-# How large a bug is does not tell how much it costs. A Lagrangian that leans by $\varepsilon$ of its value loses momentum in proportion, for
-# as long as it runs:
+# A small bug does not have a small effect for ever. A term $\varepsilon x$ in the Lagrangian changes the momentum at the rate
+# $\varepsilon$, for as long as the motion goes on:
 
 # %% alt="Drift of the momentum over time for three sizes of the bug: three parallel lines that grow with time, each a factor of a thousand apart" caption="Momentum of a model whose layer leans on an absolute position by ε."
 ts = jnp.linspace(0.0, 20.0, 201)
@@ -104,7 +105,7 @@ plt.show()
 # %% [markdown]
 # ## In pytest
 #
-# One line makes a test of every law for every object of yours:
+# One decorator tests every law on every object of yours:
 #
 # ```python
 # @testing.parametrize_with_laws([testing.Features(layer, group, points=2, complete=False)])

@@ -1,9 +1,8 @@
 # %% [markdown]
 # # Which symmetry do my data have?
 #
-# The package does not search for a symmetry, but it lets you ask. Fit the same data with several candidate groups and compare them on
-# recordings that none has seen. A group that is right costs nothing and helps; one that is too large shows as an error that no
-# training removes.
+# The package does not search for a symmetry, but you can test candidates. Fit the same data with several groups and compare them
+# on data that none has seen. The right group lowers the error; one that is too large leaves an error that no training removes.
 
 # %%
 import jax
@@ -14,7 +13,7 @@ import noetherax as nx
 # %% [markdown]
 # ## The data
 #
-# A particle in a trap that is the same in all directions around the z axis, and stiffer along it. Few observations, with noise:
+# A particle in a trap that is symmetric about the z axis, and stiffer along it. Few observations, with noise:
 
 # %%
 stiffness = jnp.array([1.0, 1.0, 2.0])
@@ -37,7 +36,8 @@ unseen = observe(jax.random.key(1), 2000, 0.0)
 # %% [markdown]
 # ## Candidates
 #
-# From no symmetry at all to more than there is. The mass is known, so each model is a potential of the group's invariants of position.
+# From no symmetry at all to more than there is. The mass is known, so each model is a potential, a function of the group's
+# invariants of position.
 
 # %%
 candidates = {
@@ -81,14 +81,15 @@ plt.show()
 # %% [markdown]
 # ## How to read it
 #
-# - **Too large** (all rotations, a shift along z): the error of what was *seen* is large already. The law does not have this symmetry.
-# - **Too small** (none): what was seen is fitted, noise included, and what was not is worse.
-# - **Right** (about z): the least error on what was not seen, and a charge besides.
+# - **Too large** (all rotations, a shift along z): the error is large even on the *seen* data. The law does not have this
+#   symmetry.
+# - **Too small** (none): the model fits the seen data, noise included, and is worse on the unseen.
+# - **Right** (about z): the least error on unseen data, and a conserved charge.
 #
 # ## A second opinion
 #
-# The candidate's charge should be constant along recorded motions. Take the law that was fitted without any symmetry, and look at the charges
-# of all candidates along true trajectories:
+# The candidate's charge should be constant along recorded motions. Take the model fitted without any symmetry, and look at the
+# charges of all candidates along a true trajectory:
 
 # %%
 ts = jnp.linspace(0.0, 10.0, 101)
@@ -102,4 +103,4 @@ for name, group in candidates.items():
         print(f"{name:14} " + "  ".join(f"{x:.2f}" for x in drifts))
 
 # %% [markdown]
-# The charge of rotations about z hardly changes. Those of the other rotations, and the momentum along z, do.
+# The angular momentum about z hardly changes. The other two components, and the momentum along z, do.
