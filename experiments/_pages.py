@@ -13,60 +13,61 @@ import numpy as np
 
 EXPERIMENTS = {
     "kepler": "Kepler's problem",
-    "schwarzschild": "A particle about a black hole",
+    "schwarzschild": "A particle around a black hole",
     "two_particles": "Two particles in R⁴",
     "noise_and_data": "Noise and data",
     "invariant_layers": "The invariant layers",
 }
 ABOUT = {
-    "kepler": "A particle in the field of a fixed centre, learned from noisy observations: of one "
+    "kepler": "A particle in the field of a fixed centre, learned from noisy observations of one "
     "ellipse, as in the paper, and of a family of ellipses.",
-    "schwarzschild": "A particle that falls around a black hole, with time as a fourth coordinate. "
-    "*Smoothed* means trained on short windows of observations in the order of time.",
-    "two_particles": "Two particles in four dimensions, bound by a double well. The symmetries "
-    "declared are rotations, translations, both, or neither.",
-    "noise_and_data": "The error of the acceleration at unseen states, against the noise of the "
-    "observations and their number.",
-    "invariant_layers": "How many features are left to two particles in R⁴ when a symmetry is "
-    "declared.",
+    "schwarzschild": "A particle in orbit around a black hole, with time as a fourth coordinate. "
+    "*Smoothed* means trained on smoothed short windows of time-ordered observations.",
+    "two_particles": "Two particles in four dimensions, bound by a double well. The declared "
+    "symmetries are rotations, translations, both, or neither.",
+    "noise_and_data": "The error of the acceleration at unseen states, against the noise and the "
+    "number of observations.",
+    "invariant_layers": "How many invariant features two particles in R⁴ have under each declared "
+    "symmetry.",
 }
 NOTES = {  # what a reader of a row must know; the rest is in the scripts
     "model_drift": "largest change of the model's own charge, relative to its start",
     "true_drift": "largest change of the true charge along the model's motion",
     "distance": "largest distance to the true motion; in the paper's two-particle rows, that at T",
     "twin": "largest distance to a trajectory that starts N(0, 1e-3) away",
-    "true_twin": "the same of the true system",
-    "twin_ratio": "twin of the model over that of the true system: one is best, not zero",
+    "true_twin": "the same for the true system",
+    "twin_ratio": "twin of the model divided by that of the true system: one is best, not zero",
     "horizon": "time until the distance passes 1 % of the orbit's size",
     "jacobian_error": "relative error of ∂a/∂(q, v) along the true motion",
     "loss": "on fresh noisy observations",
-    "true_loss": "that of the true law: less is over-fitting",
-    "unseen_error": "distance to the true motion over size, median over trajectories not in the data",
+    "true_loss": "that of the true law: a lower loss is over-fitting",
+    "unseen_error": "distance to the true motion relative to its size, median over trajectories not in "
+    "the data",
     "unseen_worst": "the largest of them",
-    "unseen_horizon": "part of the time until it passes 1 %",
-    "moved_error": "as for unseen ones, but moved by the group",
+    "unseen_horizon": "fraction of the time until it passes 1 %",
+    "moved_error": "as unseen error, but with trajectories moved by the group",
     "moved_worst": "the largest of them",
-    "moved_horizon": "part of the time until it passes 1 %",
+    "moved_horizon": "fraction of the time until it passes 1 %",
     "error": "relative error of the acceleration at unseen states",
-    "seconds": "of training, beside other parts at the same time",
-    "skipped": "updates that were not finite and left out",
-    "features": "values that the network sees",
+    "seconds": "of training, with other parts running at the same time",
+    "skipped": "non-finite updates, left out",
+    "features": "inputs of the network",
     "noise": "standard deviation",
     "samples": "number of observations",
 }
 SUMMARY = ("distance", "true_drift", "twin_ratio", "unseen_error", "moved_error")
 FIGURES = {  # the words below a figure, which are also read out in its place
     "family_twins": "Twins of a model trained on a family of orbits separate as the true ones do",
-    "family_unseen": "Orbits that were not in the data: the error over time",
-    "figure03_trajectories": "Trajectories of the models beside the true one (the paper's Fig. 3)",
+    "family_unseen": "Error over time for orbits that were not in the data",
+    "figure03_trajectories": "Trajectories of the models and the true one (the paper's Fig. 3)",
     "figure04_angular_momentum": "Change of the angular momentum over time (Fig. 4)",
     "figure05_twins": "Distance of perturbed twins over time (Fig. 5)",
     "figure12_loss": "Loss over the steps of training (Fig. 12)",
-    "figure06_trajectories": "Trajectories of the models beside the true one (Fig. 6)",
+    "figure06_trajectories": "Trajectories of the models and the true one (Fig. 6)",
     "figure07_angular_momentum": "Change of the angular momentum over time (Fig. 7)",
     "figure08_twins": "Distance of perturbed twins over time (Fig. 8)",
     "figure13_loss": "Loss over the steps of training (Fig. 13)",
-    "figure09_trajectories": "Trajectories of both particles beside the true ones (Fig. 9)",
+    "figure09_trajectories": "Trajectories of both particles and the true ones (Fig. 9)",
     "figure10_momenta": "Change of momentum and angular momentum over time (Fig. 10)",
     "figure11_twins": "Distance of perturbed twins over time (Fig. 11)",
     "figure14_loss": "Loss over the steps of training (Fig. 14)",
@@ -97,7 +98,7 @@ def _index(finished: Mapping[str, Mapping[int, dict]]) -> str:
         "# Results",
         "",
         "The paper's experiments and those beyond it, each with several random seeds. On every page a",
-        "summary comes first, then the figures, then all numbers with the paper's own beside them.",
+        "summary comes first, then the figures, then all numbers together with the paper's.",
         "",
     ]
     for name, parts in finished.items():
@@ -109,7 +110,7 @@ def _index(finished: Mapping[str, Mapping[int, dict]]) -> str:
     lines += [
         "## How they were made",
         "",
-        "`python experiments/reproduce_paper.py` runs everything, goes on where it was stopped, and",
+        "`python experiments/reproduce_paper.py` runs everything, resumes where it was stopped, and",
         "writes these pages with `--publish docs/results`. [The paper and the truth](../paper.md) says",
         "where the numbers disagree with the paper, and why.",
     ]
