@@ -80,8 +80,8 @@ except AssertionError as error:
 # %% [markdown]
 # ## What a bug does to a charge
 #
-# A small bug does not have a small effect for ever. A term $\varepsilon x$ in the Lagrangian changes the momentum at the rate
-# $\varepsilon$, for as long as the motion goes on:
+# The effect of a small bug can grow. A term $\varepsilon x$ in the Lagrangian changes the momentum at the rate $\varepsilon$, for
+# as long as the motion goes on:
 
 # %% alt="Drift of the momentum over time for three sizes of the bug: three parallel lines that grow with time, each a factor of a thousand apart" caption="Momentum of a model whose layer leans on an absolute position by ε."
 ts = jnp.linspace(0.0, 20.0, 201)
