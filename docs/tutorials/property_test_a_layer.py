@@ -105,7 +105,7 @@ plt.show()
 # %% [markdown]
 # ## In pytest
 #
-# One decorator tests every law on every object of yours:
+# One decorator tests every law on each of your objects:
 #
 # ```python
 # @testing.parametrize_with_laws([testing.Features(layer, group, points=2, complete=False)])
