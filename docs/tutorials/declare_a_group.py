@@ -124,6 +124,7 @@ plt.show()
 # %% [markdown]
 # The screw charge of the *model* is conserved up to the error of the solver, since the features have the symmetry for any
 # weights. How well that of the *true* law is conserved, in the last column, depends on how well the law was learned.
+# The other two charges are conserved by neither law, and differ: many Lagrangians have the same motion, but other momenta.
 # `examples/own_group.py` does the same; see the [gallery](../gallery/index.md#a-symmetry-of-your-own).
 #
 # Next: [several points, reflections, angles](../groups.md), and [the laws that test them](property_test_a_layer.md).
