@@ -94,27 +94,23 @@ def nearest_start(model: Any, tracks: nx.Tracks, smooth: nx.Tracks, substeps: in
 
 @final
 class WithPrior(nx.Loss):
-    """A loss in units of the noise, and a normal prior of unit size on the weights of networks: its
-    minimum is the most probable model. Without it a network follows the noise of a short recording.
+    """A trajectory loss and a normal prior on the weights of networks: the minimum is the most probable
+    model. Without a prior a network follows the noise of a short recording.
 
-    - `loss`: a trajectory loss, χ² per degree of freedom.
-    - `freedom`: degrees of freedom of all samples.
-    - `samples`: how many there are; each has its share of the prior.
+    - `loss`: in the unit of the data, noise 1.
+    - `noise`: its standard deviation. An array, so that one program serves all.
+    - `prior`: the inverse of the variance of a weight; zero for none.
+    - `freedom`: degrees of freedom of all windows together, each of which has its share of the prior.
     """
 
     loss: nx.TrajectoryLoss
+    noise: jax.Array
+    prior: jax.Array
     freedom: int = eqx.field(static=True)
-    samples: int = eqx.field(static=True)
-
-    @property
-    def noise(self):
-        """That of the loss, whose unit it is."""
-        return self.loss.noise
 
     def residuals(self, model, batch):
-        found = self.loss.residuals(model, batch)
-        unit = np.sqrt(self.freedom)  # of a sample, whose mean is taken
-        weights = weights_of(model) / unit
+        found = self.loss.residuals(model, batch) / self.noise
+        weights = jnp.sqrt(self.prior / self.freedom) * weights_of(model)
         rows = jnp.broadcast_to(weights, (len(found), len(weights)))
         return jnp.concatenate([found.reshape(len(found), -1), rows.astype(found.dtype)], axis=1)
 

@@ -93,19 +93,26 @@ def steering(t):
     return jnp.stack([jnp.cos(0.7 * t), jnp.cos(3 * t)]) / 5
 
 
-def balances(name: str, h: float, seed: int, count: int) -> tuple[float, float]:
-    """Of the charges and of the energy, relative to the largest size of each."""
+def balances(name: str, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the charges and of the energy, relative to the largest size of each, for every step size."""
     keys = jax.random.split(jax.random.key(seed), 3)
     forced = nx.Forced(lagrangian(name, keys[0]), friction(name, keys[1]), drive, command)
     machine = nx.Driven(forced, steering)
-    solver, ts = nx.VariationalGauss4(), h * np.arange(count + 1)
-    orbit = nx.rollout(machine, *start(name, keys[2]), ts=ts, solver=solver)
-    found = []
-    for charge in (GROUPS[name][0].noether_charge(machine), nx.Energy(machine)):
-        values = jax.vmap(charge)(orbit.q, orbit.v, orbit.ts)
-        left = jnp.max(jnp.abs(nx.balance(charge, orbit)), axis=0)
-        found.append(float(jnp.max(left / jnp.max(jnp.abs(values), axis=0))))
-    return found[0], found[1]
+    state, solver = start(name, keys[2]), nx.VariationalGauss4()
+    charges = GROUPS[name][0].noether_charge(machine), nx.Energy(machine)
+
+    def left(charge, orbit):
+        sizes = jnp.max(jnp.abs(jax.vmap(charge)(orbit.q, orbit.v, orbit.ts)), axis=0)
+        return jnp.max(jnp.max(jnp.abs(nx.balance(charge, orbit)), axis=0) / sizes)
+
+    @jax.jit
+    @jax.vmap  # one program for all steps
+    def largest(h):
+        orbit = nx.rollout(machine, *state, ts=h * jnp.arange(count + 1.0), solver=solver)
+        return [left(charge, orbit) for charge in charges]
+
+    of_charges, of_energy = largest(jnp.array(list(STEPS.values())))
+    return np.asarray(of_charges), np.asarray(of_energy)
 
 
 @eqx.filter_jit
@@ -160,8 +167,10 @@ def main() -> None:
     for seed in row.seeds:
         for name in row.chosen(list(GROUPS)):
             begun, found = time.perf_counter(), {}
-            for k, h in STEPS.items():
-                found[f"balance_{k}"], found[f"energy_{k}"] = balances(name, h, seed, count)
+            for name_of, numbers in zip(
+                ("balance", "energy"), balances(name, seed, count), strict=True
+            ):
+                found |= {f"{name_of}_{k}": float(x) for k, x in zip(STEPS, numbers, strict=True)}
             keys = jax.random.split(jax.random.key(1_000 + seed), draws)
             rise, work, _ = (np.asarray(x) for x in gains(name, keys, 0.05, 200))
             found["rises"] = int(np.sum(~(rise <= ROUNDINGS)))

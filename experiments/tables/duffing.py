@@ -6,7 +6,8 @@ the true start. Measures: the largest error of the motion, relative to its large
 error of the friction constant.
 
 The drive is an input that all models are given, and that it acts as a force. Ours assumes a mass and
-linear friction, and learns a potential; the second-order neural ODE learns the acceleration without
+linear friction, and learns a potential, with a normal prior of unit size on the weights where it is
+polished by trajectories; the second-order neural ODE learns the acceleration without
 drive; other arms know the law up to its constants, or altogether: then the start is off by the noise of
 one observation, and the figure is the mean of 64 such. The bound is that of Cramér and Rao for the
 constants and both starts together: the mean of the largest error that the best unbiased estimate makes.
@@ -19,7 +20,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from _motions import follow, permitted
+from _motions import WithPrior, follow, permitted
 from _row import Measure, Row
 
 import noetherax as nx
@@ -106,8 +107,10 @@ def trained(arm: str, tracks: nx.Tracks, seed: int, steps: int, last: int):
     model, _ = nx.fit(model, smooth, steps=steps, key=keys[1], **quiet)
     if arm == ARMS[0]:
         return nx.polish(model, smooth, iterations=last, **quiet)[0]
-    loss = nx.TrajectoryLoss(INTERVAL, noise=NOISE, inputs="cubic")
-    windows = tracks.windows(min(WINDOW, len(tracks[0].t)), stride=WINDOW // 2)
+    of_data = nx.TrajectoryLoss(INTERVAL, noise=1.0, inputs="cubic")
+    windows = tracks.windows(WINDOW, stride=WINDOW, timed=True)
+    freedom = len(windows.q) * (WINDOW - 2)
+    loss = WithPrior(of_data, jnp.array(NOISE), jnp.array(1.0), freedom)
     return nx.polish(model, windows, loss=loss, iterations=last, **quiet)[0]
 
 
