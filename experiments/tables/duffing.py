@@ -156,7 +156,7 @@ def main() -> None:
     }
     measures["friction"] = Measure("error of the friction constant, %")
     row = Row(__doc__, "duffing", measures)
-    steps, last = (3, 2) if row.quick else (2_000, 100)
+    steps, last = (3, 2) if row.quick else (2_000, 60)
     size = float(jnp.max(jnp.abs(moved(truth(), UNSEEN))))
     for seed in row.seeds:
         tracks = recorded(seed, 200 if row.quick else TIMES)
