@@ -37,7 +37,7 @@ ARMS = (
     "bound, law known but for its constants",
 )
 T = INTERVAL * np.arange(TIMES)
-START = jnp.full((1, 1), 0.5), jnp.zeros((1, 1))
+START = np.full((1, 1), 0.5), np.zeros((1, 1))
 
 
 class Spring(nx.SeparableLagrangian):
