@@ -1,4 +1,5 @@
-"""Tables of the field's tasks, from `docs/results/tables/*.json`, written by `experiments/tables/`."""
+"""Tables of the field's tasks and of real machines, from `docs/results/tables/*.json`, written by
+`experiments/tables/`."""
 
 import json
 import math

@@ -108,6 +108,12 @@ def _index(finished: Mapping[str, Mapping[int, dict]]) -> str:
             if set(SUMMARY) & set(_quantities(seeds[0][group])) and not _is_long(seeds[0][group]):
                 lines += [f"*{group.capitalize()}*, medians:", "", *_summary(seeds, group), ""]
     lines += [
+        "## Beside the paper",
+        "",
+        "- [Real machines](machines.md): forces, friction and drives, with recordings of carts on an",
+        "  air track.",
+        "- [The field's tasks](tables.md), beside what others have published.",
+        "",
         "## How they were made",
         "",
         "`python experiments/reproduce_paper.py` runs everything, resumes where it was stopped, and",
