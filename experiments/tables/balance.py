@@ -14,6 +14,7 @@ while the energy of the springs falls, and what is left of that energy.
 """
 
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -51,10 +52,10 @@ class Saturated(nx.ConfigurationFeatures):
     """Invariants of a group between −1 and 1: no random potential then drives bodies apart for ever."""
 
     inner: nx.ConfigurationFeatures
+    num_features: int
 
-    @property
-    def num_features(self) -> int:
-        return self.inner.num_features
+    def __init__(self, inner: nx.ConfigurationFeatures):
+        self.inner, self.num_features = inner, inner.num_features
 
     def __call__(self, q):
         return jnp.tanh(self.inner(q))
@@ -124,7 +125,7 @@ def gains(name: str, keys, h: float, count: int):
         keys = jax.random.split(key, 3)
         model = nx.Forced(lagrangian(name, keys[0]), friction(name, keys[1]))
         state, ts = start(name, keys[2]), h * jnp.arange(count + 1)
-        orbit = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss4(), throw=False)
+        orbit: Any = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss4(), throw=False)
         energy = nx.Energy(model)
         values = jax.vmap(energy)(orbit.q, orbit.v)[:, 0]
         kinetic = jnp.sum(orbit.p * orbit.v, axis=(1, 2)) / 2

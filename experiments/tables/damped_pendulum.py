@@ -131,7 +131,7 @@ def predicted(model, data: Recording) -> np.ndarray:
 
 def from_last_state(model, data: Recording) -> np.ndarray:
     """The angles not seen, from the last smoothed state."""
-    last = data.smooth[0]
+    last: Any = data.smooth[0]
     ts = np.append(last.t[-1], INTERVAL * np.arange(SEEN, TIMES))
     path = nx.rollout(model, last.q[-1], last.v[-1], ts=ts, dt=0.1, solver=nx.RK4())
     return np.asarray(path.q[1:])
