@@ -12,19 +12,27 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 # The tests compile much and run little: compile quickly.
 jax.config.update("jax_disable_most_optimizations", True)
-QUICK = "--xla_cpu_use_fusion_emitters=false"  # halves the time that XLA compiles
+QUICK = (
+    "--xla_cpu_use_fusion_emitters=false",  # halves the time that XLA compiles
+    # There is a process for every core: a program cut into parts, to compile them at once, only costs.
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 
 
 def _compile_quickly():
-    """Sets a flag of XLA's for this process and those that it starts. XLA aborts a process in which it
-    does not know a flag, so another one has to try it first."""
+    """Sets flags of XLA's for this process and those that it starts. XLA aborts a process in which it
+    does not know a flag, so another one has to try them first."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        return  # the process that started this one has tried
-    flags = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
+        return  # the process that started this one has tried them
     command = [sys.executable, "-c", "import jax; jax.devices()"]
-    environment = os.environ | {"XLA_FLAGS": flags}
-    if not subprocess.run(command, env=environment, capture_output=True, check=False).returncode:
-        os.environ["XLA_FLAGS"] = flags
+    for count in range(len(QUICK), 0, -1):
+        flags = " ".join([os.environ.get("XLA_FLAGS", ""), *QUICK[:count]]).strip()
+        environment = os.environ | {"XLA_FLAGS": flags}
+        if not subprocess.run(
+            command, env=environment, capture_output=True, check=False
+        ).returncode:
+            os.environ["XLA_FLAGS"] = flags
+            return
 
 
 def _one_thread_each():

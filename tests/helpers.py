@@ -558,6 +558,20 @@ SOLVERS: dict[str, Callable[[], diffrax.AbstractSolver]] = {
 """Solvers by name: of (q, v), of (q, p) by a user, and variational."""
 
 
+@eqx.filter_jit
+def compiled(function: Callable, *arguments):
+    """`function(*arguments)` by one program: operation by operation, a first call compiles dozens. The
+    function is traced once, and may read nothing that changes."""
+    return function(*arguments)
+
+
+def equal(one, other) -> bool:
+    """`eqx.tree_equal` on the host, where no array compiles a comparison."""
+    return eqx.tree_equal(
+        *jax.tree.map(lambda x: np.asarray(x) if eqx.is_array(x) else x, (one, other))
+    )
+
+
 def stacked(models: list):
     """Models as an ensemble: arrays with a leading axis of members."""
     return jax.tree.map(lambda *x: jnp.stack(x) if eqx.is_array(x[0]) else x[0], *models)

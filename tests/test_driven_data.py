@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax.losses import check_kind, samples_of
@@ -61,8 +62,8 @@ def motion(kind="linear", even=False):
     _, (qs, vs) = jax.jit(functools.partial(jax.lax.scan, piece))(
         (q, v), (jnp.asarray(ends), jnp.asarray(U[:-1]))
     )
-    q, v = jnp.concatenate([q[None], qs]), jnp.concatenate([v[None], vs])
-    a = nx.acceleration(nx.at_time(model, t, U), q, v)
+    q, v = np.concatenate([q[None], qs]), np.concatenate([v[None], vs])
+    a = compiled(nx.acceleration, model, q, v, t, U)
     return t, *(np.asarray(x) for x in (q, v, a))
 
 
@@ -81,21 +82,21 @@ def test_true_law_has_no_loss_and_that_without_its_drive_has(offset):
     batch = tracks.observations()
     assert batch._fields == ("q", "v", "a", "t", "u")
     loss = nx.AccelerationLoss()
-    assert loss(machine(), batch) < 1e-20
-    assert loss(machine(driven=False), batch) > 0.1
+    assert compiled(loss, machine(), batch) < 1e-20
+    assert compiled(loss, machine(driven=False), batch) > 0.1
     # The same of windows, whose loss is measured by the noise.
     windows = tracks.windows(9)
     assert windows.start[0] == IRREGULAR[0] + offset
-    value = eqx.filter_jit(nx.TrajectoryLoss(noise=1e-3))
-    assert value(machine(), windows) < 1e-3
-    assert value(machine(driven=False), windows) > 1e2
+    loss = nx.TrajectoryLoss(noise=1e-3)
+    assert compiled(loss, machine(), windows) < 1e-3
+    assert compiled(loss, machine(driven=False), windows) > 1e2
 
 
 @pytest.mark.parametrize("kind", ["hold", "cubic"])
 def test_inputs_go_on_between_samples_as_told(kind):
     windows = recorded(kind, members="q").windows(9)
     right, wrong = (
-        eqx.filter_jit(nx.TrajectoryLoss(noise=1e-3, inputs=x))(machine(), windows)
+        compiled(nx.TrajectoryLoss(noise=1e-3, inputs=x), machine(), windows)
         for x in (kind, "hold" if kind == "cubic" else "linear")
     )
     # Slopes of cubics at the ends of windows are not those along the recording.
@@ -183,7 +184,9 @@ def test_a_forced_model_is_learned_saved_and_polished(tmp_path):
 def test_a_force_that_no_state_changes_has_a_derivative():
     model = nx.Forced(Spring(jnp.asarray(2.0)), lambda q, v: jnp.ones((1, 1)))
     one = jnp.ones((1, 1))
-    _, slope = jax.jvp(lambda q: nx.acceleration(model, q, one), (one,), (one,))
+    _, slope = compiled(
+        lambda q: jax.jvp(lambda q: nx.acceleration(model, q, one), (q,), (q,)), one
+    )
     assert np.allclose(slope, -2)
 
 
@@ -203,8 +206,8 @@ def test_a_new_network_starts_by_the_forces_that_act():
     model = nx.Forced(network, Drag(jnp.asarray(FRICTION)), drive)
     model, note = nx.prepare(model, shifted)
     assert "by least squares" in note
-    errors = nx.AccelerationLoss()(model, shifted)
-    assert errors < 0.1 * jnp.mean(a**2)
+    errors = compiled(nx.AccelerationLoss(), model, shifted)
+    assert errors < 0.1 * np.mean(np.square(a))
     mass = nx.euler_lagrange_terms(model.lagrangian, q, v).mass_matrix
     assert 0.7 < np.mean(mass) < 1.3
 
@@ -217,36 +220,38 @@ def arm(q, v):
 
 
 def test_forces_of_a_motion_and_their_parts():
-    q, v, a = jax.random.normal(jax.random.key(1), (3, 5, 2, 1))
+    q, v, a = np.asarray(jax.random.normal(jax.random.key(1), (3, 5, 2, 1)))
     model = nx.Forced(arm, lambda q, v: -0.3 * v)
-    force = nx.generalised_force(model, q, v, a)
-    parts = nx.force_parts(model, q, v, a)
+    force = compiled(nx.generalised_force, model, q, v, a)
+    parts = jax.tree.map(np.asarray, compiled(nx.force_parts, model, q, v, a))
     assert np.allclose(sum(parts), force, atol=1e-13)
     assert np.allclose(parts.forces, 0.3 * v)
-    mass = nx.euler_lagrange_terms(arm, q, v).mass_matrix
-    assert np.allclose(parts.inertial[..., 0], jnp.einsum("sij,sj->si", mass, a[..., 0]))
-    assert np.allclose(parts.potential, jnp.sin(q))
-    assert np.allclose(nx.force_parts(model, q, 0 * v, a).coriolis, 0)
+    mass = compiled(nx.euler_lagrange_terms, arm, q, v).mass_matrix
+    assert np.allclose(parts.inertial[..., 0], np.einsum("sij,sj->si", mass, a[..., 0]))
+    assert np.allclose(parts.potential, np.sin(q))
+    assert np.allclose(compiled(nx.force_parts, model, q, 0 * v, a).coriolis, 0)
     assert np.max(np.abs(parts.coriolis)) > 0.1
     # Beside what a motion takes, its own acceleration follows.
     moved = nx.Forced(model, lambda q, v, t, u: u.reshape(2, 1))
-    at = nx.at_time(moved, jnp.zeros(5), force.reshape(5, 2))
-    assert np.allclose(nx.acceleration(at, q, v), a)
+    u = np.reshape(force, (5, 2))
+    assert np.allclose(compiled(nx.acceleration, moved, q, v, np.zeros(5), u), a)
 
 
 def test_force_loss_finds_the_scale_of_a_network():
-    q, v, a = jax.random.uniform(jax.random.key(2), (3, 200, 1, 1), minval=-1.0)
-    batch = nx.ForceObservations(q, v, a, tau=3 * a + 5 * jnp.sin(q) + 0.2 * v)
+    q, v, a = np.asarray(jax.random.uniform(jax.random.key(2), (3, 200, 1, 1), minval=-1.0))
+    states = (q, v, a, 3 * a + 5 * np.sin(q) + 0.2 * v)
+    batch = nx.ForceObservations(*map(jnp.asarray, states))
+    size = np.mean(np.square(batch.tau))
     truth = nx.Forced(lambda q, v: jnp.sum(1.5 * v**2 + 5 * jnp.cos(q)), lambda q, v: -0.2 * v)
     loss = nx.ForceLoss()
-    assert loss(truth, batch) < 1e-25
-    assert np.isclose(loss(lambda q, v: 0.0 * jnp.sum(q * v), batch), jnp.mean(batch.tau**2))
+    assert compiled(loss, truth, batch) < 1e-25
+    assert np.isclose(compiled(loss, lambda q, v: 0.0 * jnp.sum(q * v), batch), size)
     features = nx.Trivial(1).invariant_features(1)
     network = nx.NeuralLagrangian(features, width=8, key=jax.random.key(0))
     model = nx.Forced(network, Drag(jnp.asarray(0.2)))
     model, note = nx.prepare(model, batch, loss=loss)
     assert "by least squares" in note
-    assert loss(model, batch) < 0.05 * jnp.mean(batch.tau**2)
+    assert compiled(loss, model, batch) < 0.05 * size
     # Of tracks, the inputs are what was measured.
     tracks = nx.Tracks(np.arange(200.0), q, v, a, inputs=batch.tau[:, 0])
     assert np.array_equal(samples_of(loss, tracks).tau, batch.tau)
@@ -289,13 +294,14 @@ class Swing(nx.systems.System):
 def test_a_system_with_friction_and_time():
     system = Swing()
     law = system.lagrangian
-    batch = system.sampler(batch_size=64, noise=0.0, samples=50)(jax.random.key(0))
-    assert nx.AccelerationLoss()(law, batch) < 1e-20
+    draw = system.sampler(batch_size=64, noise=0.0, samples=50)
+    batch = compiled(draw, jax.random.key(0))
+    assert compiled(nx.AccelerationLoss(), law, batch) < 1e-20
     options = dict(velocities=True, accelerations=True, batch_size=4, noise=0.0, samples=50)
-    windows = system.windows(0.1, **options)(jax.random.key(0))
+    windows = compiled(system.windows(0.1, **options), jax.random.key(0))
     inside = nx.TrajectoryLoss(0.1).states(windows)
     assert len(inside) == 5
-    assert nx.AccelerationLoss()(law, inside) < 1e-20
+    assert compiled(nx.AccelerationLoss(), law, inside) < 1e-20
     with pytest.raises(ValueError, match="depends on time, and a fresh orbit"):
         nx.systems.Orbits(system, np.inf).sampler()
     options = dict(orbits=0, charges={}, solver=nx.RK4(), dt=0.05)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import lineax as lx
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax import _integration
@@ -41,8 +42,8 @@ def test_tangents_of_the_acceleration_come_in_batches():
         return nx.acceleration(lagrangian, q, v)
 
     w = jnp.array([3.0, 0.2, 1.0])
-    expected = jax.jacrev(acceleration)(w)
-    assert np.allclose(jax.jacfwd(acceleration)(w), expected, rtol=1e-12)
+    expected = compiled(jax.jacrev(acceleration), w)
+    assert np.allclose(compiled(jax.jacfwd(acceleration), w), expected, rtol=1e-12)
     assert np.all(np.abs(expected).max(axis=(0, 1)) > 1e-3)
 
 
@@ -72,7 +73,7 @@ def test_double_pendulum_is_the_textbook_one():
     sine, cosine = np.sin(a - b), np.cos(a - b)
     mass = np.array([[2, cosine], [cosine, 1]])
     force = np.array([-(db**2) * sine - 2 * np.sin(a), da**2 * sine - np.sin(b)])
-    actual = nx.acceleration(lagrangian, np.array([[a], [b]]), np.array([[da], [db]]))
+    actual = compiled(nx.acceleration, lagrangian, np.array([[a], [b]]), np.array([[da], [db]]))
     assert np.allclose(actual[:, 0], np.linalg.solve(mass, force), rtol=1e-13)
 
 
@@ -440,8 +441,9 @@ def test_a_singular_matrix_is_seen_even_if_the_force_lies_in_its_range():
     def lagrangian(q, v):
         return 0.5 * jnp.sum(direction * v) ** 2 - 0.5 * jnp.sum(direction * q) ** 2
 
+    quiet = jax.jit(lambda q, v: nx.acceleration(lagrangian, q, v, throw=False))
     for q, v in np.random.default_rng(0).normal(size=(20, 2, 1, 3)):
-        assert np.all(np.isnan(nx.acceleration(lagrangian, q, v, throw=False)))
+        assert np.all(np.isnan(quiet(q, v)))
     with pytest.raises(RuntimeError, match="At the initial state: The mass matrix"):
         nx.rollout(lagrangian, q, v, ts=np.array([0.0, 1.0]))
 
@@ -454,7 +456,7 @@ def test_light_and_heavy_particles_are_not_singular(masses):
         return 0.5 * jnp.sum(weights * v**2) - jnp.sum(weights * q)
 
     state = np.ones((2, 1))
-    assert np.allclose(nx.acceleration(lagrangian, state, state), -1)
+    assert np.allclose(compiled(nx.acceleration, lagrangian, state, state), -1)
 
 
 @pytest.mark.parametrize(
@@ -468,7 +470,9 @@ def test_coupled_coordinates_in_unlike_units_are_not_singular(ratio, dtype):
     def lagrangian(q, v):
         return 0.5 * jnp.ravel(v) @ mass @ jnp.ravel(v) - jnp.sum(push * q)
 
-    a = nx.acceleration(lagrangian, *np.ones((2, 1, 2), dtype), throw=False)
+    a = compiled(
+        lambda *x: nx.acceleration(lagrangian, *x, throw=False), *np.ones((2, 1, 2), dtype)
+    )
     if ratio:
         assert np.allclose(a * push, -2 / 3, rtol=10 * np.finfo(dtype).eps)
     else:
@@ -498,7 +502,7 @@ def test_a_force_that_is_not_finite_is_no_singular_mass_matrix():
         (Coupled(1.0), jnp.full((2, 2), jnp.nan)),
     ):
         with pytest.raises(RuntimeError, match="derivatives of the Lagrangian are not finite"):
-            nx.acceleration(lagrangian, q, jnp.ones_like(q))
+            compiled(nx.acceleration, lagrangian, q, jnp.ones_like(q))
 
 
 def test_the_linear_solver_can_be_chosen():
@@ -532,8 +536,12 @@ def test_small_systems_are_solved_to_rounding(size, dtype):
     pulled = np.linalg.solve(matrix.astype(float), weight.astype(float)[..., None])[..., 0]
     allowed = CONDITIONED * condition * np.finfo(dtype).eps
 
-    x, pull_back = jax.vjp(solve_symmetric, jnp.asarray(matrix), jnp.asarray(vector))
-    by_matrix, by_vector = pull_back(jnp.asarray(weight))
+    @jax.jit
+    def solution_and_slopes(matrix, vector, weight):
+        x, pull_back = jax.vjp(solve_symmetric, matrix, vector)
+        return x, *pull_back(weight)
+
+    x, by_matrix, by_vector = solution_and_slopes(matrix, vector, weight)
     expected = exact, pulled, -pulled[..., :, None] * exact[..., None, :]
     for ours, theirs in zip((x, by_vector, by_matrix), expected, strict=True):
         assert ours.dtype == dtype
@@ -546,7 +554,7 @@ def test_small_systems_are_solved_by_the_largest_pivot():
         matrix = jnp.array([[[corner, 1.1, 2.3], [1.1, 0.7, 3.2], [2.3, 3.2, corner]]])
         vector = jnp.array([[1.3, 2.1, 0.4]])
         exact = np.linalg.solve(matrix, vector[..., None])[..., 0]
-        assert np.allclose(solve_symmetric(matrix, vector), exact, rtol=1e-13)
+        assert np.allclose(compiled(solve_symmetric, matrix, vector), exact, rtol=1e-13)
         first_left = mock.patch.object(jnp, "argmax", lambda x, axis: jnp.nanargmax(x >= 0, axis))
         with jax.disable_jit(), first_left:  # whatever is in that row
             in_order = solve_symmetric(matrix, vector)
@@ -555,7 +563,7 @@ def test_small_systems_are_solved_by_the_largest_pivot():
 
 def test_a_singular_system_has_no_finite_solution_and_spoils_no_other():
     matrix = jnp.stack([jnp.ones((2, 2)), 2 * jnp.eye(2)])
-    x = solve_symmetric(matrix, jnp.ones((2, 2)))
+    x = compiled(solve_symmetric, matrix, jnp.ones((2, 2)))
     assert not np.any(np.isfinite(x[0]))
     assert np.allclose(x[1], 0.5)
 
@@ -563,8 +571,8 @@ def test_a_singular_system_has_no_finite_solution_and_spoils_no_other():
 def test_small_systems_come_with_any_leading_axes():
     matrix = symmetric(np.array([1.0, -2.0, 3.0]), 6, 0).reshape(2, 3, 3, 3)
     vector = np.random.default_rng(0).normal(size=(2, 3, 3))
-    x = solve_symmetric(jnp.asarray(matrix), jnp.asarray(vector))
-    mapped = jax.vmap(jax.vmap(solve_symmetric))(matrix, vector)
+    x = compiled(solve_symmetric, matrix, vector)
+    mapped = compiled(jax.vmap(jax.vmap(solve_symmetric)), matrix, vector)
     assert np.allclose(np.einsum("...ij,...j->...i", matrix, x), vector, rtol=1e-12)
     assert np.allclose(mapped, x, rtol=1e-12)
     helpers.check_precision(solve_symmetric, jnp.asarray(matrix), jnp.asarray(vector))
@@ -655,13 +663,16 @@ def test_activations_and_their_derivatives_equal_autodiff():
         derivatives = [known]
         for _ in range(4):
             derivatives.append(jax.grad(derivatives[-1]))
-        expected = [jax.vmap(derivative)(z) for derivative in derivatives]
-        values, rates = jax.jvp(rule, (z,), (jnp.ones_like(z),))
-        _, curvatures = jax.jvp(
-            lambda z, rule=rule: jax.jvp(rule, (z,), (jnp.ones_like(z),))[1],
-            (z,),
-            (jnp.ones_like(z),),
-        )
+        expected = jax.jit(lambda z, all=derivatives: [jax.vmap(f)(z) for f in all])(z)
+
+        def rate(z, rule=rule):
+            return jax.jvp(rule, (z,), (jnp.ones_like(z),))
+
+        def second(z, rate=rate):
+            return jax.jvp(lambda z: rate(z)[1], (z,), (jnp.ones_like(z),))[1]
+
+        values, rates = jax.jit(rate)(z)
+        curvatures = jax.jit(second)(z)
         for order, found in enumerate((values, rates, curvatures)):
             for one, other in zip(found, expected[order : order + 3], strict=True):
                 np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-14)
@@ -705,18 +716,21 @@ def coupled(form: str) -> Coupled:
 def test_a_constant_mass_of_every_form(form, dtype):
     q, v = np.random.default_rng(0).normal(size=(2, 5, 2, 2)).astype(dtype)
     lagrangian = coupled(form)
-    a = nx.acceleration(lagrangian, q, v)
+    a = compiled(nx.acceleration, lagrangian, q, v)
     assert a.dtype == dtype
-    closed, generic = (f(lagrangian, q, v) for f in (nx.euler_lagrange_terms, autodiff_terms))
+    closed, generic = (
+        compiled(f, lagrangian, q, v) for f in (nx.euler_lagrange_terms, autodiff_terms)
+    )
     tolerance = 100 * np.finfo(dtype).eps
     for x, y in zip(closed, generic, strict=True):
         assert np.allclose(x, y, rtol=tolerance, atol=tolerance)
     expected = np.linalg.solve(generic.mass_matrix, generic.force[..., None])[..., 0]
     assert np.allclose(a.reshape(5, 4), expected, rtol=tolerance, atol=tolerance)
-    slopes = lagrangian_gradient(lagrangian, q[0], v[0])
-    for x, y in zip(slopes, jax.grad(lagrangian, (0, 1))(q[0], v[0]), strict=True):
+    slopes = compiled(lagrangian_gradient, lagrangian, q[0], v[0])
+    expected = compiled(jax.grad(lagrangian, (0, 1)), q[0], v[0])
+    for x, y in zip(slopes, expected, strict=True):
         assert np.allclose(x, y, rtol=tolerance, atol=tolerance)
-    assert np.allclose(nx.momentum(lagrangian, q[0], v[0]), slopes[1], rtol=tolerance)
+    assert np.allclose(compiled(nx.momentum, lagrangian, q[0], v[0]), slopes[1], rtol=tolerance)
 
 
 def test_a_constant_mass_is_inverted_once():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax import testing
@@ -30,7 +31,7 @@ def test_counts(name):
     features = group().invariant_features(points)
     q, v = np.random.default_rng(0).normal(size=(2, points, group().space))
     assert features.num_features == count
-    assert features(q, v).shape == (count,)
+    assert compiled(features, q, v).shape == (count,)
 
 
 @functools.cache  # the search takes seconds for some
@@ -86,7 +87,7 @@ def test_names_say_what_the_values_are(name, points, some):
     vectors |= {f"v{i}": x.view(Vector) for i, x in zip(numbers, v, strict=True)}
     vectors["det"] = lambda *columns: np.linalg.det(np.array(columns))
     values = [eval(each.replace("·", "@"), vectors) for each in names]
-    assert np.allclose(features(q, v), values, rtol=1e-12)
+    assert np.allclose(compiled(features, q, v), values, rtol=1e-12)
 
 
 @pytest.mark.parametrize("points", [1, 2])
@@ -102,7 +103,8 @@ def test_other_features_have_as_many_names(name, points):
 def test_one_particle_has_the_papers_features_in_order():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 3))
     expected = [np.sum(q * q), np.sum(q * v), np.sum(v * v)]
-    assert np.allclose(nx.Rotations(3).invariant_features(1)(q, v), expected, rtol=1e-15)
+    features = nx.Rotations(3).invariant_features(1)
+    assert np.allclose(compiled(features, q, v), expected, rtol=1e-15)
 
 
 def test_schwarzschild_features_in_order():
@@ -110,18 +112,18 @@ def test_schwarzschild_features_in_order():
     q, v = np.random.default_rng(0).normal(size=(2, 1, 4))
     x, u = q[0, :3], v[0, :3]
     expected = [x @ x, x @ u, u @ u, v[0, 3]]
-    assert np.allclose(group.invariant_features(1)(q, v), expected, rtol=1e-15)
+    assert np.allclose(compiled(group.invariant_features(1), q, v), expected, rtol=1e-15)
 
 
 def test_relative_positions_come_before_velocities():
     q, v = np.random.default_rng(0).normal(size=(2, 2, 4))
     expected = np.concatenate([q[0] - q[1], v[0], v[1]])
-    assert np.array_equal(nx.Translations(4).invariant_features(2)(q, v), expected)
+    assert np.array_equal(compiled(nx.Translations(4).invariant_features(2), q, v), expected)
 
 
 def test_last_rotation_feature_is_the_determinant():
     q, v = np.random.default_rng(0).normal(size=(2, 2, 4))
-    features = nx.Rotations(4).invariant_features(2)(q, v)
+    features = compiled(nx.Rotations(4).invariant_features(2), q, v)
     assert np.allclose(features[-1], np.linalg.det(np.concatenate([q, v])), rtol=1e-13)
 
 
@@ -146,7 +148,7 @@ def test_determinants_equal_linear_algebra(points, dim):
     x = np.concatenate([q, v])
     expected = [np.linalg.det(x[list(s)]) for s in combinations(range(2 * points), dim)]
     assert len(expected) == math.comb(2 * points, dim)
-    values = nx.Determinants(vectors)(q, v)
+    values = compiled(nx.Determinants(vectors), q, v)
     assert values.shape == (len(expected),)
     assert np.allclose(values, expected, rtol=1e-11, atol=1e-13)
 
@@ -159,7 +161,9 @@ def test_few_and_many_determinants_are_the_same_function(monkeypatch):
 
     def derivatives(function):
         first = jax.jacfwd(function, argnums=(0, 1))
-        everything = function(q, v), first(q, v), jax.jacfwd(first, argnums=(0, 1))(q, v)
+        second = jax.jacfwd(first, argnums=(0, 1))
+        # A function of its own each time, since what it reads changes.
+        everything = jax.jit(lambda q, v: (function(q, v), first(q, v), second(q, v)))(q, v)
         return np.concatenate([np.ravel(x) for x in jax.tree.leaves(everything)])
 
     many = derivatives(features)
@@ -192,7 +196,7 @@ def test_lower_precision_is_caught():
 
 def span_of_values(features, points, space):
     q, v = np.random.default_rng(0).normal(size=(2, 400, points, space))
-    return np.asarray(jax.vmap(features)(q, v))
+    return np.asarray(compiled(jax.vmap(features), q, v))
 
 
 def general_route(group, points):
@@ -228,7 +232,7 @@ def test_general_route_finds_the_closed_forms(name):
     a, b = (span_of_values(f, points, group.space) for f in (general, closed))
     scale, moved = 1.1, np.random.default_rng(1).normal(size=(2, points, group.space))
     degrees = [
-        np.round(np.log(np.abs(f(*scale * moved) / f(*moved))) / np.log(scale))
+        np.round(np.log(np.abs(compiled(f, *scale * moved) / compiled(f, *moved))) / np.log(scale))
         for f in (general, closed)
     ]
     for degree in np.unique(degrees[1]):
@@ -340,7 +344,7 @@ def test_incomplete_invariants_are_an_error_with_counts():
 def test_second_derivatives_are_finite_for_many_particles_at_rest():
     features = nx.Rotations(3).invariant_features(4)
     q = np.zeros((4, 3))
-    hessian = jax.jacfwd(jax.jacrev(features, argnums=1), argnums=1)(q, q)
+    hessian = compiled(jax.jacfwd(jax.jacrev(features, argnums=1), argnums=1), q, q)
     assert np.all(np.isfinite(hessian))
 
 
@@ -389,7 +393,8 @@ def test_the_floor_is_blind_to_directions_that_no_feature_sees():
 def test_standardised_features_have_zero_median_and_normal_quartiles():
     q, v = np.random.default_rng(1).normal(size=(2, 2000, 1, 3)) + 3.0
     features = nx.Rotations(3).invariant_features(1)
-    values = nx.Standardisation.fit(features, q, v)(jax.vmap(features)(q, v))
+    standardisation = nx.Standardisation.fit(features, q, v)
+    values = compiled(lambda q, v: standardisation(jax.vmap(features)(q, v)), q, v)
     lower, middle, upper = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     assert np.allclose(middle, 0, atol=1e-12)
     assert np.allclose(upper - lower, 1.349, rtol=1e-12)
@@ -406,21 +411,23 @@ def test_positive_features_of_position_are_bent_where_they_span_much():
     q, v = wide_orbits()
     features = nx.Rotations(3).invariant_features(1)
     standardisation = nx.Standardisation.fit(features, q, v)
-    values = jax.vmap(features)(q, v)
+    values = compiled(jax.vmap(features), q, v)
     # v·v spans as much as q·q, but ∂²L/∂v² needs it as it is; q·v has both signs.
     assert np.quantile(values[:, 2], 0.95) > 20 * np.quantile(values[:, 2], 0.05)
     assert np.isclose(1 / standardisation.bends[0], np.quantile(values[:, 0], 0.05))
     assert np.all(standardisation.bends[1:] == 0)
     # Equal ratios of the distance are equal parts of the network's input, far above the knee.
-    near, middle, far = (standardisation(jnp.array([x, 0, 1.0]))[0] for x in (1e3, 1e4, 1e5))
+    near, middle, far = (
+        compiled(standardisation, np.array([x, 0, 1.0]))[0] for x in (1e3, 1e4, 1e5)
+    )
     assert np.isclose(far - middle, middle - near, rtol=1e-4)
-    assert np.all(np.isfinite(standardisation(jnp.zeros(3))))  # a collision
+    assert np.all(np.isfinite(compiled(standardisation, np.zeros(3))))  # a collision
     assert np.all(nx.Standardisation.fit(features, q, v, bend=False).bends == 0)
 
 
 def test_features_that_span_little_or_change_sign_are_not_bent():
     q, v = wide_orbits()
-    narrow = q / jnp.linalg.norm(q, axis=(1, 2), keepdims=True)
+    narrow = jnp.asarray(q / np.linalg.norm(q, axis=(1, 2), keepdims=True))
     rotations = nx.Rotations(3).invariant_features(1)
     coordinates = nx.Trivial(3).invariant_features(1)
     for features, positions in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
@@ -431,9 +438,9 @@ def test_the_slope_of_a_standardisation_is_its_derivative():
     q, v = wide_orbits()
     features = nx.Rotations(3).invariant_features(1)
     standardisation = nx.Standardisation.fit(features, q, v)
-    for values in jax.vmap(features)(q[:5], v[:5]):
-        slope = np.diag(jax.jacfwd(standardisation)(values))
-        assert np.allclose(standardisation.slope(values), slope, rtol=1e-14)
+    for values in np.asarray(compiled(jax.vmap(features), q[:5], v[:5])):
+        slope = np.diag(compiled(jax.jacfwd(standardisation), values))
+        assert np.allclose(compiled(standardisation.slope, values), slope, rtol=1e-14)
 
 
 def frequencies(first, second):
@@ -503,9 +510,9 @@ def test_many_products_are_the_same_function_as_few(monkeypatch):
 
     q, v = np.random.default_rng(0).normal(size=(2, 3, 3))
     features = nx.Rotations(3).invariant_features(3, determinants=False)
-    many = features(q, v)
+    many = jax.jit(lambda q, v: features(q, v))(q, v)
     monkeypatch.setattr(_scalar_products, "FEW", 6)
-    assert np.allclose(features(q, v), many, rtol=1e-14)
+    assert np.allclose(jax.jit(lambda q, v: features(q, v))(q, v), many, rtol=1e-14)
     assert len(helpers.products(features, q, v)) == 6
 
 
@@ -561,7 +568,7 @@ def test_a_period_is_seen_by_sine_and_cosine():
     assert np.array_equal(nx.periods(group), [np.inf, 0.5])
     q, v = np.random.default_rng(0).normal(size=(2, 2, 2))
     angle = 4 * np.pi * (q[0, 1] - q[1, 1])
-    assert np.allclose(features(q, v)[4:6], [np.sin(angle), np.cos(angle)])
+    assert np.allclose(compiled(features, q, v)[4:6], [np.sin(angle), np.cos(angle)])
 
 
 @pytest.mark.parametrize(

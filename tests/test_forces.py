@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax.dynamics import closure_converted, lagrangian_gradient, solve_motion, solve_terms
@@ -56,21 +57,24 @@ def machine(form="linear"):
 
 def test_forces_enter_the_equations_of_motion():
     forced = nx.Forced(spring, lambda q, v: -0.1 * v)
-    np.testing.assert_allclose(nx.acceleration(forced, Q, V), -Q - 0.1 * V, rtol=1e-13)
+    a = compiled(nx.acceleration, forced, Q, V)
+    np.testing.assert_allclose(a, -Q - 0.1 * V, rtol=1e-13)
     more = nx.Forced(forced, drive)
     assert len(more.forces) == 2
     assert more.lagrangian is forced.lagrangian
     expected = -Q - 0.1 * V + drive(Q, V, 0.7)
-    np.testing.assert_allclose(nx.acceleration(more, Q, V, 0.7), expected, rtol=1e-13)
-    np.testing.assert_allclose(nx.momentum(forced, Q, V), V)
+    a = compiled(nx.acceleration, more, Q, V, 0.7)
+    np.testing.assert_allclose(a, expected, rtol=1e-13)
+    np.testing.assert_allclose(compiled(nx.momentum, forced, Q, V), V)
 
 
 def test_a_lagrangian_with_time_changes_its_momentum_in_time():
-    a = nx.acceleration(growing, Q, V, 0.5)
+    a = compiled(nx.acceleration, growing, Q, V, 0.5)
     np.testing.assert_allclose(a, -Q * np.exp(-0.15) - 0.3 * V, rtol=1e-13)
-    residual = nx.euler_lagrange_residual(nx.at_time(growing, 0.5), Q, V, a)
+    now = nx.at_time(growing, 0.5)
+    residual = compiled(nx.euler_lagrange_residual, now, Q, V, a)
     np.testing.assert_allclose(residual, 0, atol=1e-14)
-    force, momentum = lagrangian_gradient(nx.at_time(growing, 0.5), Q, V)
+    force, momentum = compiled(lagrangian_gradient, now, Q, V)
     np.testing.assert_allclose(force, -Q)
     np.testing.assert_allclose(momentum, np.exp(0.15) * V)
 
@@ -78,29 +82,34 @@ def test_a_lagrangian_with_time_changes_its_momentum_in_time():
 def test_each_state_of_a_batch_has_its_own_instant():
     q, v, t = jnp.stack([Q, Q]), jnp.stack([V, V]), jnp.array([0.2, 0.9])
     model = nx.LagrangianSum(growing, spring)
-    together = nx.acceleration(model, q, v, t)
-    alone = [nx.acceleration(model, Q, V, time) for time in t]
-    np.testing.assert_allclose(together, jnp.stack(alone), rtol=1e-14)
+    together = compiled(nx.acceleration, model, q, v, t)
+    alone = [compiled(nx.acceleration, model, Q, V, time) for time in np.asarray(t)]
+    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-14)
     u = jnp.array([[1.0, 2.0], [3.0, 4.0]])
     forced = nx.Forced(spring, command)
-    a = nx.acceleration(forced, q, v, t, u)
-    np.testing.assert_allclose(a + q, u[..., None] * jnp.array([0.0, 0.3]), atol=1e-15)
+    a = compiled(nx.acceleration, forced, q, v, t, u)
+    expected = np.asarray(u)[..., None] * np.array([0.0, 0.3])
+    np.testing.assert_allclose(a + np.asarray(q), expected, atol=1e-15)
 
 
 def test_derivatives_of_the_acceleration_see_the_force():
+    @jax.jit
+    @jax.value_and_grad
     def of_strength(strength, sign=1.0):
         model = nx.Forced(bound, lambda q, v: -strength * v)
         return jnp.sum(solve_motion(model, Q, V, solve_terms)[0])
 
     h = 1e-5
-    expected = (of_strength(0.1 + h) - of_strength(0.1 - h)) / (2 * h)
-    np.testing.assert_allclose(jax.grad(of_strength)(0.1), expected, rtol=1e-8)
+    expected = (of_strength(0.1 + h)[0] - of_strength(0.1 - h)[0]) / (2 * h)
+    np.testing.assert_allclose(of_strength(0.1)[1], expected, rtol=1e-8)
 
+    @jax.jit
+    @jax.value_and_grad
     def of_time(t):
         return jnp.sum(nx.acceleration(nx.Forced(growing, drive), Q, V, t))
 
-    expected = (of_time(0.4 + h) - of_time(0.4 - h)) / (2 * h)
-    np.testing.assert_allclose(jax.grad(of_time)(0.4), expected, rtol=1e-8)
+    expected = (of_time(0.4 + h)[0] - of_time(0.4 - h)[0]) / (2 * h)
+    np.testing.assert_allclose(of_time(0.4)[1], expected, rtol=1e-8)
 
 
 def test_what_a_function_takes():
@@ -143,17 +152,19 @@ def test_a_force_of_another_shape_is_named():
     with pytest.raises(
         ValueError, match=r"shape of the state, \(2, 2\), but turned gives \(1, 2\)"
     ):
-        nx.acceleration(nx.Forced(bound, turned), Q, V)
+        compiled(nx.acceleration, nx.Forced(bound, turned), Q, V)
 
 
 def test_forces_under_closures_are_differentiated():
+    @jax.jit
+    @jax.value_and_grad
     def end(strength):
         model = nx.Forced(spring, lambda q, v: -strength * v)
         return jnp.sum(nx.rollout(model, Q, V, ts=jnp.linspace(0, 1, 5), solver=nx.RK4()).q[-1])
 
     h = 1e-5
-    expected = (end(0.2 + h) - end(0.2 - h)) / (2 * h)
-    np.testing.assert_allclose(jax.grad(end)(0.2), expected, rtol=1e-7)
+    expected = (end(0.2 + h)[0] - end(0.2 - h)[0]) / (2 * h)
+    np.testing.assert_allclose(end(0.2)[1], expected, rtol=1e-7)
     assert closure_converted(nx.Forced(bound, drive), Q, V, 0.0).lagrangian is bound
 
 
@@ -191,16 +202,18 @@ def test_inputs_between_their_samples(kind, order):
     t = np.array([0.0, 0.5, 1.5, 2.0, 3.5])
     u = np.stack([np.ones(5), t**order], axis=1)
     inputs = nx.Inputs(t, u, kind)
+    at = jax.jit(lambda t: inputs(t))
     for time in (0.0, 0.3, 1.0, 1.5, 3.4, 3.5):
         expected = 1.0 if order == 0 else time**order
-        np.testing.assert_allclose(inputs(time), [1.0, expected], rtol=1e-14)
-    np.testing.assert_allclose(inputs(-1.0), u[0])
-    np.testing.assert_allclose(inputs(9.0), u[-1])
+        np.testing.assert_allclose(at(time), [1.0, expected], rtol=1e-14)
+    np.testing.assert_allclose(at(-1.0), u[0])
+    np.testing.assert_allclose(at(9.0), u[-1])
 
 
 def test_held_inputs_keep_the_last_sample():
     inputs = nx.Inputs([0.0, 1.0], [[1.0], [2.0]], "hold")
-    assert [float(inputs(t)[0]) for t in (0.0, 0.99, 1.0, 5.0)] == [1.0, 1.0, 2.0, 2.0]
+    at = jax.jit(lambda t: inputs(t))
+    assert [float(at(t)[0]) for t in (0.0, 0.99, 1.0, 5.0)] == [1.0, 1.0, 2.0, 2.0]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +238,8 @@ def test_inputs_that_are_none(t, u, kind, message):
 def test_friction_takes_energy_and_keeps_every_charge(form):
     model = nx.Forced(bound, friction(form))
     trajectory = nx.rollout(model, Q, 0.2 * V, ts=0.2 * np.arange(401), solver=GAUSS4)
-    energy = jax.vmap(lambda q, v: nx.energy(model, q, v))(trajectory.q, trajectory.v)
+    energies = jax.vmap(lambda q, v: nx.energy(model, q, v))
+    energy = compiled(energies, trajectory.q, trajectory.v)
     assert energy[-1] < 0.6 * energy[0]
     work = nx.impulses(nx.Energy(model), trajectory)[:, 0, 0]
     assert np.max(np.diff(work)) <= 1e-14 * energy[0]  # in every step, to rounding
@@ -246,6 +260,7 @@ def test_the_balance_is_at_rounding_at_any_step():
     charge = PLANE.noether_charge(model)
     undriven = nx.Driven(nx.Forced(bound, friction("convex"), command), steering)
 
+    @jax.jit
     @jax.vmap  # one program for all steps
     def largest(h):
         trajectory = nx.rollout(model, Q, V, ts=h * jnp.arange(301.0), solver=GAUSS4)
@@ -306,7 +321,8 @@ def test_the_balance_of_a_runge_kutta_trajectory_is_its_error():
     assert np.max(np.abs(nx.balance(charge, true))) < 1e-6
     coarse = nx.rollout(model, Q, V, ts=ts, solver=nx.RK4())
     left = nx.balance(charge, coarse)
-    off = jax.vmap(charge)(coarse.q, coarse.v, ts) - jax.vmap(charge)(true.q, true.v, ts)
+    values = jax.jit(jax.vmap(charge))
+    off = values(coarse.q, coarse.v, ts) - values(true.q, true.v, ts)
     assert np.max(np.abs(left)) < 10 * np.max(np.abs(off))
 
 
@@ -359,8 +375,8 @@ def test_a_force_takes_its_units_from_the_data(make):
         energy = unit**2 / rate**2
         found = scaled_force(force, Motions(q_, v_, None, energy, energy / rate))
         silent = scaled_force(force, Motions(q_, v_, None, 0.0, 0.0))
-        np.testing.assert_array_equal(silent(q_[0], v_[0]), 0)
-        return found(q_[0], v_[0]) * rate**2 / unit
+        np.testing.assert_array_equal(compiled(silent, q_[0], v_[0]), 0)
+        return compiled(found, q_[0], v_[0]) * rate**2 / unit
 
     np.testing.assert_allclose(
         prepared(other, length, time), prepared(force, 1.0, 1.0), rtol=1e-6, atol=1e-12
@@ -373,7 +389,7 @@ def test_fit_finds_the_constant_of_friction():
     line = nx.Trivial(1).configuration_features(1)
     lagrangian = nx.NeuralSeparableLagrangian(line, width=8, depth=1, key=jax.random.key(0))
     model = nx.Forced(lagrangian, nx.LinearFriction(line))
-    data = q, v, nx.acceleration(truth, q, v)
+    data = q, v, compiled(nx.acceleration, truth, q, v)
     model, history = nx.fit(model, data, steps=300, key=jax.random.key(1), progress=False)
     assert "1 new force(s) in units of the data" in history.preparation
     np.testing.assert_allclose(model.forces[0].constants, 0.3, rtol=0.02)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax.lagrangians import _pairs
@@ -47,11 +48,12 @@ def test_points_may_be_numbered_in_any_way(group):
     q, v = states(4, group.space)
     order = np.array([2, 0, 3, 1])
     moved = nx.with_attributes(model, attributes[order])
-    assert np.isclose(model(q, v), moved(q[order], v[order]), rtol=1e-13)
+    value = compiled(model, q, v)
+    assert np.isclose(value, compiled(moved, q[order], v[order]), rtol=1e-13)
     a, b = nx.acceleration(model, q, v), nx.acceleration(moved, q[order], v[order])
     assert np.allclose(a[order], b, rtol=1e-11, atol=1e-12 * np.abs(a).max())
     if group.space == 2:  # and an exchange of two unlike points is none
-        assert abs(model(q, v) - model(q[order], v[order])) > 1e-6
+        assert abs(value - compiled(model, q[order], v[order])) > 1e-6
 
 
 def test_exchange_features_are_all_symmetric_functions():
@@ -64,7 +66,7 @@ def test_exchange_features_are_all_symmetric_functions():
     turned = nx.features.ExchangeFeatures(nx.Rotations(3).configuration_features(2))
     assert turned.num_features == 3  # x·x + y·y, x·y and (x·x − y·y)²
     q = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3)))
-    assert np.allclose(turned(q), turned(q[::-1]))
+    assert np.allclose(compiled(turned, q), compiled(turned, q[::-1]))
     nothing = nx.features.ExchangeFeatures(nx.Translations(1).configuration_features(1), 1)
     assert nothing.num_features == 0
 
@@ -89,11 +91,11 @@ def test_neighbours_of_the_tree_are_all_that_count():
     scale = np.abs(expected).max()
     for at in (q, q + np.array([4.0, 0]), q - np.array([400.0, 0])):
         assert np.allclose(nx.acceleration(few, at, v), expected, rtol=0, atol=1e-11 * scale)
-    assert np.allclose(few(q, v), all_pairs(q, v), rtol=1e-12)
+    assert np.allclose(compiled(few, q, v), compiled(all_pairs, q, v), rtol=1e-12)
     # The tree is of no account for a derivative, and a batch of configurations has one each.
-    slope = jax.grad(few)(q, v)
+    slope = compiled(jax.grad(few), q, v)
     assert np.allclose(slope, expected, rtol=0, atol=1e-11 * scale)
-    both = jax.vmap(lambda q: nx.acceleration(few, q, v))(jnp.stack([q, q[::-1]]))
+    both = compiled(jax.vmap(lambda q: nx.acceleration(few, q, v)), jnp.stack([q, q[::-1]]))
     assert np.allclose(both[1], expected[::-1], rtol=0, atol=1e-11 * scale)
     # It matters: without the box the sides do not see each other.
     alone = nx.acceleration(helpers.pairwise(PLANE, cutoff=1.2, neighbours=100), q, v)
@@ -103,10 +105,14 @@ def test_neighbours_of_the_tree_are_all_that_count():
 def test_chunks_of_pairs_add_up(monkeypatch):
     model = helpers.pairwise(PLANE)
     q, v = states(7)
-    value, expected = model(q, v), nx.euler_lagrange_terms(model, q, v).force
+
+    def traced():  # anew at each call
+        return jax.jit(lambda: (model(q, v), nx.euler_lagrange_terms(model, q, v).force))
+
+    value, expected = traced()()
     monkeypatch.setattr(_pairs, "CHUNK", 8)  # 21 pairs: the last chunk is not full
-    assert np.isclose(model(q, v), value, rtol=1e-13)
-    found = nx.euler_lagrange_terms(model, q, v).force
+    in_chunks, found = traced()()
+    assert np.isclose(in_chunks, value, rtol=1e-13)
     assert np.allclose(found, expected, rtol=1e-12, atol=1e-13)
 
 
@@ -116,12 +122,15 @@ def test_the_cut_off_is_smooth_to_second_order():
     def of_distance(r):
         return model.potential(jnp.array([[0.0, 0.0], [1.0, 0.0]]) * r)
 
-    slopes = [of_distance, jax.grad(of_distance), jax.grad(jax.grad(of_distance))]
-    inside, outside = ([f(r) for f in slopes] for r in (1 - 1e-7, 1 + 1e-7))
-    assert outside == [0, 0, 0]
-    size = abs(float(of_distance(0.5)))
-    assert np.all(np.abs(inside) < 1e-4 * size)
-    assert abs(float(jax.grad(slopes[2])(1 - 1e-7))) > 1e-2 * size  # the third derivative jumps
+    slopes = [of_distance]
+    for _ in range(3):
+        slopes.append(jax.grad(slopes[-1]))
+    derivatives = jax.jit(lambda r: [f(r) for f in slopes])
+    inside, outside = (derivatives(r) for r in (1 - 1e-7, 1 + 1e-7))
+    assert outside[:3] == [0, 0, 0]
+    size = abs(float(derivatives(0.5)[0]))
+    assert np.all(np.abs(inside[:3]) < 1e-4 * size)
+    assert abs(float(inside[3])) > 1e-2 * size  # the third derivative jumps
 
 
 @pytest.mark.parametrize(("lengths", "times", "masses"), [(1, 1, 1), (1e10, 1e-5, 1e-8)])
@@ -168,7 +177,8 @@ def test_a_strength_multiplies_the_potential_of_a_pair():
     q, v = states(3)
     force = nx.acceleration(model, q, v)
     assert np.allclose(force[2], 0, atol=1e-15)
-    assert np.allclose(force, nx.acceleration(lambda q, v: model(q, v), q, v), rtol=1e-10)
+    plain = compiled(nx.acceleration, lambda q, v: model(q, v), q, v)
+    assert np.allclose(force, plain, rtol=1e-10)
     doubled = nx.with_attributes(model, charges * np.array([2.0, 1.0]))
     assert np.allclose(nx.acceleration(doubled, q, v), 4 * force, rtol=1e-12)
     other = nx.with_attributes(model, charges * np.array([1.0, 2.0]))  # φ sees this column
@@ -183,8 +193,8 @@ def test_attributes_that_are_given_never_train_and_learned_ones_do():
     assert not any(jax.tree.leaves(nx.trainable(constant).attributes))
     assert nx.trainable(learned).learned is True
     q, v = states(2)
-    assert np.isclose(constant(q, v), learned(q, v), rtol=1e-13)
-    slope = eqx.filter_grad(lambda model: model(q, v))(learned)
+    value, slope = compiled(eqx.filter_value_and_grad(lambda model: model(q, v)), learned)
+    assert np.isclose(compiled(constant, q, v), value, rtol=1e-13)
     assert np.abs(slope.learned).min() > 0
 
 
@@ -195,14 +205,14 @@ def test_many_points_step_by_iteration_as_by_newton(monkeypatch):
     ts = jnp.linspace(0.0, 0.5, 6)
 
     def end(q, model):
-        return nx.rollout(model, q, v, ts=ts, solver=nx.VariationalGauss4()).q[-1]
+        end = nx.rollout(model, q, v, ts=ts, solver=nx.VariationalGauss4()).q[-1]
+        return jnp.sum(jnp.sin(end)), end
 
-    by_newton = end(q, model)
-    tangent = jax.grad(lambda q: jnp.sum(jnp.sin(end(q, model))))(q)
+    end_and_slope = jax.value_and_grad(end, has_aux=True)
+    (_, by_newton), tangent = compiled(end_and_slope, q, model)
     monkeypatch.setattr(_variational, "MANY", 1)
     other = helpers.pairwise(PLANE, masses=(2.0,) * 4)  # the same, and no program found for it
-    iterated = end(q, other)
-    along = jax.grad(lambda q: jnp.sum(jnp.sin(end(q, other))))(q)
+    (_, iterated), along = compiled(end_and_slope, q, other)
     assert np.allclose(iterated, by_newton, rtol=1e-13)
     assert np.allclose(along, tangent, rtol=1e-9)
     assert _iteration.MANY > 1
@@ -262,8 +272,9 @@ def test_forces_beside_pairs_need_no_matrix():
     def used(terms):
         raise AssertionError("there is no system to solve")
 
-    a, determined = nx.dynamics.solve_motion(forced, q, v, used)
-    expected = nx.acceleration(lambda q, v: model(q, v), q, v) - 0.3 * (v - jnp.mean(v, axis=0))
+    a, determined = compiled(nx.dynamics.solve_motion, forced, q, v, used)
+    plain = compiled(nx.acceleration, lambda q, v: model(q, v), q, v)
+    expected = plain - 0.3 * (v - jnp.mean(v, axis=0))
     assert determined
     assert np.allclose(a.reshape(q.shape), expected, rtol=1e-10, atol=1e-12)
 
@@ -348,7 +359,8 @@ def test_points_at_one_place_and_points_alone_have_finite_forces():
     a = nx.acceleration(model, q, 0 * q)
     assert np.all(np.isfinite(a))
     assert np.all(a[2] == 0)
-    assert np.all(np.isfinite(jax.grad(lambda q: jnp.sum(nx.acceleration(model, q, 0 * q)))(q)))
+    slope = jax.grad(lambda q: jnp.sum(nx.acceleration(model, q, 0 * q)))
+    assert np.all(np.isfinite(compiled(slope, q)))
 
 
 def test_a_pairwise_model_is_saved_and_loaded(tmp_path):
@@ -357,4 +369,4 @@ def test_a_pairwise_model_is_saved_and_loaded(tmp_path):
     like = helpers.pairwise(PLANE, seed=1, attributes=np.ones((2, 1)), cutoff=2.0, box=5.0)
     loaded = nx.load(tmp_path / "pairs.eqx", like)
     q, v = states(2)
-    assert loaded(q, v) == model(q, v)
+    assert compiled(loaded, q, v) == compiled(model, q, v)

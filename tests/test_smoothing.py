@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 from scipy.signal import savgol_coeffs
 
 import noetherax as nx
@@ -47,7 +48,7 @@ def test_polynomials_are_left_as_they_are(observed):
 
 
 def test_positions_alone_are_filtered_as_by_savitzky_and_golay():
-    q = jax.random.normal(jax.random.key(0), (3, TIMES, 2, 2))
+    q = jnp.asarray(np.random.default_rng(0).normal(size=(3, TIMES, 2, 2)))
     ours = smooth(nx.Windows(q), places=(0.0,))
     for order, values in enumerate(ours):
         weights = savgol_coeffs(TIMES, DEGREE, deriv=order, delta=H, use="dot")
@@ -86,10 +87,10 @@ def test_observations_count_by_their_noise():
 
 
 def test_places_of_a_window_are_next_to_each_other():
-    batch = nx.Windows(jax.random.normal(jax.random.key(2), (4, TIMES, 2, 3)))
+    batch = nx.Windows(jnp.asarray(np.random.default_rng(2).normal(size=(4, TIMES, 2, 3))))
     together = smooth(batch)
     assert together.q.shape == (12, 2, 3)
-    each = [smooth(jax.tree.map(lambda x, w=w: x[w : w + 1], batch)) for w in range(4)]
+    each = [smooth(nx.Windows(np.asarray(batch.q)[w : w + 1])) for w in range(4)]
     assert np.allclose(together.a, np.concatenate([x.a for x in each]), atol=ROUNDING)
 
 
@@ -109,12 +110,14 @@ def test_smoothed_observations_are_those_of_the_law():
     draw = system.windows(times=41, batch_size=64, velocities=True, accelerations=True)
     exact = system.windows(times=41, batch_size=64, noise=0.0, velocities=True, accelerations=True)
     key = jax.random.key(3)
-    smoothed = nx.smooth(draw(key), interval=0.1, degree=8)
-    noisy, clean = (nx.smooth(exact(key), interval=0.1, degree=d) for d in (2, 8))
-    a = jax.vmap(lambda q, v: nx.acceleration(system.lagrangian, q, v))(clean.q, clean.v)
+    observed, truth = (compiled(x, key) for x in (draw, exact))
+    smoothed = nx.smooth(observed, interval=0.1, degree=8)
+    noisy, clean = (nx.smooth(truth, interval=0.1, degree=d) for d in (2, 8))
+    a = nx.acceleration(system.lagrangian, clean.q, clean.v)
     assert np.allclose(clean.a, a, atol=1e-6)
     assert not np.allclose(noisy.a, a, atol=1e-4)  # negative control: a parabola does not follow
-    sizes = [np.std(x - y) for x, y in zip(smoothed, clean, strict=True)]
+    pairs = zip(smoothed, clean, strict=True)
+    sizes = [np.std(np.asarray(x) - np.asarray(y)) for x, y in pairs]
     assert all(size < 0.4e-3 for size in sizes)
 
 

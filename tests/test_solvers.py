@@ -297,7 +297,7 @@ def test_reverse_and_forward_gradients_agree_with_differences():
     _, reverse = value_and_grad(one)
     above, below = value_and_grad(one + step)[0], value_and_grad(one - step)[0]
     assert np.isclose(reverse, (above - below) / (2 * step), rtol=1e-7)
-    forward = jax.jvp(lambda x: final(x, adjoint=diffrax.ForwardMode()), (one,), (one,))[1]
+    forward = jax.jit(jax.jacfwd(lambda x: final(x, adjoint=diffrax.ForwardMode())))(one)
     assert np.isclose(forward, reverse, rtol=1e-12)
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled, equal
 
 import noetherax as nx
 from noetherax import testing
@@ -69,9 +70,9 @@ def test_the_mass_matrix_is_positive_definite_for_any_weights(dtype):
     for seed in range(8):
         matrix, smallest, value = least(random_weights(model, seed))
         # diag(1, 3) is a lower bound, but for the rounding of large entries.
-        assert smallest > 1 - 8 * float(jnp.finfo(dtype).eps) * float(jnp.max(jnp.abs(matrix)))
+        assert smallest > 1 - 8 * float(jnp.finfo(dtype).eps) * float(np.max(np.abs(matrix)))
         assert matrix.dtype == value.dtype == dtype
-        different.append(float(jnp.ptp(matrix[:, 0, 1])))
+        different.append(float(np.ptp(np.asarray(matrix)[:, 0, 1])))
     assert min(different) > 0  # it depends on q
 
 
@@ -88,11 +89,11 @@ def test_units_change_nothing_but_units(kind):
         data = oscillators(lengths, times, np.float32)
         ready, words = nx.prepare(model, data)
         assert words == "none of 2 features bent; last layer by least squares"
-        found = nx.acceleration(ready, *data[:2])
+        found = compiled(nx.acceleration, ready, *data[:2])
         assert found.dtype == np.float32
         unit = np.float32(lengths / times**2)
-        errors.append((found - data[2]) / unit)
-        assert jnp.linalg.norm(errors[-1]) < 0.6 * np.linalg.norm(data[2] / unit)
+        errors.append((np.asarray(found) - data[2]) / unit)
+        assert np.linalg.norm(errors[-1]) < 0.6 * np.linalg.norm(data[2] / unit)
         assert np.array_equal(errors[-1], errors[0])
 
 
@@ -103,7 +104,7 @@ def test_data_at_rest_or_out_of_range():
     assert (still.energy_unit.value, still.rate_unit.value) == (1, 1)
     moving = nx.standardise(model, q, v)
     assert np.isclose(moving.energy_unit.value, 128 / 64, rtol=0.5)
-    assert eqx.tree_equal(nx.standardise(moving, 2 * q, 2 * v), moving)  # once
+    assert equal(nx.standardise(moving, 2 * q, 2 * v), moving)  # once
     small = nx.NeuralSeparableLagrangian(
         helpers.Places(2), 8, masses=1e-30, dtype=jnp.float32, key=jax.random.key(0)
     )
@@ -144,7 +145,7 @@ def test_a_file_gives_back_the_model(kind, tmp_path):
         key=jax.random.key(5),
     )
     nx.save(tmp_path / "model.nx", model)
-    assert eqx.tree_equal(nx.load(tmp_path / "model.nx", like), model)
+    assert equal(nx.load(tmp_path / "model.nx", like), model)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,7 @@ def test_a_type_of_ones_own_takes_its_standardisation_from_data():
     features = nx.Trivial(1).invariant_features(2)
     spring = Spring(features, nx.Standardisation.identity(4, jnp.float64), jnp.array(1.0))
     q, v, _ = oscillators()
-    assert eqx.tree_equal(nx.standardise(spring, q, v), spring)
+    assert equal(nx.standardise(spring, q, v), spring)
     standardisation_of.register(Spring)(lambda part: part.standardisation)
     with pytest.raises(TypeError, match="Spring has a standardisation, but does not say how"):
         nx.standardise(spring, q, v)
@@ -218,5 +219,5 @@ def test_the_matrix_along_orbits_is_that_of_the_masses():
     model = helpers.structured(nx.NeuralMechanicalLagrangian, helpers.Separation(), 1)
     q, v = np.array([[0.3], [1.1]]), np.zeros((2, 1))
     matrix = eqx.filter_jit(nx.euler_lagrange_terms)(model, q, v).mass_matrix
-    assert np.allclose(matrix @ jnp.ones(2), [1.0, 3.0])
+    assert np.allclose(np.sum(matrix, axis=1), [1.0, 3.0])
     assert not np.allclose(matrix, np.diag([1.0, 3.0]))

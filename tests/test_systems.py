@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 
@@ -18,9 +19,9 @@ def test_the_reference_solves_keplers_problem(eccentricity, angular_momentum):
     """Against laws it was not computed from: the equation of motion, by finite differences."""
     kepler = nx.systems.Kepler(2.0, 3.0, eccentricity, angular_momentum)
     ts = np.linspace(0.1, 3 * kepler.period, 40)
-    q, v = kepler.reference(ts)
     step = 1e-6 * kepler.period
-    later, earlier = kepler.reference(ts + step), kepler.reference(ts - step)
+    motions = (kepler.reference(x) for x in (ts, ts + step, ts - step))
+    (q, v), later, earlier = ([np.asarray(x) for x in states] for states in motions)
     acceleration = -1.5 * q / np.linalg.norm(q, axis=-1, keepdims=True) ** 3
     size = np.abs(v).max(), np.abs(acceleration).max()
     assert np.allclose((later[0] - earlier[0]) / (2 * step), v, atol=1e-5 * size[0])
@@ -41,23 +42,26 @@ def test_true_charges_are_constant_along_the_reference():
     kepler = nx.systems.Kepler()
     q, v = kepler.reference(np.linspace(0, 128, 50))
     for charge in (kepler.group.noether_charge(kepler.lagrangian), nx.Energy(kepler.lagrangian)):
-        values = jax.vmap(charge)(q, v)
+        values = np.asarray(compiled(jax.vmap(charge), q, v))
         assert np.allclose(values, values[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("system", [nx.systems.Kepler(), ELLIPSES], ids=["orbit", "family"])
 def test_samplers_observe_the_law_with_the_noise_asked_for(system):
-    exact = system.sampler(4096, noise=0.0)(jax.random.key(0))
-    noisy = system.sampler(4096, noise=1e-3)(jax.random.key(0))
+    exact, noisy = (
+        [np.asarray(x) for x in compiled(system.sampler(4096, noise=noise), jax.random.key(0))]
+        for noise in (0.0, 1e-3)
+    )
     q, _, a = exact
     assert np.allclose(a, -q / np.linalg.norm(q, axis=-1, keepdims=True) ** 3, rtol=1e-12)
     for clean, dirty in zip(exact, noisy, strict=True):
-        assert np.isclose(np.std(np.asarray(dirty - clean)), 1e-3, rtol=0.05)
+        assert np.isclose(np.std(dirty - clean), 1e-3, rtol=0.05)
     assert not np.any(q[..., 2])
 
 
 def test_the_family_has_the_orbits_it_names():
-    q, v, _ = ELLIPSES.sampler(4096, noise=0.0)(jax.random.key(0))
+    draw = ELLIPSES.sampler(4096, noise=0.0)
+    q, v, _ = (np.asarray(x) for x in compiled(draw, jax.random.key(0)))
     momentum = np.cross(q, v)[:, 0, 2]
     energy = 0.5 * np.sum(v**2, axis=(1, 2)) - 1 / np.linalg.norm(q, axis=(1, 2))
     eccentricity = np.sqrt(1 + 2 * energy * momentum**2)
@@ -84,11 +88,14 @@ def motion(name: str):
 def samples(name: str):
     """Batches of a system: without noise, with noise, and with noise by another key."""
     options = {"batch_size": 2000, "samples": TIMES + 1, "interval": 0.1}
-    exact = SYSTEMS[name][0].sampler(noise=0.0, **options)
-    noisy = SYSTEMS[name][0].sampler(noise=1e-2, **options)
+    exact = jax.jit(SYSTEMS[name][0].sampler(noise=0.0, **options))
+    noisy = jax.jit(SYSTEMS[name][0].sampler(noise=1e-2, **options))
     states = np.asarray(SYSTEMS[name][0].reference(0.1 * np.arange(TIMES + 1))[0])
     keys = jax.random.split(jax.random.key(0))
-    return exact(keys[0]), jax.jit(noisy)(keys[0]), noisy(keys[1]), states
+    batches = (
+        jax.tree.map(np.asarray, x) for x in (exact(keys[0]), noisy(keys[0]), noisy(keys[1]))
+    )
+    return *batches, states
 
 
 TIMES = 75
@@ -246,7 +253,7 @@ def test_true_energy_and_charges_are_kept_and_those_of_another_law_are_not(name)
         charges = [nx.Energy(law.lagrangian)]
         if law.group.dimension:
             charges.append(law.group.noether_charge(law.lagrangian))
-        values = [np.asarray(jax.vmap(charge)(q, v)) for charge in charges]
+        values = [np.asarray(compiled(jax.vmap(charge), q, v)) for charge in charges]
         return [float(np.abs(x - x[0]).max() / (1 + np.abs(x).max())) for x in values]
 
     assert max(drift(system)) < 1e-10  # integrated with a tolerance of 1e-13 a step
@@ -269,9 +276,9 @@ def test_samplers_draw_from_the_trajectory_with_the_noise_asked_for(name):
     for clean, dirty, other in zip(exact, noisy, again, strict=True):
         assert dirty.shape == shape
         assert dirty.dtype == jnp.float64
-        assert np.isclose(np.std(np.asarray(dirty - clean)), 1e-2, rtol=0.05)
+        assert np.isclose(np.std(dirty - clean), 1e-2, rtol=0.05)
         assert not np.allclose(dirty, other, atol=1e-3)
-    q, v, a = (np.asarray(x) for x in exact)
+    q, v, a = exact
     for k in range(5):
         law = TEXTBOOK[name](system, q[k], v[k])
         assert np.allclose(a[k], law, rtol=1e-6, atol=1e-7)
@@ -289,7 +296,7 @@ def test_schwarzschild_is_the_papers():
     _, (_, (q, v), _) = motion("Schwarzschild")
 
     def norm(radius):
-        return np.asarray(jax.vmap(nx.systems.SchwarzschildLagrangian(radius))(q, v))
+        return compiled(jax.vmap(nx.systems.SchwarzschildLagrangian(radius)), q, v)
 
     assert np.allclose(norm(0.1), -1, atol=1e-12)
     assert not np.allclose(norm(0.101), -1, atol=1e-4)
@@ -312,11 +319,12 @@ def test_two_particles_in_any_dimension_start_without_momentum(space):
     system = nx.systems.TwoParticles((2.0, 0.5), space=space)
     for q, v in (system.initial_state(), system.random_state(jax.random.key(0))):
         assert q.shape == v.shape == (2, space)
+        v = np.asarray(v)
         assert np.allclose(2.0 * v[0] + 0.5 * v[1], 0, atol=1e-14)
         assert np.all(np.isfinite(nx.acceleration(system.lagrangian, q, v)))
     # Where they meet there is no force, and no derivative is missing.
     meeting = np.ones((2, space))
-    assert np.allclose(nx.acceleration(system.lagrangian, meeting, np.asarray(v)), 0)
+    assert np.allclose(nx.acceleration(system.lagrangian, meeting, v), 0)
 
 
 def test_a_charge_in_uniform_fields_moves_by_a_matrix_exponential():
@@ -375,14 +383,13 @@ RANDOM = [
 @pytest.mark.parametrize("system", RANDOM, ids=lambda system: type(system).__name__)
 def test_random_states_are_of_the_kind_of_the_initial_one(system):
     keys = jax.random.split(jax.random.key(0), 64)
-    for state, start in zip(
-        jax.vmap(system.random_state)(keys), system.initial_state(), strict=True
-    ):
+    q, v = compiled(jax.vmap(system.random_state), keys)
+    for state, start in zip((q, v), system.initial_state(), strict=True):
         assert state.shape == (64, *start.shape)
         assert state.dtype == start.dtype
-    q, v = jax.vmap(system.random_state)(keys)
-    assert len(np.unique(np.asarray(q + v).reshape(64, -1), axis=0)) == 64
-    energies = jax.vmap(lambda q, v: nx.energy(system.lagrangian, q, v))(q, v)
+    energies = compiled(jax.vmap(lambda q, v: nx.energy(system.lagrangian, q, v)), q, v)
+    q, v = np.asarray(q), np.asarray(v)
+    assert len(np.unique((q + v).reshape(64, -1), axis=0)) == 64
     if isinstance(system, nx.systems.Schwarzschild):
         assert np.allclose(energies, -1)  # the norm of the four-velocity
         assert np.all((np.linalg.norm(q[:, 0, :3], axis=1) - 0.8) * 10 < 4.0001)
@@ -401,20 +408,21 @@ def test_a_family_has_true_motions_and_so_have_its_turned_and_shifted_copies(sys
     assert not np.allclose(q0, other.initial_states()[0], atol=1e-2)
     step = 1e-4
     ts = np.array([0.0, 1.0, 2.0, 5.0, 5.0 + step, 5.0 + 2 * step])
-    q, v = family.reference(ts)
+    q, v = (np.asarray(x) for x in family.reference(ts))
     assert q.shape == (3, 6, *q0.shape[1:])
     assert np.allclose(q[:, 0], q0)
     assert np.allclose(v[:, 0], v0)
     charge = system.group.noether_charge(system.lagrangian)
-    values = jax.vmap(jax.vmap(charge))(q, v)
+    values = np.asarray(compiled(jax.vmap(jax.vmap(charge)), q, v))
     assert np.allclose(values, values[:, :1], atol=1e-9)
     coefficients = np.random.default_rng(0).normal(size=system.group.dimension)
     act = jax.jit(jax.vmap(jax.vmap(lambda q, v: system.group.act(coefficients, q, v))))
-    moved, rates = act(q[:, 3:], v[:, 3:])
+    moved, rates = (np.asarray(x) for x in act(q[:, 3:], v[:, 3:]))
     a = nx.acceleration(system.lagrangian, moved[:, 1], rates[:, 1])
     change = (rates[:, 2] - rates[:, 0]) / (2 * step)
     assert np.allclose(change, a, atol=1e-5 * np.abs(np.asarray(a)).max())
-    sample = family.sampler(64, noise=0.0, samples=6, interval=1.0)(jax.random.key(0))
+    draw = family.sampler(64, noise=0.0, samples=6, interval=1.0)
+    sample = compiled(draw, jax.random.key(0))
     assert all(x.shape == (64, *q0.shape[1:]) for x in sample)
     assert np.allclose(sample[2], nx.acceleration(system.lagrangian, *sample[:2]))
 
@@ -431,16 +439,16 @@ def test_windows_follow_one_motion_each(system):
     options = dict(interval=0.05, times=4, batch_size=8, samples=20)
     everything = dict(velocities=True, accelerations=True)
     draw = jax.jit(system.windows(noise=0.0, **options, **everything))
-    q, v, a = draw(jax.random.key(1))
+    q, v, a = (np.asarray(x) for x in draw(jax.random.key(1)))
     law = getattr(system, "system", system).lagrangian
     accelerate = functools.partial(nx.acceleration, law)
-    assert np.allclose(a, jax.vmap(jax.vmap(accelerate))(q, v))
+    assert np.allclose(a, compiled(jax.vmap(jax.vmap(accelerate)), q, v))
     ts = 0.05 * np.arange(4)
     for window in range(8):
         path = nx.rollout(law, q[window, 0], v[window, 0], ts=ts, dt=0.01, solver=nx.RK4())
         assert np.allclose(path.q, q[window], atol=1e-6)
     assert len(np.unique(q[:, 0, 0, 0])) > 3  # windows differ
-    positions = system.windows(noise=1e-2, **options)(jax.random.key(1))
+    positions = compiled(system.windows(noise=1e-2, **options), jax.random.key(1))
     assert positions.v is None
     assert positions.a is None
     assert np.isclose(np.std(positions.q - q), 1e-2, rtol=0.3)
@@ -572,15 +580,19 @@ def test_motions_in_closed_form_solve_the_law_from_any_state(system):
     q0, v0 = nx.systems.Orbits(system, 3, key=jax.random.key(0)).initial_states()
     if system.group.dimension:
         coefficients = np.array([0.5, -1.0, 2.0])
-        q0, v0 = jax.vmap(functools.partial(system.group.act, coefficients))(q0, v0)
+        act = jax.vmap(functools.partial(system.group.act, coefficients))
+        q0, v0 = compiled(act, q0, v0)
     step = 1e-4
-    q, v = nx.systems.motion(system, q0, v0, np.array([0.0, 1 - step, 1.0, 1 + step, 2.0]))
+    ts = np.array([0.0, 1 - step, 1.0, 1 + step, 2.0])
+    q, v = (np.asarray(x) for x in nx.systems.motion(system, q0, v0, ts))
     assert np.allclose(q[:, 0], q0)
     assert np.allclose(v[:, 0], v0)
     a = nx.acceleration(system.lagrangian, q[:, 2], v[:, 2])
     assert np.allclose((q[:, 3] - q[:, 1]) / (2 * step), v[:, 2], atol=1e-6)
     assert np.allclose((v[:, 3] - v[:, 1]) / (2 * step), a, rtol=1e-5, atol=1e-5)
-    again, _ = nx.systems.motion(system, q[:, 2], v[:, 2], np.array([-1.0, 0.0, 1.0]))
+    again, _ = nx.systems.motion(
+        system, jnp.asarray(q[:, 2]), jnp.asarray(v[:, 2]), np.array([-1.0, 0.0, 1.0])
+    )
     assert np.allclose(again, q[:, ::2], atol=1e-12)
     single = nx.systems.motion(system, q0.astype(jnp.float32), v0.astype(jnp.float32), np.ones(1))
     assert single[0].dtype == single[1].dtype == jnp.float32
@@ -604,7 +616,7 @@ class Fall(nx.systems.System):
 def test_a_users_system_has_all_that_ours_have():
     ts = 0.1 * np.arange(5)
     orbits = nx.systems.Orbits(Fall(), 3, key=jax.random.key(0))
-    q0, v0 = (x[:, None] for x in orbits.initial_states())
+    q0, v0 = (np.asarray(x)[:, None] for x in orbits.initial_states())
     q, v = orbits.reference(ts)
     t = ts[:, None, None]
     assert np.allclose(q, q0 + v0 * t - t**2, atol=1e-12)
@@ -614,6 +626,7 @@ def test_a_users_system_has_all_that_ours_have():
     assert np.allclose(a, -2)
     options = dict(times=3, batch_size=7, samples=5, accelerations=True)
     q, _, a = jax.jit(orbits.windows(noise=0.0, **options))(jax.random.key(1))
+    q = np.asarray(q)
     assert np.allclose(q[:, 2] - 2 * q[:, 1] + q[:, 0], -0.02)
     assert np.allclose(a, -2)
 

@@ -115,11 +115,7 @@ def drift(
             + " With per_charge=True there is a scale for each charge."
             * (not per_charge)
         )
-    change = values - values[0]
-    if per_charge:
-        change, start = jnp.abs(change), jnp.abs(values[0])
-    else:
-        change, start = _norm(change), _norm(values[0])
+    change, start = _compiled(_sizes, values, per_charge)
     if scale is not None:
         start = jnp.broadcast_to(jnp.asarray(scale, values.dtype), start.shape)
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
@@ -147,6 +143,12 @@ def _compiled(function: Callable, *arguments: Any) -> Any:
     Lagrangian of a user's own would compile a hundred."""
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
     return function(*arguments) if traced else run(function, *arguments)
+
+
+def _sizes(values, per_charge: bool):
+    """Of the changes since the start, and of the values there."""
+    size = jnp.abs if per_charge else _norm
+    return size(values - values[0]), size(values[0])
 
 
 def _norm(x):

@@ -7,6 +7,7 @@ time, until the process runs out of memory maps. Programs here are found by what
 are kept.
 """
 
+import functools
 import re
 import threading
 from collections import OrderedDict
@@ -60,6 +61,16 @@ def at_once(function: Callable, *arguments: Any) -> Any:
             return function(*arguments)
     arrays = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arguments)
     return run(function, *arrays)
+
+
+def one_program(function: Callable) -> Callable:
+    """A decorator for what is mostly part of a program, and also called alone: then `at_once`."""
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        return at_once(function, *arguments)
+
+    return call
 
 
 def programs() -> Callable:

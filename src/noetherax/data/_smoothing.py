@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_number
+from .._programs import at_once
 from .._types import Time
 from ._observations import Observations
 from ._polynomials import derivatives
@@ -72,9 +73,13 @@ def smooth(
     """
     windows, spacing = check_windows(batch), check_number("interval", interval)
     kinds = [order for order, x in enumerate(windows) if x is not None]
+    times = next(x.shape[1] for x in windows if x is not None)
+    weights = _weights(kinds, times, spacing, degree, check_noise(noise, windows), places)
+    return at_once(_applied, windows, weights)
+
+
+def _applied(windows, weights) -> Observations:
     observed = jnp.stack([x for x in windows if x is not None])
-    sigma = check_noise(noise, windows)
-    weights = _weights(kinds, observed.shape[2], spacing, degree, sigma, places)
     # Relative to the middle, so that a coordinate far from zero does not lose digits.
     middle = observed[:1, :, observed.shape[2] // 2]
     observed = observed.at[0].add(-middle[0][:, None])

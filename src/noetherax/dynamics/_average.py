@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from .._programs import one_program
 from .._types import check_motion, check_state
 from ..lagrangians import AveragedLagrangian
 from ._closed import closure_converted
@@ -22,6 +23,7 @@ from ._time import depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: AveragedLagrangian, q, v):
     check_state(q, v, batched=True)
     terms = euler_lagrange_terms(lagrangian.lagrangian, lagrangian.images(q), lagrangian.images(v))
@@ -29,6 +31,7 @@ def _(lagrangian: AveragedLagrangian, q, v):
 
 
 @euler_lagrange_residual.register
+@one_program
 def _(lagrangian: AveragedLagrangian, q, v, a):
     check_motion(q, v, a)
     images = (lagrangian.images(x) for x in (q, v, a))
@@ -37,6 +40,7 @@ def _(lagrangian: AveragedLagrangian, q, v, a):
 
 
 @lagrangian_gradient.register
+@one_program
 def _(lagrangian: AveragedLagrangian, q, v):
     check_state(q, v)
     at_images = jax.vmap(lambda q, v: lagrangian_gradient(lagrangian.lagrangian, q, v))

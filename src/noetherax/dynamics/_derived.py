@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import lineax as lx
 from jaxtyping import Array, Bool, Float
 
-from .._programs import at_once
+from .._programs import at_once, one_program
 from .._types import Configuration, FloatArray, Time, Velocity, check_state
 from ._equations import EulerLagrangeTerms, euler_lagrange_residual
 from ._matrix_free import masses_for_many, told_unsolved
@@ -224,6 +224,7 @@ def is_finite(terms: EulerLagrangeTerms) -> Bool[Array, "*batch"]:
     return jnp.all(mass_matrix, axis=(-2, -1)) & jnp.all(force, axis=-1)
 
 
+@one_program
 def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:
     """Whether ∂²L/∂v² has an inverse to working precision, whatever the units of its rows.
 
@@ -241,6 +242,7 @@ def is_regular(mass_matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]
     return values[..., -1] > bound * values[..., 0]
 
 
+@one_program
 def equilibrate(
     mass_matrix: Float[Array, "*batch n n"],
 ) -> tuple[Float[Array, "*batch n n"], Float[Array, "*batch n"]]:

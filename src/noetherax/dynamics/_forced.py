@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from .._content import is_transparent
 from .._precision import full_precision
+from .._programs import one_program
 from .._types import FloatArray, check_motion, check_state
 from ..forces import Driven, Forced
 from ..lagrangians import AveragedLagrangian, LagrangianSum
@@ -174,6 +175,7 @@ def _(model: AveragedLagrangian):
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: Forced, q, v):
     check_state(q, v, batched=True)
     terms = euler_lagrange_terms(lagrangian.lagrangian, q, v)
@@ -181,6 +183,7 @@ def _(lagrangian: Forced, q, v):
 
 
 @euler_lagrange_residual.register
+@one_program
 def _(lagrangian: Forced, q, v, a):
     check_motion(q, v, a)
     residual = euler_lagrange_residual(lagrangian.lagrangian, q, v, a)
@@ -198,6 +201,7 @@ def _(lagrangian: Forced, q):
 
 
 @lagrangian_gradient.register
+@one_program
 def _(lagrangian: Forced, q, v):
     slope, momentum = lagrangian_gradient(lagrangian.lagrangian, q, v)
     return slope + _total(lagrangian, q, v), momentum

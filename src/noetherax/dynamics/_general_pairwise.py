@@ -9,8 +9,7 @@ accelerations of many points go without, since `leading_inertia` names the masse
 import jax
 import jax.numpy as jnp
 
-from .._precision import full_precision
-from .._programs import at_once
+from .._programs import at_once, one_program
 from .._types import check_motion, check_state
 from ..lagrangians import (
     NO_ATTRIBUTES,
@@ -35,21 +34,21 @@ from ._time import NoInputs, at_time, depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
-@full_precision()
+@one_program
 def _(lagrangian: GeneralPairwiseLagrangian, q, v):
     check_state(q, v, lagrangian.space, batched=True)
     return _over_states(_terms, lagrangian, jnp.asarray(q), jnp.asarray(v))
 
 
 @euler_lagrange_residual.register
-@full_precision()
+@one_program
 def _(lagrangian: GeneralPairwiseLagrangian, q, v, a):
     check_motion(q, v, a)
     return _over_states(_residual, lagrangian, *(jnp.asarray(x) for x in (q, v, a)))
 
 
 @lagrangian_gradient.register
-@full_precision()
+@one_program
 def _(lagrangian: GeneralPairwiseLagrangian, q, v):
     return _over_states(_gradient, lagrangian, jnp.asarray(q), jnp.asarray(v))
 

@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from .._precision import full_precision
+from .._programs import one_program
 from .._types import check_motion, check_state
 from ..features import InvariantFeatures
 from ..lagrangians import NeuralLagrangian
@@ -37,13 +38,14 @@ from ._perceptron import gradient_along, gradient_and_hessian
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: NeuralLagrangian, q, v):
     terms, _ = _terms_of(lagrangian, q, v)
     return terms
 
 
 @euler_lagrange_residual.register
-@full_precision()
+@one_program
 def _(lagrangian: NeuralLagrangian, q, v, a):
     check_motion(q, v, a)
     q, v, a = (jnp.asarray(x) for x in (q, v, a))
@@ -81,7 +83,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
 
 @lagrangian_gradient.register
-@full_precision()
+@one_program
 def _(lagrangian: NeuralLagrangian, q, v):
     if lagrangian.features.num_features > 2 * q.size:
         return jax.grad(lagrangian, argnums=(0, 1))(q, v)

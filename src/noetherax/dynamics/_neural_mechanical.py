@@ -11,7 +11,7 @@ differentiated twice by a velocity.
 import jax
 import jax.numpy as jnp
 
-from .._precision import full_precision
+from .._programs import one_program
 from .._types import check_motion, check_state
 from ..lagrangians import NeuralMechanicalLagrangian, inertia_of, inertia_times
 from ._batches import over_batch
@@ -20,7 +20,7 @@ from ._perceptron import derivatives_along
 
 
 @euler_lagrange_terms.register
-@full_precision()
+@one_program
 def _(lagrangian: NeuralMechanicalLagrangian, q, v):
     check_state(q, v, batched=True)
     q, v = jnp.asarray(q), jnp.asarray(v)
@@ -34,7 +34,7 @@ def _(lagrangian: NeuralMechanicalLagrangian, q, v):
 
 
 @euler_lagrange_residual.register
-@full_precision()
+@one_program
 def _(lagrangian: NeuralMechanicalLagrangian, q, v, a):
     check_motion(q, v, a)
     q, v, a = (jnp.asarray(x) for x in (q, v, a))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from .._precision import full_precision
+from .._programs import one_program
 from .._types import check_motion, check_state
 from ..lagrangians import (
     NO_ATTRIBUTES,
@@ -30,6 +31,7 @@ from ._time import NoInputs, depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: PairwiseLagrangian, q, v):
     check_state(q, v, lagrangian.space, batched=True)
     force = _force(lagrangian, jnp.asarray(q))
@@ -41,6 +43,7 @@ def _(lagrangian: PairwiseLagrangian, q, v):
 
 
 @euler_lagrange_residual.register
+@one_program
 def _(lagrangian: PairwiseLagrangian, q, v, a):
     check_motion(q, v, a)
     force = _force(lagrangian, jnp.asarray(q))
@@ -54,6 +57,7 @@ def _(lagrangian: PairwiseLagrangian, q):
 
 
 @lagrangian_gradient.register
+@one_program
 def _(lagrangian: PairwiseLagrangian, q, v):
     force = _force(lagrangian, jnp.asarray(q))
     return force, _inertia(lagrangian, force) * jnp.asarray(v)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._precision import PRECISION
+from .._programs import one_program
 from .._types import check_motion, check_state
 from ..lagrangians import SeparableLagrangian, inertia_of, inertia_times
 from ._batches import over_batch
@@ -20,6 +21,7 @@ from ._motion import solve_motion
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: SeparableLagrangian, q, v):
     check_state(q, v, batched=True)
     force = _force(lagrangian, q)
@@ -29,6 +31,7 @@ def _(lagrangian: SeparableLagrangian, q, v):
 
 
 @euler_lagrange_residual.register
+@one_program
 def _(lagrangian: SeparableLagrangian, q, v, a):
     check_motion(q, v, a)
     force = _force(lagrangian, q)
@@ -64,6 +67,7 @@ def _(lagrangian: SeparableLagrangian, q):
 
 
 @lagrangian_gradient.register
+@one_program
 def _(lagrangian: SeparableLagrangian, q, v):
     return -jax.grad(lagrangian.potential)(q), inertia_times(inertia_of(lagrangian, *v.shape), v)
 

@@ -5,6 +5,7 @@ import operator
 
 import jax
 
+from .._programs import one_program
 from ..lagrangians import LagrangianSum
 from ._closed import closure_converted
 from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
@@ -14,11 +15,13 @@ from ._time import depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
+@one_program
 def _(lagrangian: LagrangianSum, q, v):
     return _sum_of_trees([euler_lagrange_terms(term, q, v) for term in lagrangian.terms])
 
 
 @euler_lagrange_residual.register
+@one_program
 def _(lagrangian: LagrangianSum, q, v, a):
     return _sum([euler_lagrange_residual(term, q, v, a) for term in lagrangian.terms])
 
@@ -36,6 +39,7 @@ def _(lagrangian: LagrangianSum, q):
 
 
 @lagrangian_gradient.register
+@one_program
 def _(lagrangian: LagrangianSum, q, v):
     return _sum_of_trees([lagrangian_gradient(term, q, v) for term in lagrangian.terms])
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from .._checks import check_number
+from .._programs import at_once
 from .._types import Time
 from ..features import ConfigurationFeatures
 from ._dissipation import Dissipation, check_features
@@ -188,15 +189,18 @@ def _(force: Known, motions: Motions):
     q, v = jnp.asarray(motions.q), jnp.asarray(motions.v)
     start = force.strength.logarithms
     one = eqx.tree_at(lambda x: x.strength.logarithms, force, jnp.zeros_like(start))
-
-    def power(q, v):
-        values, rates = jax.jvp(force.features, (q,), (v,))
-        return rates * one.resistance(values, rates)
-
-    taken = np.mean(np.asarray(jax.vmap(power)(q, v), float), axis=0)
+    taken = np.mean(np.asarray(at_once(_powers, one, q, v), float), axis=0)
     share = SHARE * motions.power / len(taken)
     constants = np.where(taken > 0, share / np.where(taken > 0, taken, 1), bool(share))
     with np.errstate(divide="ignore"):  # of a force that is to vanish
         found = jnp.asarray(np.log(constants), start.dtype)
     values = found, jnp.array(True)
     return eqx.tree_at(lambda x: (x.strength.logarithms, x.strength.fitted), force, values)
+
+
+def _powers(force, q, v):
+    def power(q, v):
+        values, rates = jax.jvp(force.features, (q,), (v,))
+        return rates * force.resistance(values, rates)
+
+    return jax.vmap(power)(q, v)

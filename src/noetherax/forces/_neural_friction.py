@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from .._programs import at_once
 from ..features import (
     ConfigurationFeatures,
     Standardisation,
@@ -140,9 +141,18 @@ def _(force: Friction) -> bool:
 
 @scaled_force.register
 def _(force: Friction, motions: Motions):
-    def rates(q, v):
-        values, rates = jax.jvp(force.features, (q,), (v,))
-        return force.standardisation.slope(values) * rates
-
-    found = jax.vmap(rates)(jnp.asarray(motions.q), jnp.asarray(motions.v))
+    found = standardised_rates(force, jnp.asarray(motions.q), jnp.asarray(motions.v))
     return eqx.tree_at(lambda x: x.scale, force, force.scale.of(motions, found))
+
+
+def standardised_rates(force: Any, q, v):
+    """How fast the standardised features of a force change along motions."""
+    return at_once(_rates, force.features, force.standardisation, q, v)
+
+
+def _rates(features, standardisation, q, v):
+    def at(q, v):
+        values, rates = jax.jvp(features, (q,), (v,))
+        return standardisation.slope(values) * rates
+
+    return jax.vmap(at)(q, v)

@@ -33,7 +33,7 @@ from ..lagrangians import (
 )
 from ._base import Force
 from ._networks import ConvexNetwork, perceptron
-from ._neural_friction import RANK, Form, rayleigh_slope
+from ._neural_friction import RANK, Form, rayleigh_slope, standardised_rates
 from ._scale import ForceScale, Motions, is_unscaled, scaled_force
 
 
@@ -196,12 +196,7 @@ def _(force: PairFriction) -> bool:
 @scaled_force.register
 def _(force: PairFriction, motions: Motions):
     seen = sampled_pairs(force.neighbourhood, motions.q, motions.v, "PairFriction")
-
-    def rates(q, v):
-        values, rates = jax.jvp(force.features, (q,), (v,))
-        return force.standardisation.slope(values) * rates
-
-    found = jax.vmap(rates)(jnp.asarray(seen.q), jnp.asarray(seen.v))
+    found = standardised_rates(force, jnp.asarray(seen.q), jnp.asarray(seen.v))
     # Each pair has its part of the power.
     of_pair = motions._replace(power=motions.power / max(seen.number, 1.0))
     return eqx.tree_at(lambda x: x.scale, force, force.scale.of(of_pair, found))

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._precision import PRECISION
+from .._programs import at_once
 from .._types import (
     Configuration,
     FloatArray,
@@ -110,12 +111,7 @@ class AffineGroup(SymmetryGroup):
                 f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
             )
         check_precision(algebra, q.dtype, type(self).__name__)
-        with jax.default_matmul_precision(PRECISION):
-            maps = affine_exponential(algebra.given, coefficients, q.dtype)
-            moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]
-        back = np.argsort(np.concatenate([x.axes for x in maps]))
-        q, v = (jnp.concatenate(parts, axis=1)[:, back] for parts in zip(*moved, strict=True))
-        return q, v
+        return at_once(_moved, self, coefficients, q, v)
 
     def invariant_features(
         self, points: int, *, determinants: bool = True, max_degree: int = 4
@@ -195,3 +191,12 @@ def _configuration(
     return affine_configuration_invariants(
         _checked(group), points, type(group).__name__, determinants, max_degree, periods(group)
     )
+
+
+def _moved(group: AffineGroup, coefficients, q, v):
+    with jax.default_matmul_precision(PRECISION):
+        maps = affine_exponential(_checked(group).given, coefficients, q.dtype)
+        moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]
+    back = np.argsort(np.concatenate([x.axes for x in maps]))
+    q, v = (jnp.concatenate(parts, axis=1)[:, back] for parts in zip(*moved, strict=True))
+    return q, v

@@ -1,5 +1,6 @@
 """Networks of features with the weights that training starts from."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -57,7 +58,7 @@ def perceptron(
         raise ValueError(f"A network needs at least one feature, but {features} has none.")
     dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
     check_activation(activation, dtype)
-    network = eqx.nn.MLP(
+    network = _unset(
         in_size=features.num_features + more,
         out_size="scalar",
         width_size=width,
@@ -83,7 +84,7 @@ def triangular(scalar: eqx.nn.MLP, activation: Callable, key: PRNGKeyArray) -> e
     first = scalar.layers[0]
     rows, columns = np.tril_indices(int(first.in_features))
     width = int(first.out_features)
-    network = eqx.nn.MLP(
+    network = _unset(
         in_size=first.in_features,
         out_size=len(rows),
         width_size=width,
@@ -96,6 +97,14 @@ def triangular(scalar: eqx.nn.MLP, activation: Callable, key: PRNGKeyArray) -> e
     network = _initialise(network, width, 1 / width, key)
     unit = jnp.asarray(rows == columns, first.weight.dtype)
     return eqx.tree_at(lambda net: net.layers[-1].bias, network, unit)
+
+
+def _unset(**options: Any) -> eqx.nn.MLP:
+    """A network whose weights and biases are all to be set: Equinox' own are not drawn, which would
+    compile a program for every shape. An activation with parameters keeps its values."""
+    make = functools.partial(eqx.nn.MLP, **options)
+    trains = any(eqx.is_array(leaf) for leaf in jax.tree.leaves(options["activation"]))
+    return make() if trains else eqx.filter_eval_shape(make)
 
 
 def _identity(x: Array) -> Array:

@@ -5,7 +5,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from .._precision import full_precision
+from .._programs import at_once
 from .._types import FloatArray
 
 OfSamples = Float[FloatArray, "samples points space"]
@@ -95,13 +95,15 @@ class Loss(eqx.Module):
 
     def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:
         """The loss of a model on a batch."""
-        with full_precision():
-            residuals = self.residuals(model, batch)
-        of_samples = jnp.sum(jnp.square(residuals), axis=tuple(range(1, residuals.ndim)))
-        return jnp.mean(of_samples)
+        return at_once(_mean_square, self, model, batch)
 
     @property
     def has_unit(self) -> bool:
         """Whether the residuals are in units of the noise."""
         noise: Any = getattr(self, "noise", None)
         return noise is not None
+
+
+def _mean_square(loss, model, batch):
+    residuals = loss.residuals(model, batch)
+    return jnp.mean(jnp.sum(jnp.square(residuals), axis=tuple(range(1, residuals.ndim))))

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
-from .._programs import run
+from .._programs import at_once, run
 from .._types import FloatArray, check_state
 from ..dynamics import acceleration, at_time, depends_on_time
 from ._motion import in_float64, motion, true_motion
@@ -79,7 +79,10 @@ def direct_draw(system: Any, fresh: bool, interval: float | None) -> Draw | None
 
 def random_states(system: Any, key: PRNGKeyArray, count: int):
     """As many random states, stacked."""
+    return at_once(_random_states, system, key, count)
 
+
+def _random_states(system: Any, key: PRNGKeyArray, count: int):
     def one(key):
         q, v = system.random_state(key)
         check_state(q, v)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._programs import run
+from .._programs import at_once, run
 
 STANDARDISATION_SAMPLES = 4096
 """Samples drawn from a sampler to set the standardisation."""
@@ -61,6 +61,15 @@ class OfAllMembers(eqx.Module):
 
     def __call__(self, data, keys):
         return jax.vmap(self.rule, (None, 0))(data, keys)
+
+
+def samples_at(data, index):
+    """The samples of these numbers, by one program for all arrays."""
+    return at_once(_taken, data, jnp.asarray(index))
+
+
+def _taken(data, index):
+    return jax.tree.map(lambda x: x[index], data)
 
 
 def first_batches(draw, key):

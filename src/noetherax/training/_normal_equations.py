@@ -7,6 +7,8 @@ import lineax as lx
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from ._batches import samples_at
+
 CHUNK = 256
 """Most samples whose Jacobian is held at a time."""
 
@@ -22,7 +24,7 @@ def chunked(batch, count: int, rows: int):
     size = -(-count // chunks)
     index = np.resize(np.arange(count), chunks * size).reshape(chunks, size)
     weight = (np.arange(chunks * size) < count).astype(float).reshape(chunks, size)
-    return jax.tree.map(lambda x: x[index], batch), jnp.asarray(weight)
+    return samples_at(batch, index), jnp.asarray(weight)
 
 
 def _flat(loss, parameters, constants):

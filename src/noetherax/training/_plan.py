@@ -11,7 +11,7 @@ import optax
 from jax.sharding import NamedSharding
 from jaxtyping import Array, PyTree
 
-from ._batches import at_most
+from ._batches import at_most, samples_at
 from ._checkpoints import NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
     about,
@@ -87,7 +87,8 @@ def ready(model: PyTree, look: tuple[Any, PyTree], options: Options) -> Member:
     data, drawn = look
     batch = jax.tree.map(lambda x: x[0], drawn)
     if data is not None:
-        batch = jax.tree.map(lambda x: x[np.arange(options.batch_size) % len(x)], batch)
+        count = len(jax.tree.leaves(batch)[0])
+        batch = samples_at(batch, np.arange(options.batch_size) % count)
     chosen = chosen_leaves(model, options.mask)
     check_precision(eqx.filter(model, chosen), batch)
     start, description = model, ""

@@ -12,6 +12,7 @@ from .._types import Model
 from ..dynamics import depends_on_time, forces_of
 from ..features import standardisation_of
 from ..losses import AccelerationLoss, law_of, square_errors
+from ._batches import samples_at
 from ._checks import check_loss, check_precision
 from ._default_loss import suited
 from ._force_units import motions_of, new_forces, silenced, with_forces
@@ -125,8 +126,8 @@ def _prepared(
     if a is None:
         model = standardised(lagrangian, q, v, lambda fitted: _untried(fitted, notes))
         return Preparation(model, "; ".join(notes))
-    finite = np.all(np.isfinite(a), axis=(1, 2))
-    data = tuple(None if x is None else x[finite] for x in (q, v, a, *instant))
+    finite = np.flatnonzero(np.all(np.isfinite(a), axis=(1, 2)))
+    data = samples_at((q, v, a, *instant), finite)
     law = law_of(loss, lagrangian)
     if forces_of(law) or depends_on_time(law):
         model = _tried_whole(lagrangian, loss, (q, v), data, notes)
@@ -135,9 +136,15 @@ def _prepared(
     start = model
     if is_new(lagrangian) and mask is None:
         start = regular_start_of(loss, model, data)
-        solved = not eqx.tree_equal(start, model)
+        solved = not _equal(start, model)
         notes.append(f"last layer {'by least squares' if solved else 'as it was'}")
     return Preparation(start, "; ".join(notes))
+
+
+def _equal(one: PyTree, other: PyTree) -> bool:
+    """Whether two models have the same numbers."""
+    leaves = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    return all(x is y or np.array_equal(x, y) for x, y in leaves if eqx.is_array(x))
 
 
 def _untried(fitted: Callable, notes: list[str]):
