@@ -67,8 +67,9 @@ def slopes_of(function: Callable, x):
 def nearest_start(model: Any, tracks: nx.Tracks, smooth: nx.Tracks, substeps: int):
     """The state at the first sample from which the model's motion stays nearest to all positions of a
     recording, by least squares. The search begins at the first smoothed state."""
-    observed, h = jnp.asarray(tracks[0].q), tracks.interval
-    first = smooth[0]
+    observed, h, first = jnp.asarray(tracks[0].q), tracks.interval, smooth[0]
+    if h is None or first.v is None:
+        raise ValueError("A start is sought of regular tracks, from smoothed ones.")
     before = round((first.t[0] - tracks[0].t[0]) / h)
     state = jnp.stack([jnp.asarray(first.q[0]), jnp.asarray(first.v[0])])
     state = follow(model, state, -h, before, substeps)[-1] if before else state
@@ -134,7 +135,7 @@ class Permitted(NamedTuple):
 
 
 def permitted(
-    motion: Callable, x, seen: int, noise: float, *, prior=0.0, draws: int = DRAWS
+    motion: Callable, x, seen: int, noise: float, *, prior: Any = 0.0, draws: int = DRAWS
 ) -> Permitted:
     """Cramér and Rao's bound at parameters `x` of a motion, of which the positions at the first `seen`
     times are observed. With a prior, it is the covariance of a posterior: `prior` is the inverse of its

@@ -113,6 +113,7 @@ def balance_left(model, state, ts) -> float:
     those of the recording, and what is left is the error of a method of order six."""
     orbit = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss6(), dt=ts[1] - ts[0])
     energy = nx.Energy(model)
+    assert orbit.p is not None  # of a variational solver
     size = jnp.sum(orbit.p * orbit.v, axis=(1, 2)).max() / 2  # the largest kinetic energy
     return float(np.max(np.abs(nx.balance(energy, orbit))) / size)
 

@@ -51,10 +51,7 @@ class Saturated(nx.ConfigurationFeatures):
     """Invariants of a group between −1 and 1: no random potential then drives bodies apart for ever."""
 
     inner: nx.ConfigurationFeatures
-
-    @property
-    def num_features(self) -> int:
-        return self.inner.num_features
+    num_features: int
 
     def __call__(self, q):
         return jnp.tanh(self.inner(q))
@@ -66,7 +63,8 @@ def springs(name: str) -> Springs:
 
 def lagrangian(name: str, key) -> nx.LagrangianSum:
     group, points = GROUPS[name]
-    features = Saturated(group.configuration_features(points))
+    inner = group.configuration_features(points)
+    features = Saturated(inner, inner.num_features)
     network = nx.NeuralSeparableLagrangian(features, width=16, key=key)
     return nx.LagrangianSum(springs(name), network)
 
@@ -127,6 +125,7 @@ def gains(name: str, keys, h: float, count: int):
         orbit = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss4(), throw=False)
         energy = nx.Energy(model)
         values = jax.vmap(energy)(orbit.q, orbit.v)[:, 0]
+        assert orbit.p is not None  # of a variational solver
         kinetic = jnp.sum(orbit.p * orbit.v, axis=(1, 2)) / 2
         size = jnp.max(kinetic) + jnp.max(jnp.abs(values - kinetic))
         unit = size * jnp.finfo(size.dtype).eps
