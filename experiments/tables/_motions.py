@@ -67,10 +67,10 @@ def slopes_of(function: Callable, x):
 def nearest_start(model: Any, tracks: nx.Tracks, smooth: nx.Tracks, substeps: int):
     """The state at the first sample from which the model's motion stays nearest to all positions of a
     recording, by least squares. The search begins at the first smoothed state."""
-    whole: Any = tracks
-    observed, h = jnp.asarray(whole[0].q), whole.interval
-    first: Any = smooth[0]
-    before = round((first.t[0] - whole[0].t[0]) / h)
+    observed, h, first = jnp.asarray(tracks[0].q), tracks.interval, smooth[0]
+    if h is None or first.v is None:
+        raise ValueError("A start is sought of regular tracks, from smoothed ones.")
+    before = round((first.t[0] - tracks[0].t[0]) / h)
     state = jnp.stack([jnp.asarray(first.q[0]), jnp.asarray(first.v[0])])
     state = follow(model, state, -h, before, substeps)[-1] if before else state
     misfit, slopes = _misfit(model, state, observed, h, substeps)

@@ -111,8 +111,9 @@ def trained(arm: str, seen: nx.Tracks, smooth: nx.Tracks, seed: int, steps: int,
 def balance_left(model, state, ts) -> float:
     """The energy's balance along the prediction, relative to the largest kinetic energy. Steps are
     those of the recording, and what is left is the error of a method of order six."""
-    orbit: Any = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss6(), dt=ts[1] - ts[0])
+    orbit = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss6(), dt=ts[1] - ts[0])
     energy = nx.Energy(model)
+    assert orbit.p is not None  # of a variational solver
     size = jnp.sum(orbit.p * orbit.v, axis=(1, 2)).max() / 2  # the largest kinetic energy
     return float(np.max(np.abs(nx.balance(energy, orbit))) / size)
 

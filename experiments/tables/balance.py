@@ -14,7 +14,6 @@ while the energy of the springs falls, and what is left of that energy.
 """
 
 import time
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -125,7 +124,8 @@ def gains(name: str, keys, h: float, count: int):
         keys = jax.random.split(key, 3)
         model = nx.Forced(lagrangian(name, keys[0]), friction(name, keys[1]))
         state, ts = start(name, keys[2]), h * jnp.arange(count + 1)
-        orbit: Any = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss4(), throw=False)
+        orbit = nx.rollout(model, *state, ts=ts, solver=nx.VariationalGauss4(), throw=False)
+        assert orbit.p is not None  # of a variational solver
         energy = nx.Energy(model)
         values = jax.vmap(energy)(orbit.q, orbit.v)[:, 0]
         kinetic = jnp.sum(orbit.p * orbit.v, axis=(1, 2)) / 2
