@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import compiled
 
 import noetherax as nx
 from noetherax._checks import check_number
@@ -70,7 +71,7 @@ def test_the_true_law_has_no_loss_but_truncation(name):
 def test_a_lagrangian_without_motion_is_not_rewarded(name):
     """Zero and total derivatives make every discrete action stationary: never a finite loss."""
     for trivial in (lambda q, v: 0.0 * jnp.sum(v**2), lambda q, v: jnp.sum(q * v)):
-        assert not np.isfinite(LOSSES[name](trivial, windows()))
+        assert not np.isfinite(compiled(LOSSES[name], trivial, windows()))
 
 
 def test_noise_is_what_the_docstrings_say():
@@ -210,7 +211,8 @@ def test_tracks_give_the_windows_of_a_loss_with_their_times(regular):
     assert np.abs(np.median(a / -q) - 1) < 0.1
     if regular:
         even = nx.TrajectoryLoss(tracks.interval, noise=1e-3)
-        assert np.isclose(even(right, samples_of(even, tracks)), value(right, batch), rtol=1e-6)
+        of_even = compiled(even, right, samples_of(even, tracks))
+        assert np.isclose(of_even, value(right, batch), rtol=1e-6)
 
 
 def test_tracks_that_do_not_fit_a_loss_are_named():
