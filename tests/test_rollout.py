@@ -547,3 +547,18 @@ def test_the_default_solver_finds_the_root_of_an_event():
     path = nx.rollout(law, q, v, ts=np.linspace(0, 5, 3), **options)
     assert np.allclose(path.ts, np.pi / 2, rtol=1e-7)
     assert np.allclose(path.q, 0, atol=1e-9)
+
+
+def test_the_gradient_by_the_adjoint_equations_is_that_of_a_plain_number_too():
+    ts = np.linspace(0, 2, 5)
+
+    def end(stiffness):
+        def spring(q, v):
+            return 0.5 * jnp.sum(v**2) - 0.5 * stiffness * jnp.sum(q**2)
+
+        start = jnp.ones((1, 1)), jnp.zeros((1, 1))
+        return nx.rollout(spring, *start, ts=ts, adjoint=diffrax.BacksolveAdjoint()).q[-1, 0, 0]
+
+    expected = -ts[-1] / (2 * np.sqrt(2)) * np.sin(np.sqrt(2) * ts[-1])
+    # JAX types a Python number weakly, and Diffrax would take its derivative to be zero.
+    np.testing.assert_allclose(jax.grad(end)(2.0), expected, rtol=1e-7)

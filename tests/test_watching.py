@@ -260,7 +260,7 @@ def test_where_few_samples_rule_the_loss_is_relative_by_default():
     assert "RelativeAccelerationLoss" in found.chosen_loss
     assert not named.chosen_loss
     assert "times the median" in repr(found)
-    in_other_units = learned(1e-10 * a)
+    in_other_units = learned(1e-10 * a)  # a floor has two digits
     np.testing.assert_allclose(in_other_units.without_force, found.without_force, rtol=0.05)
 
     plain = learned(-q)

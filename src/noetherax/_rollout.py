@@ -173,7 +173,7 @@ def rollout(
     with jax.default_matmul_precision(PRECISION):
         # Whether a motion starts regularly is not known yet, and has no say in what is computed.
         uses = functools.partial(motion_of, solver, accelerate_by(linear_solver, jnp.array(1)))
-        lagrangian = known(lagrangian, q0, v0, uses)
+        lagrangian = _strongly_typed(known(lagrangian, q0, v0, uses))
         law, *state = constant((lagrangian, q0, v0))
         start = run(equations_at, law, *state)
         regular = start.regular | (not exact and not linear_solver.assume_full_rank())
@@ -220,6 +220,17 @@ def rollout(
         if isinstance(okay, Tracer) or not okay:
             trajectory = result.error_if(trajectory, jnp.invert(okay))
     return trajectory
+
+
+def _strongly_typed(tree):
+    """The same with no weakly typed arrays, such as what `jax.grad` makes of a Python number: Diffrax's
+    BacksolveAdjoint gives those a derivative of zero."""
+
+    def strong(x):
+        weak = getattr(x, "weak_type", False)
+        return jax.lax.convert_element_type(x, x.dtype) if weak else x
+
+    return jax.tree.map(strong, tree)
 
 
 def _error_if(x, wrong, message: str):
