@@ -43,7 +43,7 @@ class Task(NamedTuple):
     paper_time: float
     loss: nx.Loss = nx.AccelerationLoss()
     points: int = 1
-    bend: bool = True
+    bend: nx.features.Bend = "logarithm"
 
 
 RELATIVE = nx.RelativeAccelerationLoss(0.3)
@@ -56,7 +56,7 @@ TASKS = {
         16.0,
         128.0,
         RELATIVE,
-        bend=False,
+        bend=None,
     ),
     "Schwarzschild": Task(nx.systems.Schwarzschild(), SKY * CLOCK, CLOCK, SKY, 100.0, 1000.0),
     "two particles": Task(

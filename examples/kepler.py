@@ -31,7 +31,7 @@ paths, drifts = {}, {}
 print(f"{'symmetry':10} {'drift of the charge':>20} {'of the true charge':>20} {'distance':>10}")
 for name, group in {"none": nx.Trivial(3), "rotations": rotations}.items():
     model = nx.NeuralLagrangian(group.invariant_features(points=1), key=keys[1])
-    model = nx.standardise(model, q, v, bend=False)  # on a single orbit q·q says where one is
+    model = nx.standardise(model, q, v, bend=None)  # on a single orbit q·q says where one is
     model, _ = nx.fit(model, system.sampler(), steps=options.steps, loss=loss, key=keys[2])
 
     # A model without the symmetry may end in a singularity: the figure shows how far it came.

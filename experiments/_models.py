@@ -58,7 +58,7 @@ def train(
     optimizer: optax.GradientTransformation | None = None,
     loss: nx.Loss = nx.AccelerationLoss(),
     width: int = 128,
-    bend: bool = True,
+    bend: nx.features.Bend = "logarithm",
     regular: bool = False,
     polish: Mapping[str, Any] | None = None,
 ):

@@ -45,8 +45,8 @@ CHARGES = {"L": ex.Charge(ROTATIONS)}
 FINAL_TIME, QUICK_TIME, SAVE_EVERY = 128.0, 4.0, 0.1
 FAMILY_BATCH = 256
 SETTINGS: dict[str, dict[str, Any]] = {
-    "ellipse": dict(width=128, bend=False),
-    "family": dict(width=24, bend=True),
+    "ellipse": dict(width=128, bend=None),
+    "family": dict(width=24, bend="logarithm"),
 }
 POLISH = dict(iterations=12, samples=2**18, curvature_samples=2**13, tolerance=1e-5)
 QUICK_POLISH = dict(iterations=1, samples=256)

@@ -273,7 +273,7 @@ def test_baselines_are_alike_in_any_unit(kind, known):
     found = []
     for unit in (1.0, 1e10):
         data = samples(unit)[: 3 if known else 2]
-        options = dict(width=8, bend=False, key=jax.random.key(0))
+        options = dict(width=8, bend=None, key=jax.random.key(0))
         model = BASELINES[kind](*data, **options)
         found.append(model(data[0][0], data[1][0]) / unit)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)

@@ -422,7 +422,33 @@ def test_positive_features_of_position_are_bent_where_they_span_much():
     )
     assert np.isclose(far - middle, middle - near, rtol=1e-4)
     assert np.all(np.isfinite(compiled(standardisation, np.zeros(3))))  # a collision
-    assert np.all(nx.Standardisation.fit(features, q, v, bend=False).bends == 0)
+    assert np.all(nx.Standardisation.fit(features, q, v, bend=None).bends == 0)
+
+
+def test_the_inverse_root_is_the_potential_of_gravity_beyond_the_data_and_finite_at_zero():
+    q, v = wide_orbits()
+    features = nx.Rotations(3).invariant_features(1)
+    root = nx.Standardisation.fit(features, q, v, bend="inverse")
+    assert list(root.inverse) == [True, False, False]
+    least = np.min(np.linalg.norm(q, axis=(1, 2)))
+
+    def at(distance):
+        return compiled(root, np.array([distance**2, 0, 1.0]))[0]
+
+    # Linear in 1/r, from a tenth of the least distance that was seen to a thousand times.
+    distances = least * np.array([0.1, 0.3, 1.0, 10.0, 1000.0])
+    found = np.array([at(x) for x in distances])
+    slope = np.diff(found) / np.diff(1 / distances)
+    assert np.allclose(slope, slope[-1], rtol=1e-3)
+    slopes = compiled(jax.jacfwd(root), np.zeros(3))
+    assert np.all(np.isfinite(at(0.0)))
+    assert np.all(np.isfinite(slopes))
+
+
+def test_a_bend_that_there_is_none_of_is_named():
+    for wrong in (True, False, "log", 1, ["inverse"]):
+        with pytest.raises(ValueError, match="'logarithm', 'inverse', or None for no bend, but it"):
+            nx.features.check_bend(wrong)
 
 
 def test_features_that_span_little_or_change_sign_are_not_bent():
@@ -431,14 +457,18 @@ def test_features_that_span_little_or_change_sign_are_not_bent():
     rotations = nx.Rotations(3).invariant_features(1)
     coordinates = nx.Trivial(3).invariant_features(1)
     for features, positions in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
-        assert np.all(nx.Standardisation.fit(features, positions, v).bends == 0)
+        for bend in ("logarithm", "inverse"):
+            assert np.all(nx.Standardisation.fit(features, positions, v, bend=bend).bends == 0)
 
 
-def test_the_slope_of_a_standardisation_is_its_derivative():
+@pytest.mark.parametrize("bend", ["logarithm", "inverse", None])
+def test_the_slope_of_a_standardisation_is_its_derivative(bend):
     q, v = wide_orbits()
     features = nx.Rotations(3).invariant_features(1)
-    standardisation = nx.Standardisation.fit(features, q, v)
-    for values in np.asarray(compiled(jax.vmap(features), q[:5], v[:5])):
+    standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
+    assert np.count_nonzero(standardisation.bends) == (bend is not None)
+    states = np.asarray(compiled(jax.vmap(features), q[:5], v[:5]))
+    for values in (*states, np.zeros(3)):
         slope = np.diag(compiled(jax.jacfwd(standardisation), values))
         assert np.allclose(compiled(standardisation.slope, values), slope, rtol=1e-14)
 

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._programs import run
 from .._types import Configuration, FloatArray, Velocity, check_state
-from ..features import InvariantFeatures, Standardisation
+from ..features import Bend, InvariantFeatures, Standardisation
 from ..groups import SymmetryGroup
 from ..lagrangians import linear_output
 from ._law import AccelerationLaw
@@ -84,7 +84,7 @@ class EquivariantODE(AccelerationLaw):
         width: int = 128,
         depth: int = 2,
         activation: Callable = jax.nn.softplus,
-        bend: bool = True,
+        bend: Bend = "logarithm",
         key: PRNGKeyArray,
     ):
         check_data(q, v, a)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import Configuration, FloatArray, Velocity, check_state
-from ..features import Coordinates, InvariantFeatures, Standardisation
+from ..features import Bend, Coordinates, InvariantFeatures, Standardisation
 from ..lagrangians import linear_output
 from ._law import AccelerationLaw
 from ._units import acceleration_units, check_data, check_sizes, constant
@@ -49,7 +49,7 @@ class NeuralODE(AccelerationLaw):
         [`noetherax.EquivariantODE`][].
     - `width`, `depth`: units of each hidden layer, and how many layers.
     - `activation`: of the hidden layers.
-    - `bend`: whether features of position that span much are bent, as in
+    - `bend`: how features of position that span much are bent, as in
         [`noetherax.Standardisation`][].
     - `key`: random key for the weights, which are as in `equinox.nn.MLP`, of the precision of `q`.
 
@@ -74,7 +74,7 @@ class NeuralODE(AccelerationLaw):
         width: int = 128,
         depth: int = 2,
         activation: Callable = jax.nn.softplus,
-        bend: bool = True,
+        bend: Bend = "logarithm",
         key: PRNGKeyArray,
     ):
         check_data(q, v, a)

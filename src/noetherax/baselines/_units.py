@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
@@ -56,6 +57,5 @@ def acceleration_units(q, v, a=None) -> np.ndarray:
 def constant(units: np.ndarray, dtype) -> Standardisation:
     """Units that are part of a model and never train: the type tells `fit` so."""
     found = Standardisation.identity(units.size, dtype)
-    return Standardisation(
-        found.bends, found.centre, jnp.asarray(units.ravel(), dtype), jnp.array(True)
-    )
+    measured = jnp.asarray(units.ravel(), dtype), jnp.array(True)
+    return eqx.tree_at(lambda x: (x.unit, x.fitted), found, measured)

@@ -13,13 +13,14 @@ from ._periodic import PeriodicCoordinates
 from ._prepared import linear_weights, standardisation_of, standardised_part
 from ._relative import RelativeVelocities
 from ._scalar_products import ScalarProducts
-from ._standardisation import Standardisation
+from ._standardisation import Bend, Standardisation, check_bend
 from ._units import Unit
 from ._vectors import StateVectors
 from ._without_velocity import WithoutVelocity
 
 __all__ = [
     "AtRest",
+    "Bend",
     "Comoving",
     "Concatenation",
     "ConfigurationFeatures",
@@ -36,6 +37,7 @@ __all__ = [
     "Turn",
     "Unit",
     "WithoutVelocity",
+    "check_bend",
     "contract",
     "feature_names",
     "generic_pairs",

@@ -1,4 +1,5 @@
 from functools import singledispatch
+from itertools import combinations_with_replacement
 
 import numpy as np
 
@@ -69,8 +70,16 @@ def _(features: Comoving):
 def _(features: ScalarProducts):
     labels = features.vectors.labels()
     pattern = "{}·{}" if features.metric is None else "⟨{}, {}⟩"
-    pairs = zip(*np.triu_indices(len(labels)), strict=True)
-    return tuple(pattern.format(labels[i], labels[j]) for i, j in pairs)
+    among = features.vectors.num_differences
+
+    def name(i: int, j: int) -> str:
+        if i < j < among:
+            between = features.vectors.label_between(i, j)
+            return pattern.format(between, between)
+        return pattern.format(labels[i], labels[j])
+
+    count = range(len(labels))
+    return tuple(name(i, j) for i, j in combinations_with_replacement(count, 2))
 
 
 @feature_names.register

@@ -10,7 +10,7 @@ from typing import Any
 from jaxtyping import Array, Float
 
 from .._types import FloatArray
-from ._standardisation import Standardisation
+from ._standardisation import Bend, Standardisation
 
 
 @singledispatch
@@ -59,7 +59,7 @@ def standardised_part(
     part: Any,
     q: Float[FloatArray, "samples points space"],
     v: Float[FloatArray, "samples points space"],
-    bend: bool,
+    bend: Bend,
 ) -> Any:
     """The part with its standardisation, and whatever other units it has, set from states.
 
@@ -74,7 +74,7 @@ def standardised_part(
         features = nx.Rotations(2).invariant_features(points=1)
         law = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
         q, v = jax.random.normal(jax.random.key(1), (2, 32, 1, 2))
-        ready = nx.features.standardised_part(law, q, v, False)
+        ready = nx.features.standardised_part(law, q, v, None)
         assert ready.standardisation.fitted and not law.standardisation.fitted
         ```
 
@@ -82,7 +82,7 @@ def standardised_part(
 
     - `part`: one for which [`standardisation_of`][noetherax.features.standardisation_of] is registered.
     - `q`, `v`: states in the precision of the part, finite.
-    - `bend`: whether features may be bent. A part that is no Lagrangian has no motion by which it can
+    - `bend`: how features may be bent. A part that is no Lagrangian has no motion by which it can
         be tried with and without, and leaves this aside.
 
     **Returns:**

@@ -24,6 +24,10 @@ class ScalarProducts(InvariantFeatures):
     invariants of the orthogonal group of G, reflections included (Weyl, The Classical Groups,
     theorem 2.9.A).
 
+    Of relative positions x_i = q_i − q_n, the squares of their differences stand in the place of the
+    products x_i·G x_j with i < j, of which each is a combination of squares. So all pairs of points
+    have their distance among the features, and a force between any two of them is as easy to learn.
+
     !!! example
 
         ```python
@@ -57,12 +61,31 @@ class ScalarProducts(InvariantFeatures):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, " features"]:
         x = self.vectors(q, v)
-        y = x
-        if self.metric is not None:
-            y = jnp.matmul(x, jnp.asarray(self.metric, x.dtype), precision=PRECISION)
+        y = self._lowered(x)
         if len(x) > FEW:
-            products = jnp.matmul(y, x.T, precision=PRECISION)
-            return products[np.triu_indices(len(x))]
-        # By matrix times vector: XLA's small products of two matrices cost a call for every state.
-        rows = [jnp.matmul(y[i:], x[i], precision=PRECISION) for i in range(x.shape[0])]
-        return jnp.concatenate(rows)
+            products = jnp.matmul(y, x.T, precision=PRECISION)[np.triu_indices(len(x))]
+        else:
+            # By matrix times vector: XLA's small products of two matrices cost a call for every state.
+            rows = [jnp.matmul(y[i:], x[i], precision=PRECISION) for i in range(x.shape[0])]
+            products = jnp.concatenate(rows)
+        first, second = np.triu_indices(self.vectors.num_differences, 1)
+        if not len(first):
+            return products
+        # From the points themselves: as sums of products they would lose the digits of a close pair.
+        apart = x[first] - x[second]
+        squares = jnp.sum(self._lowered(apart) * apart, axis=1)
+        return jnp.concatenate([products, squares])[self._places()]
+
+    def _places(self) -> np.ndarray:
+        """Where every feature is among all products and, behind them, the squares of differences."""
+        rows, columns = np.triu_indices(self.vectors.num_vectors)
+        replaced = (rows < columns) & (columns < self.vectors.num_differences)
+        places = np.arange(len(rows))
+        places[replaced] = len(rows) + np.arange(np.sum(replaced))
+        return places
+
+    def _lowered(self, x: Float[Array, "vectors dim"]) -> Float[Array, "vectors dim"]:
+        """G x, of every vector."""
+        if self.metric is None:
+            return x
+        return jnp.matmul(x, jnp.asarray(self.metric, x.dtype), precision=PRECISION)

@@ -1,4 +1,4 @@
-from typing import final
+from typing import Any, Literal, TypeAlias, final, get_args
 
 import equinox as eqx
 import jax
@@ -18,10 +18,30 @@ VISIBLE = 1e-4
 """Least slope of features, relative to the largest, in a direction that they see."""
 
 SPAN = 20.0
-"""Ratio of the upper to the lower 5 % quantile from which on a feature of position is bent."""
+"""Ratio of the upper to the lower 5 % quantile from which on a feature of position is bent into its
+logarithm."""
+
+INVERSE_SPAN = 3.0
+"""The same for the inverse root, which is only taken where it was tried: all distances of a system of
+bodies are to be bent, also those that span less."""
 
 NORMAL_QUARTILES = 1.349
 """Distance between the quartiles of the standard normal distribution."""
+
+DEEP = 1e-4
+"""Knee of an inverse root, relative to the least value of the data: at a tenth of the least distance
+it departs from 1/r by 2.5e-5."""
+
+Bend: TypeAlias = Literal["logarithm", "inverse"] | None
+"""How features of position that span much are bent, if at all: see `noetherax.Standardisation`."""
+
+
+def check_bend(bend: Any) -> None:
+    """Raises a `ValueError` unless it is a bend, or none."""
+    known = get_args(get_args(Bend)[0])
+    if bend is not None and not (isinstance(bend, str) and bend in known):
+        names = ", ".join(map(repr, known))
+        raise ValueError(f"bend must be one of {names}, or None for no bend, but it is {bend!r}.")
 
 
 @final
@@ -29,16 +49,22 @@ class Standardisation(eqx.Module):
     """x → (b(x) − centre) / unit, feature by feature: part of a model, fitted once, never trained.
 
     The bend b is the identity, b(x) = x, but for positive features of position alone that span more
-    than a factor of 20 (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit.
-    There b(x) = k asinh(x/k) with the knee k at the 5 % quantile: a logarithm that stays smooth at
-    zero. A network of q·q can hardly follow a force like 1/r² where r is small; in the logarithm equal
-    ratios count alike. Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the
-    bend, and training from random weights then rarely finds a regular one.
+    than a factor (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit. A network
+    of q·q can hardly follow a force like 1/r² where r is small. There b is one of
 
-    [`noetherax.fit`][] tries, where accelerations are known, whether bends help. On a family of Kepler
-    orbits, bends took the error of unseen ones from tens of per cent to a few. A
-    model of one orbit alone is better without: `noetherax.standardise(lagrangian, q, v, bend=False)`
-    before the fit.
+    - the logarithm, from a factor of 20 on: b(x) = k asinh(x/k) with the knee k at the 5 % quantile,
+        smooth at zero. Equal ratios count alike.
+    - the inverse root, from a factor of 3 on: b(x) = −(1 + (x/k)²)^(−1/4) with the knee k at 1e-4 of
+        the least value seen. It is −√(k/x), or −1/r for x = r², the potential of gravity and of
+        charges, but finite and smooth at zero. What a network makes of it goes on to distances that
+        the data do not reach.
+
+    Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the bend, and training
+    from random weights then rarely finds a regular one.
+
+    [`noetherax.fit`][] tries, where accelerations are known, which of them helps, if any. Without
+    accelerations it takes the logarithm. A model of one orbit alone is better without:
+    `noetherax.standardise(lagrangian, q, v, bend=None)` before the fit.
 
     Centre and unit are the median and the interquartile range over the data (scaled to be the
     deviation of a normal distribution). Invariants are polynomials and have heavy tails: on orbits of
@@ -71,6 +97,7 @@ class Standardisation(eqx.Module):
     """
 
     bends: Float[Array, " features"]  # 1/k, zero where b(x) = x
+    inverse: Bool[Array, " features"]  # whether b is the inverse root, where there is a knee
     centre: Float[Array, " features"]
     unit: Float[Array, " features"]
     fitted: Bool[Array, ""]
@@ -80,6 +107,7 @@ class Standardisation(eqx.Module):
         """The standardisation that changes nothing, and is still to be fitted."""
         return cls(
             bends=jnp.zeros(num_features, dtype),
+            inverse=jnp.zeros(num_features, bool),
             centre=jnp.zeros(num_features, dtype),
             unit=jnp.ones(num_features, dtype),
             fitted=jnp.array(False),
@@ -92,21 +120,23 @@ class Standardisation(eqx.Module):
         q: Float[FloatArray, "samples points space"],
         v: Float[FloatArray, "samples points space"],
         *,
-        bend: bool = True,
+        bend: Bend = "logarithm",
     ) -> "Standardisation":
-        """Centre, floored unit and, unless `bend=False`, knees of `features` over samples `(q, v)`."""
+        """Centre, floored unit and, unless `bend=None`, knees of `features` over samples `(q, v)`."""
+        check_bend(bend)
         q, v = jnp.asarray(q), jnp.asarray(v)
         seen = tuple(_seen(slope) for slope in run(_slopes, features, q, v))
-        bends, centre, unit, varies = run(_fitted, features, q, v, seen, jnp.array(bend))
+        wanted = jnp.array(bend is not None), jnp.array(bend == "inverse")
+        bends, inverse, centre, unit, varies = run(_fitted, features, q, v, seen, *wanted)
         _check_range(q, v, centre, unit, varies)
-        return cls(bends=bends, centre=centre, unit=unit, fitted=jnp.array(True))
+        return cls(bends=bends, inverse=inverse, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
-        return (_bend(x, self.bends) - self.centre) / self.unit
+        return (_bend(x, self.bends, self.inverse) - self.centre) / self.unit
 
     def slope(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
         """The derivative of each standardised feature with respect to the feature."""
-        return 1 / (jnp.sqrt(1 + jnp.square(x * self.bends)) * self.unit)
+        return _bend_slope(x, self.bends, self.inverse) / self.unit
 
 
 # Two programs, since op by op there would be a hundred to compile, and NumPy between them.
@@ -116,7 +146,7 @@ def _slopes(features, q, v):
     return jax.vmap(jax.jacfwd(features, argnums=(0, 1)))(*_gaussian(q, v, scales))
 
 
-def _fitted(features, q, v, seen, bend):
+def _fitted(features, q, v, seen, bend, inverse):
     """Bends, centres and units over the data."""
     values = jax.vmap(features)(q, v)
     # Isotropic states with the rms deviation of the data in the directions that the features see.
@@ -126,14 +156,14 @@ def _fitted(features, q, v, seen, bend):
     ]
     states = _gaussian(q, v, scales)
     reference = jax.vmap(features)(*states)
-    bends = _bends(features, values, reference, states)
-    bends = jnp.where(bend, bends, 0)
-    values, reference = _bend(values, bends), _bend(reference, bends)
+    bends = jnp.where(bend, _bends(features, values, reference, states, inverse), 0)
+    inverse = inverse & (bends > 0)
+    values, reference = (_bend(x, bends, inverse) for x in (values, reference))
     unit = jnp.maximum(_spread(values), FLOOR * _spread(reference))
     centre, varies = jnp.median(values, axis=0), unit > 0
     # A feature that is constant everywhere carries nothing, and its rounding is to stay small.
     constant = jnp.where(centre == 0, 1, jnp.abs(centre))
-    return bends, centre, jnp.where(varies, unit, constant), varies
+    return bends, inverse, centre, jnp.where(varies, unit, constant), varies
 
 
 def _check_range(q, v, centre, unit, varies):
@@ -152,19 +182,32 @@ def _check_range(q, v, centre, unit, varies):
     )
 
 
-def _bends(features, values, reference, states):
+def _bends(features, values, reference, states, inverse):
     """1/k of the knee k of every feature, zero for those that are not bent."""
     velocity_slope = jax.vmap(jax.jacfwd(features, argnums=1))(*states)
     positive = jnp.all(values > 0, axis=0) & jnp.all(reference >= 0, axis=0)
     low, high = jnp.quantile(values, jnp.array([0.05, 0.95], values.dtype), axis=0)
-    chosen = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & (high > SPAN * low)
-    return jnp.where(chosen, 1 / jnp.where(chosen, low, 1), 0)
+    wide = high > jnp.where(inverse, INVERSE_SPAN, SPAN) * low
+    chosen = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & wide
+    knee = jnp.where(inverse, DEEP * jnp.min(values, axis=0), low)
+    return jnp.where(chosen & (knee > 0), 1 / jnp.where(knee > 0, knee, 1), 0)
 
 
-def _bend(x, bends):
+def _bend(x, bends, inverse):
+    """b(x), of any batch of features."""
     bent = bends > 0
-    inverse = jnp.where(bent, bends, 1)
-    return jnp.where(bent, jnp.arcsinh(x * inverse) / inverse, x)
+    scale = jnp.where(bent, bends, 1)
+    ratio = x * scale
+    root = -jax.lax.rsqrt(jnp.sqrt(1 + jnp.square(ratio)))
+    return jnp.where(bent, jnp.where(inverse, root, jnp.arcsinh(ratio) / scale), x)
+
+
+def _bend_slope(x, bends, inverse):
+    """db/dx; at bends of zero, the logarithm's is one."""
+    ratio = x * bends
+    square = 1 + jnp.square(ratio)
+    size = jnp.sqrt(square)
+    return jnp.where(inverse, bends * ratio / (2 * square * jnp.sqrt(size)), 1 / size)
 
 
 def _spread(values):

@@ -78,6 +78,11 @@ class StateVectors(eqx.Module):
         return self.points * (1 + self.velocities) - self.relative + self.anchored
 
     @property
+    def num_differences(self) -> int:
+        """How many of the vectors are differences of positions; they come first."""
+        return self.points - 1 if self.relative else 0
+
+    @property
     def dim(self) -> int:
         return len(self.axes) + self.homogeneous
 
@@ -93,9 +98,17 @@ class StateVectors(eqx.Module):
             names += [f"q{n}"]
         if n == 1:
             names = [name.replace("1", "") for name in names]
-        if self.axes != tuple(range(self.space)):
-            names = [f"{name}[{', '.join(map(str, self.axes))}]" for name in names]
-        return tuple(names)
+        return tuple(map(self._on_axes, names))
+
+    def label_between(self, i: int, j: int) -> str:
+        """The name of a difference of two positions, such as `(q1-q2)`; they count from zero."""
+        return self._on_axes(f"(q{i + 1}-q{j + 1})")
+
+    def _on_axes(self, name: str) -> str:
+        """A name with the axes, if those are not all."""
+        if self.axes == tuple(range(self.space)):
+            return name
+        return f"{name}[{', '.join(map(str, self.axes))}]"
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "vectors dim"]:
         q, v = on_axes(q, v, self.points, self.space, self.axes)

@@ -57,5 +57,5 @@ def _(part: Coefficients):
 
 @standardised_part.register
 def _(part: Coefficients, q, v, bend):
-    fitted = Standardisation.fit(part.features, q, v, bend=False)
+    fitted = Standardisation.fit(part.features, q, v, bend=None)
     return eqx.tree_at(lambda x: x.standardisation, part, fitted)

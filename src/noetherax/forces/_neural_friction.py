@@ -130,7 +130,7 @@ def _(part: Friction):
 
 @standardised_part.register
 def _(part: Friction, q, v, bend):
-    fitted = Standardisation.fit(WithoutVelocity(part.features), q, v, bend=False)
+    fitted = Standardisation.fit(WithoutVelocity(part.features), q, v, bend=None)
     return eqx.tree_at(lambda x: x.standardisation, part, fitted)
 
 

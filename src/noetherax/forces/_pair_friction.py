@@ -184,7 +184,7 @@ def _(part: PairFriction):
 def _(part: PairFriction, q, v, bend):
     seen = sampled_pairs(part.neighbourhood, q, v, "PairFriction")
     states = jnp.asarray(seen.q), jnp.asarray(seen.v)
-    fitted = Standardisation.fit(WithoutVelocity(part.features), *states, bend=False)
+    fitted = Standardisation.fit(WithoutVelocity(part.features), *states, bend=None)
     return eqx.tree_at(lambda x: x.standardisation, part, fitted)
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._programs import run
 from ..features import (
+    Bend,
     ConfigurationFeatures,
     Standardisation,
     WithoutVelocity,
@@ -69,7 +70,7 @@ class LocalNetwork(eqx.Module):
         """Its value at each of many states."""
         return jax.vmap(self.network)(self.inputs(states, attributes))
 
-    def standardised(self, q, v, bend: bool) -> "LocalNetwork":
+    def standardised(self, q, v, bend: Bend) -> "LocalNetwork":
         """With the standardisation set from states, shape `(many, points, space)`."""
         fitted = Standardisation.fit(WithoutVelocity(self.features), q, v, bend=bend)
         return eqx.tree_at(lambda x: x.standardisation, self, fitted)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._programs import run
-from ..features import InvariantFeatures, Standardisation
+from ..features import Bend, InvariantFeatures, Standardisation
 from ._perceptron import perceptron
 
 START = 1e-2
@@ -60,7 +60,7 @@ class MovingNetwork(eqx.Module):
         values = jax.vmap(self.network)(with_attributes_of(x, attributes))
         return mean_of_orders(values[:, None], q.shape[1])[:, 0]
 
-    def standardised(self, q, v, bend: bool) -> "MovingNetwork":
+    def standardised(self, q, v, bend: Bend) -> "MovingNetwork":
         """With the standardisation set from states, shape `(many, points, space)`."""
         q, v = in_both_orders(jnp.asarray(q)), in_both_orders(jnp.asarray(v))
         fitted = Standardisation.fit(self.features, q, v, bend=bend)

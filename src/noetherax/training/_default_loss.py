@@ -25,15 +25,23 @@ def suited(given: Callable | None, looks: Sequence[PyTree]) -> tuple[Callable, s
     loss = AccelerationLoss()
     squares = [_squares(loss, drawn) for drawn in looks]
     squares = np.concatenate([x[np.isfinite(x)] for x in squares])
-    mean, median = (float(f(squares)) if len(squares) else 0.0 for f in (np.mean, np.median))
-    if not mean > RULED * median > 0:
+    floor = relative_floor(squares)
+    if floor is None:
         return loss, ""
-    floor = float(f"{max(OF_MEDIAN * median**0.5, OF_MEAN * mean**0.5):.1e}")
     why = (
         f"RelativeAccelerationLoss({floor:g}), since a few samples rule the plain one: the mean square "
-        f"of the accelerations is {mean / median:.3g} times the median"
+        f"of the accelerations is {np.mean(squares) / np.median(squares):.3g} times the median"
     )
     return RelativeAccelerationLoss(floor), why
+
+
+def relative_floor(squares: np.ndarray) -> float | None:
+    """The floor of a relative loss for accelerations of these squares, or `None` where no few of them
+    would rule a plain one."""
+    mean, median = (float(f(squares)) if len(squares) else 0.0 for f in (np.mean, np.median))
+    if not mean > RULED * median > 0:
+        return None
+    return float(f"{max(OF_MEDIAN * median**0.5, OF_MEAN * mean**0.5):.1e}")
 
 
 def _squares(loss: AccelerationLoss, drawn: PyTree) -> np.ndarray:

@@ -1,6 +1,6 @@
 """What `fit` does with a model that is new to it, before the first step: chosen by trying."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
 from ..dynamics import depends_on_time, forces_of
-from ..features import standardisation_of
+from ..features import Bend, standardisation_of
 from ..losses import AccelerationLoss, law_of, square_errors
 from ._batches import samples_at
 from ._checks import check_loss, check_precision
@@ -24,6 +24,9 @@ BETTER = 0.8
 """Ratio of the errors of two starts from which on that with bends is taken to be the better one. For
 Kepler's family it was at most 0.75 over precisions, widths and seeds; for an anharmonic oscillator,
 which needs none, at least 0.9."""
+
+BENDS: tuple[Bend, ...] = (None, "logarithm", "inverse")
+"""What is tried, in this order: the later has to be better than all before."""
 
 
 class Preparation(NamedTuple):
@@ -46,8 +49,8 @@ def prepare(
 
     Neural Lagrangians that have no standardisation yet get one from the states of the data, as by
     [`noetherax.standardise`][]. Where the loss knows accelerations, features of position are bent only
-    if a start with bends is nearer to them; and a model that is new altogether gets the last layer of
-    [`noetherax.regular_start`][].
+    if a start with bends is nearer to them, of which each kind is tried; and a model that is new
+    altogether gets the last layer of [`noetherax.regular_start`][].
 
     !!! example
 
@@ -148,58 +151,62 @@ def _equal(one: PyTree, other: PyTree) -> bool:
 
 
 def _untried(fitted: Callable, notes: list[str]):
-    bent = fitted(True)
+    bent = fitted("logarithm")
     untried = ", as no accelerations were there to try" if _count(bent) else ""
-    notes.append(_bent(bent) + untried)
+    notes.append(_bent(bent, "logarithm") + untried)
     return bent
 
 
 def _tried(fitted: Callable, data, notes: list[str]):
-    """A neural Lagrangian with its features bent or not, whichever gets nearer to the accelerations by
-    its last layer alone."""
-    choice = fitted(True)
-    if not _count(choice):
-        notes.append(_bent(choice))
-        return choice
-    both = choice, fitted(False)
+    """A neural Lagrangian with its features bent in one way or not, whichever gets nearest to the
+    accelerations by its last layer alone."""
+    plain = fitted(None)
+    bent = [fitted(bend) for bend in BENDS[1:]]
+    if not any(map(_count, bent)):
+        notes.append(_bent(plain, None))
+        return plain
     used, other = start_samples(data)
-    errors = [_error(regular_start(neural, *used), other) for neural in both]
-    return _chosen(both, errors, [_bent(neural) for neural in both], notes)
+    tried = [plain, *bent]
+    errors = [_error(regular_start(neural, *used), other) for neural in tried]
+    return tried[_chosen(errors, list(map(_bent, tried, BENDS)), notes)]
 
 
 def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) -> PyTree:
     """The same where forces act or time counts: a neural Lagrangian alone then says nothing of the
-    accelerations, so that all of the model have their features bent or none."""
-    bent, plain = (_standardised_whole(model, states, bend) for bend in (True, False))
-    both, names = [bent[0], plain[0]], [bent[1], plain[1]]
-    if names[0] == names[1]:
+    accelerations, so that all of the model have their features bent in one way."""
+    whole = [_standardised_whole(model, states, bend) for bend in BENDS]
+    tried, names = zip(*whole, strict=True)
+    if len(set(names)) == 1:
         notes.append(names[0])
-        return both[0]
+        return tried[0]
     used, other = start_samples(data)
-    errors = [_error(law_of(loss, regular_start_of(loss, x, used)), other) for x in both]
-    return _chosen(both, errors, names, notes)
+    errors = [_error(law_of(loss, regular_start_of(loss, x, used)), other) for x in tried]
+    return tried[_chosen(errors, names, notes)]
 
 
-def _standardised_whole(model: PyTree, states, bend: bool) -> tuple[PyTree, str]:
+def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]:
     parts: list[str] = []
 
     def chosen(fitted: Callable):
         neural = fitted(bend)
-        parts.append(_bent(neural))
+        parts.append(_bent(neural, bend))
         return neural
 
     q, v = states
     return standardised(model, q, v, chosen), "; ".join(parts)
 
 
-def _chosen(both, errors: list[float], names: list[str], notes: list[str]):
-    """The one with bends where it is nearer."""
-    with_bends, without = errors
-    index = 0 if with_bends < BETTER * without else 1
-    notes.append(
-        f"{names[index]} (error of the start with bends {with_bends:.2g}, without {without:.2g})"
+def _chosen(errors: list[float], names: Sequence[str], notes: list[str]) -> int:
+    """The first that no later one is clearly better than."""
+    best = 0
+    for index, error in enumerate(errors):
+        if error < BETTER * errors[best]:
+            best = index
+    with_bends = ", ".join(
+        f"{bend} {error:.2g}" for bend, error in zip(BENDS[1:], errors[1:], strict=True)
     )
-    return both[index]
+    notes.append(f"{names[best]} (error of the start without {errors[0]:.2g}, {with_bends})")
+    return best
 
 
 def _count(neural) -> int:
@@ -211,8 +218,9 @@ def _bends(neural) -> np.ndarray:
     return np.asarray(standardisation.bends)
 
 
-def _bent(neural) -> str:
-    return f"{_count(neural) or 'none'} of {len(_bends(neural))} features bent"
+def _bent(neural, bend: Bend) -> str:
+    how = f" ({bend})" if _count(neural) else ""
+    return f"{_count(neural) or 'none'} of {len(_bends(neural))} features bent{how}"
 
 
 def _error(start, other) -> float:

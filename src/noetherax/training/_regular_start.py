@@ -13,6 +13,7 @@ from ..dynamics import euler_lagrange_terms, leading_inertia
 from ..features import linear_weights
 from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
+from ._default_loss import relative_floor
 from ._trainable import standardised_parts
 
 SAMPLES = 1024
@@ -54,6 +55,9 @@ def regular_start(
     since the equations leave scale and sign of L free: not for laws whose trace vanishes, such as that
     of a relativistic particle on a line. The result is scaled to the norm of the random weights, whose
     place it takes.
+
+    Where a few samples would rule such a mean, as close encounters do among bodies that attract each
+    other, each counts relative to its acceleration, as in the loss that [`noetherax.fit`][] then takes.
 
     Forces beside L stand on the other side, as they are now, and set its scale: w is the minimum of
     mean ‖Σ_k w_k r_k − Q‖² + ρ ‖w‖², or the one above in the scale in which Q fits best, whichever has
@@ -116,6 +120,11 @@ def regular_start(
     parts = run(_linear_parts, lagrangian, *states)
     equations, rest, columns = (np.asarray(x, float) for x in parts)
     given = np.asarray(weights, float)
+    epsilon = float(jnp.finfo(weights.dtype).eps)
+    affine = _is_affine(equations, rest, columns, given, epsilon)
+    counts = _counts(states[2])
+    rows = np.append(np.repeat(np.sqrt(counts), states[2][0].size), 1)
+    rest, columns = rows * rest, rows[:, None] * columns
     if not np.any(columns[-1]):  # the potential alone
         solutions = [_plain(columns, rest)]
     elif not np.any(rest[-1:]):  # of L nothing is known; there may be forces beside it
@@ -124,8 +133,7 @@ def regular_start(
         solutions = [_plain(columns, rest), _without_trace(columns, rest)]
     else:
         return lagrangian
-    epsilon = float(jnp.finfo(weights.dtype).eps)
-    if not _is_affine(equations, rest, columns, given, epsilon):
+    if not affine:
         return lagrangian
     candidates = [
         eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(found, weights.dtype)))
@@ -133,9 +141,16 @@ def regular_start(
         if np.any(found)  # else no weight gives ∂²L/∂v² a trace, or any of the forces
     ]
     models = [lagrangian, *candidates]
-    errors = np.array([np.mean(square_errors(model, states)) for model in models])
+    errors = np.array([np.mean(counts * square_errors(model, states)) for model in models])
     # Where nothing is better, that which was given.
     return models[int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))]
+
+
+def _counts(a) -> np.ndarray:
+    """How much every sample counts."""
+    squares = np.sum(np.square(np.asarray(a, float)), axis=(1, 2))
+    floor = relative_floor(squares)
+    return np.ones(len(squares)) if floor is None else 1 / (floor**2 + squares)
 
 
 def _plain(columns: np.ndarray, rest: np.ndarray) -> np.ndarray:

@@ -8,17 +8,18 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..features import (
+    Bend,
     ConfigurationFeatures,
     InvariantFeatures,
     Standardisation,
     Unit,
+    check_bend,
     standardisation_of,
     standardised_part,
 )
 from ..forces import ForceScale, Inputs
 from ..groups import SymmetryGroup
 from ..lagrangians import Attributes
-from ._checks import check_flag
 
 CONSTANT_TYPES = (
     Attributes,
@@ -96,11 +97,11 @@ def chosen_leaves(model: PyTree, chosen: PyTree | None) -> PyTree:
     return leaves
 
 
-def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
+def standardise(model: PyTree, q, v, *, bend: Bend = "logarithm") -> PyTree:
     """Sets the standardisation of every neural part of `model` from data, where it is not set.
 
     [`noetherax.fit`][] does this once. It replaces the identity by median and spread of the features
-    over the samples, and bends those of position that span much into a logarithm, see
+    over the samples, and bends those of position that span much, see
     [`noetherax.Standardisation`][]; a standardisation that has been fitted is left alone. Lagrangians
     whose kinetic energy is a part of its own also take the units of their networks from it. Types of
     yours take part if they [register for it](../lagrangians.md#a-model-that-looks-at-the-data-first).
@@ -123,7 +124,7 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
     - `model`: a [`noetherax.Lagrangian`][], or any PyTree that contains neural ones.
     - `q`, `v`: states, shape `(samples, points, space)`.
-    - `bend`: whether features may be bent.
+    - `bend`: how they may be bent: `"logarithm"`, `"inverse"` or `None`.
 
     **Returns:**
 
@@ -133,11 +134,11 @@ def standardise(model: PyTree, q, v, *, bend: bool = True) -> PyTree:
 
     `ValueError` if the states are empty, not finite, or of the wrong shape.
     """
-    check_flag("bend", bend)
+    check_bend(bend)
     return standardised(model, q, v, lambda fitted: fitted(bend))
 
 
-def standardised(model: PyTree, q, v, choose: Callable[[Callable[[bool], Any]], Any]) -> PyTree:
+def standardised(model: PyTree, q, v, choose: Callable[[Callable[[Bend], Any]], Any]) -> PyTree:
     """A model whose new neural parts are replaced by `choose(fitted)`, where `fitted(bend)` is
     one of them, standardised."""
     for name, array in {"q": q, "v": v}.items():

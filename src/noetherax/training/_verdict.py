@@ -37,7 +37,7 @@ ASK = (
 
 REGULAR = (
     "Try another key, more steps, a smaller learning rate, or features that are not bent, "
-    "noetherax.standardise(lagrangian, q, v, bend=False) and noetherax.regular_start before the fit."
+    "noetherax.standardise(lagrangian, q, v, bend=None) and noetherax.regular_start before the fit."
 )
 
 
