@@ -44,6 +44,25 @@ def features_of(name: str, points: int) -> nx.InvariantFeatures:
         return group.invariant_features(points)
 
 
+def test_distances_of_all_pairs_are_features_and_exact_for_close_ones():
+    q = np.random.default_rng(0).normal(size=(4, 3))
+    q[1] = q[0] + np.array([3e-8, 0, 4e-8])
+    features = nx.Euclidean(3).configuration_features(4)
+    names = nx.feature_names(features)
+    values = dict(zip(names, np.asarray(compiled(features, q)), strict=True))
+    for i, j in zip(*np.triu_indices(4, 1), strict=True):
+        name = f"(q{i + 1}-q{j + 1})"
+        expected = np.sum((q[i] - q[j]) ** 2)
+        assert np.isclose(values[f"{name}·{name}"], expected, rtol=1e-12)
+    assert len(names) == 6
+    # Of events, the intervals.
+    events = np.random.default_rng(1).normal(size=(3, 3))
+    intervals = nx.Poincare(3).configuration_features(3)
+    found = compiled(intervals, events)[nx.feature_names(intervals).index("⟨(q1-q2), (q1-q2)⟩")]
+    apart = np.square(events[0] - events[1])
+    assert np.isclose(np.abs(found), np.abs(apart[0] + apart[1] - apart[2]))
+
+
 ALONE = ["Rotations(3)", "Translations(3)", "Euclidean(2)", "Cylindrical", "parabolic"]
 """Groups whose features of one point are another kind than those of two."""
 
@@ -51,7 +70,8 @@ ALONE = ["Rotations(3)", "Translations(3)", "Euclidean(2)", "Cylindrical", "para
 @pytest.mark.parametrize(
     ("name", "points"),
     [(name, 2) for name in helpers.GROUPS]
-    + [(name, 1) for name in [*ALONE, *sorted(helpers.SINGULAR_ON_ONE_POINT)]],
+    + [(name, 1) for name in [*ALONE, *sorted(helpers.SINGULAR_ON_ONE_POINT)]]
+    + [("Euclidean(2)", 3)],
 )
 def test_feature_laws(name, points):
     group = helpers.GROUPS[name]()
@@ -67,6 +87,7 @@ def test_feature_laws(name, points):
         ("spatial rotations * time translation", 1, {"q[0, 1, 2]·v[0, 1, 2]", "v[3]"}),
         ("Rotations(4, axes=(3, 1))", 1, {"q[0]", "v[2]"}),
         ("Translations(3)", 2, {"(q1-q2)[2]", "v2[0]"}),
+        ("Euclidean(2)", 3, {"(q2-q3)·(q2-q3)", "(q1-q2)·(q1-q2)", "(q1-q3)·v2"}),
     ],
 )
 def test_names_say_what_the_values_are(name, points, some):

@@ -25,8 +25,12 @@ BETTER = 0.8
 Kepler's family it was at most 0.75 over precisions, widths and seeds; for an anharmonic oscillator,
 which needs none, at least 0.9."""
 
+RIGHT = 1e-4
+"""Error of a start that needs no bends: it is right to a hundredth. Near to nothing, ratios of errors
+say little, and a feature that is not bent goes on to zero as it is."""
+
 BENDS: tuple[Bend, ...] = (None, "logarithm", "inverse")
-"""What is tried, in this order: the later has to be better than all before."""
+"""What is tried. The first needs no reason; of the others the better one has to be clearly better."""
 
 
 class Preparation(NamedTuple):
@@ -197,11 +201,10 @@ def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]
 
 
 def _chosen(errors: list[float], names: Sequence[str], notes: list[str]) -> int:
-    """The first that no later one is clearly better than."""
-    best = 0
-    for index, error in enumerate(errors):
-        if error < BETTER * errors[best]:
-            best = index
+    """The better one with bends, if it is clearly better than that without."""
+    bent = 1 + int(np.argmin(errors[1:]))
+    needed = errors[0] > RIGHT and errors[bent] < BETTER * errors[0]
+    best = bent if needed else 0
     with_bends = ", ".join(
         f"{bend} {error:.2g}" for bend, error in zip(BENDS[1:], errors[1:], strict=True)
     )
