@@ -237,21 +237,21 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
     "charge in uniform fields": lambda: true_law(nx.systems.RelativisticCharge(), 1),
     "charge in a growing field": lambda: true_law(nx.systems.RelativisticCharge(uniform=False), 1),
     "sum": lambda: (
-        nx.LagrangianSum(HarmonicOscillator(), neural(nx.Rotations(3), 1)),
+        nx.LagrangianSum(HarmonicOscillator(), neural(nx.Rotations(3), 1, depth=1)),
         nx.Rotations(3),
         1,
         None,
     ),
     "average over shifts": lambda: (
         nx.AveragedLagrangian(
-            neural(nx.Translations(1), 4), permutations=nx.systems.SpinChain(4).shifts
+            neural(nx.Translations(1), 4, depth=1), permutations=nx.systems.SpinChain(4).shifts
         ),
         nx.Translations(1),
         4,
         None,
     ),
     "average over quarter turns": lambda: (
-        nx.AveragedLagrangian(neural(nx.Translations(2), 2), matrices=quarter_turns()),
+        nx.AveragedLagrangian(neural(nx.Translations(2), 2, depth=1), matrices=quarter_turns()),
         nx.Translations(2),
         2,
         None,

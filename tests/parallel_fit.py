@@ -22,7 +22,7 @@ def main() -> None:
         jax.distributed.initialize(address, int(count), int(index))
     mesh = jax.make_mesh((jax.device_count(),), ("batch",))
     features = nx.Rotations(3).invariant_features(1)
-    model = nx.NeuralLagrangian(features, width=16, key=jax.random.key(0))
+    model = nx.NeuralLagrangian(features, width=16, depth=1, key=jax.random.key(0))
     sampler = nx.systems.Kepler().sampler(batch_size=32)
     arrays = sampler(jax.random.key(2))
     options: dict = dict(steps=60, batch_size=32, progress=False, sharding=mesh)
@@ -37,7 +37,9 @@ def main() -> None:
             _, history = nx.fit(model, arrays, key=jax.random.key(1), **options | {"steps": 1000})
         print("interrupted", history.interrupted, len(history.loss))
     keys = jax.random.split(jax.random.key(3), 4)
-    models = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(features, width=16, key=key))(keys)
+    models = eqx.filter_vmap(lambda key: nx.NeuralLagrangian(features, width=16, depth=1, key=key))(
+        keys
+    )
     folder = sys.argv[4] if len(sys.argv) > 4 else None
     show(*nx.fit_ensemble(models, sampler, keys=keys, checkpoints=folder, **options))
 

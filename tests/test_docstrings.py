@@ -16,7 +16,7 @@ import noetherax as nx
 
 EXAMPLE = re.compile(r"^( *)```python\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 API = Path(__file__).parent.parent / "docs" / "api"
-PARTS = 4
+PARTS = 2
 """Processes that run the examples: few, since each has to import JAX."""
 
 

@@ -204,7 +204,7 @@ def test_charges_of_every_affine_group_are_kept_in_every_step(name, order, point
 
 def confined(points):
     """½ v² in a well, and a small network invariant under rotations of all points."""
-    network = helpers.neural(nx.Rotations(3), points)
+    network = helpers.neural(nx.Rotations(3), points, depth=1)
     return nx.LagrangianSum(Well(), Scaled(network, 1e-3))
 
 

@@ -123,6 +123,26 @@ def network(features, key) -> nx.NeuralSeparableLagrangian:
     return nx.NeuralSeparableLagrangian(features, width=8, depth=1, key=key)
 
 
+def arms_of(key) -> dict[str, tuple]:
+    """The potential of each before training, and how much its prior weighs."""
+    angle = network(nx.Periodic(1).configuration_features(1), key)
+    return {
+        EVEN: (network(Cosine(), key), 1.0),
+        PLAIN: (angle, 1.0),
+        EXAMPLE: (angle, 0.0),
+        KNOWN: (Pendulum(jnp.array(0.8)), 0.0),
+    }
+
+
+@functools.cache
+def learned(seed: int, arm: str, kind: str, true: str, noise: float, budget: tuple[int, int]):
+    """A model with one kind of friction, from a recording with one kind, once."""
+    keys = jax.random.split(jax.random.key(seed))
+    potential, prior = arms_of(keys[0])[arm]
+    data = recorded(true, noise, seed)
+    return trained(data, potential, kind, budget, keys[1], prior=prior)
+
+
 def predicted(model, data: Recording) -> np.ndarray:
     """All angles, from the start whose motion is nearest to those seen."""
     start = nearest_start(model, data.seen, data.smooth, SUBSTEPS)
@@ -194,31 +214,23 @@ def main() -> None:
     row = Row(__doc__, "damped_pendulum", measures)
     budget = (3, 2) if row.quick else (500, 20)
     noises = {"2": NOISES["2"]} if row.quick else NOISES
-    even, angle = Cosine(), nx.Periodic(1).configuration_features(1)
     of_bounds = {BOUND: [truth("linear"), 0.0]}
     if not row.quick:
         keys = jax.random.split(jax.random.key(0))
         exact = recorded("linear", NOISES["3"], None)
-        exact = trained(exact, network(even, keys[0]), "linear", budget, keys[1])
+        exact = trained(exact, network(Cosine(), keys[0]), "linear", budget, keys[1])
         of_bounds[NETWORK_BOUND] = [exact, 1.0]
     bounds: dict[str, dict] = {arm: {} for arm in of_bounds}
     for arm, (model, prior) in of_bounds.items():
         for name, noise in noises.items():
             bounds[arm] |= bound(model, noise, name, prior)
     for seed in row.seeds:
-        keys = jax.random.split(jax.random.key(seed))
         begun = time.perf_counter()
-        arms: dict[str, tuple] = {
-            EVEN: (network(even, keys[0]), 1.0),
-            PLAIN: (network(angle, keys[0]), 1.0),
-            EXAMPLE: (network(angle, keys[0]), 0.0),
-            KNOWN: (Pendulum(jnp.array(0.8)), 0.0),
-        }
-        for arm in row.chosen(list(arms)):
-            found, (potential, prior) = {}, arms[arm]
+        for arm in row.chosen([EVEN, PLAIN, EXAMPLE, KNOWN]):
+            found = {}
             for name, noise in noises.items():
                 data = recorded("linear", noise, seed)
-                model = trained(data, potential, "linear", budget, keys[1], prior=prior)
+                model = learned(seed, arm, "linear", "linear", noise, budget)
                 after = arm == EXAMPLE
                 unseen = from_last_state(model, data) if after else predicted(model, data)[SEEN:]
                 found |= figures(model, unseen, name)
@@ -229,7 +241,7 @@ def main() -> None:
             found = {}
             for true in row.chosen(list(TRUE)):
                 data = recorded(true, NOISES["2"], seed)
-                model = trained(data, network(even, keys[0]), kind, budget, keys[1])
+                model = learned(seed, EVEN, kind, true, NOISES["2"], budget)
                 off = (predicted(model, data) - data.noisy)[SEEN:]
                 found[true] = float(np.sqrt(np.mean(off**2)) / data.noise)
             row.add(seed, f"model with {kind} friction", **found)

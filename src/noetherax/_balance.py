@@ -73,7 +73,7 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
     `TypeError` for a charge of which it is not known how forces change it.
     """
     _check(charge)
-    return run(_balance, charge, trajectory)
+    return run(_account, charge, trajectory)[0]
 
 
 def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times parts charges"]:
@@ -114,7 +114,7 @@ def impulses(charge: Callable, trajectory: Trajectory) -> Float[Array, "times pa
     **Raises:** as there.
     """
     _check(charge)
-    return run(_impulses, charge, trajectory)
+    return run(_account, charge, trajectory)[1]
 
 
 @singledispatch
@@ -197,10 +197,10 @@ def _stacked(parts: list, charges: int, dtype):
     return jnp.stack(parts) if parts else jnp.zeros((0, charges), dtype)
 
 
-def _balance(charge, trajectory: Trajectory):
-    values = charge_along(charge, trajectory)
-    change = values - values[0]
-    return change - jnp.sum(_impulses(charge, trajectory), axis=1)
+def _account(charge, trajectory: Trajectory):
+    """The balance and the impulses: one program for both, since who asks for one asks for the other."""
+    values, parts = charge_along(charge, trajectory), _impulses(charge, trajectory)
+    return values - values[0] - jnp.sum(parts, axis=1), parts
 
 
 def _impulses(charge: Any, trajectory: Trajectory):

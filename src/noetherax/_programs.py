@@ -52,11 +52,12 @@ def run(function: Callable, *arguments: Any) -> Any:
     return program(function, *arguments)(*arguments)
 
 
-def at_once(function: Callable, *arguments: Any) -> Any:
-    """`function(*arguments)` by one program, where that is found without a trace. Operation by
-    operation, a first call would compile a hundred."""
+def at_once(function: Callable, *arguments: Any, traceable: bool = False) -> Any:
+    """`function(*arguments)` by one program, where that is found without a trace; with `traceable`,
+    which is for what never sees the values of arrays, everywhere. Operation by operation, a first call
+    would compile a hundred."""
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
-    if traced or not is_transparent(arguments):
+    if traced or not (traceable or is_transparent(arguments)):
         with full_precision():
             return function(*arguments)
     arrays = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, np.ndarray) else x, arguments)

@@ -172,7 +172,8 @@ def acceleration(
     working precision, since then L does not determine the motion, or if it or the force is not finite.
     """
 
-    return at_once(_acceleration, at_time(lagrangian, t, u), q, v, linear_solver, throw)
+    model, many = at_time(lagrangian, t, u), jnp.ndim(q) > 2
+    return at_once(_acceleration, model, q, v, linear_solver, throw, traceable=many)
 
 
 def _acceleration(lagrangian, q, v, linear_solver, throw):

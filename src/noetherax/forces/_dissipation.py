@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .._precision import full_precision
+from .._programs import at_once
 from .._types import Configuration, Velocity, check_state
 from ..features import ConfigurationFeatures
 from ._base import Force
@@ -60,12 +60,14 @@ class Dissipation(Force):
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
         check_state(q, v)
-        q, v = jnp.asarray(q), jnp.asarray(v)
-        with full_precision():
-            values, rates = jax.jvp(self.features, (q,), (v,))
-            _, pull_back = jax.vjp(self.features, q)
-            (force,) = pull_back(-self.resistance(values, rates).astype(values.dtype))
-        return force
+        return at_once(_force, self, jnp.asarray(q), jnp.asarray(v))
+
+
+def _force(friction: Dissipation, q, v):
+    values, rates = jax.jvp(friction.features, (q,), (v,))
+    _, pull_back = jax.vjp(friction.features, q)
+    (force,) = pull_back(-friction.resistance(values, rates).astype(values.dtype))
+    return force
 
 
 def check_features(features: ConfigurationFeatures, name: str) -> int:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
+from .._programs import at_once
 from .._types import Configuration, Velocity, check_state
 from ..features import (
     ExchangeFeatures,
@@ -137,7 +138,7 @@ class PairFriction(Force):
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, "points space"]:
         check_state(q, v, self.space)
         q, v = jnp.asarray(q), jnp.asarray(v)
-        return self.between(q, v, self.known_attributes(len(q)))
+        return at_once(_between, self, q, v, self.known_attributes(len(q)))
 
     def between(self, q: Array, v: Array, known: Array) -> Float[Array, "points space"]:
         """The force, where the points have these attributes, in units of each column."""
@@ -173,6 +174,10 @@ class PairFriction(Force):
         if self.attributes is None:
             return jnp.zeros((points, 0), self.scale.rates.dtype)
         return values_for(self.attributes, self.learned, points) / self.attributes.unit
+
+
+def _between(friction: PairFriction, q, v, known):
+    return friction.between(q, v, known)
 
 
 @standardisation_of.register

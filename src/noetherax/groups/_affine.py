@@ -111,7 +111,7 @@ class AffineGroup(SymmetryGroup):
                 f"{type(self).__name__}, but they have shape {jnp.shape(coefficients)}."
             )
         check_precision(algebra, q.dtype, type(self).__name__)
-        return at_once(_moved, self, coefficients, q, v)
+        return at_once(_moved, _written(algebra.given), coefficients, q, v)
 
     def invariant_features(
         self, points: int, *, determinants: bool = True, max_degree: int = 4
@@ -193,9 +193,17 @@ def _configuration(
     )
 
 
-def _moved(group: AffineGroup, coefficients, q, v):
+def _written(algebra: AffineAlgebra) -> tuple:
+    """The numbers of an algebra, by which a program is found whatever class the group is of."""
+    return tuple((np.shape(x), np.asarray(x, float).tobytes()) for x in algebra)
+
+
+def _moved(written: tuple, coefficients, q, v):
+    parts = (np.frombuffer(numbers).reshape(shape) for shape, numbers in written)
+    linear, shift, tolerance, components = parts
+    algebra = AffineAlgebra(linear, shift, float(tolerance), components)
     with jax.default_matmul_precision(PRECISION):
-        maps = affine_exponential(_checked(group).given, coefficients, q.dtype)
+        maps = affine_exponential(algebra, coefficients, q.dtype)
         moved = [(x.position(q[:, x.axes]), x.velocity(v[:, x.axes])) for x in maps]
     back = np.argsort(np.concatenate([x.axes for x in maps]))
     q, v = (jnp.concatenate(parts, axis=1)[:, back] for parts in zip(*moved, strict=True))

@@ -95,7 +95,7 @@ class Loss(eqx.Module):
 
     def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:
         """The loss of a model on a batch."""
-        return at_once(_mean_square, self, model, batch)
+        return at_once(_mean_square, self, model, batch, traceable=True)  # as `fit` does
 
     @property
     def has_unit(self) -> bool:
