@@ -53,7 +53,7 @@ def test_distances_of_all_pairs_are_features_and_exact_for_close_ones():
     for i, j in zip(*np.triu_indices(4, 1), strict=True):
         name = f"(q{i + 1}-q{j + 1})"
         expected = np.sum((q[i] - q[j]) ** 2)
-        assert np.isclose(values[f"{name}·{name}"], expected, rtol=1e-12)
+        assert np.isclose(values[f"{name}·{name}"], expected, rtol=1e-12, atol=0)
     assert len(names) == 6
     # Of events, the intervals.
     events = np.random.default_rng(1).normal(size=(3, 3))
@@ -480,6 +480,28 @@ def test_features_that_span_little_or_change_sign_are_not_bent():
     for features, positions in ((rotations, narrow), (coordinates, q), (coordinates, q + 100.0)):
         for bend in ("logarithm", "inverse"):
             assert np.all(nx.Standardisation.fit(features, positions, v, bend=bend).bends == 0)
+
+
+@pytest.mark.parametrize(("unit", "nearest"), [(1e-10, 1e-5), (1.0, 1e-8), (1e8, 1e-8)])
+@pytest.mark.parametrize("bend", ["logarithm", "inverse"])
+def test_bends_stay_in_the_range_of_single_precision(bend, unit, nearest):
+    """Also where the squares of distances span sixteen decades."""
+    distance = np.geomspace(nearest, 1, 200)[:, None]
+    direction = np.array([1.0, 2.0, 2.0]) / 3
+    q = np.float32(unit * distance * direction)[:, None]
+    features = nx.Rotations(3).invariant_features(1)
+    found = nx.Standardisation.fit(features, q, q, bend=bend)
+    assert found.bends[0] > 0
+
+    def both(x):
+        return found(x)[0], found.slope(x)[0], jax.grad(lambda x: found(x)[0])(x)[0]
+
+    states = np.float32(unit**2 * np.stack([distance**2] * 3, axis=1)[..., 0])
+    values, slopes, gradients = compiled(jax.vmap(both), states)
+    assert np.all(np.isfinite(values))
+    assert np.all(np.diff(values) >= 0)
+    assert np.all(slopes > 0)
+    np.testing.assert_allclose(slopes, gradients, rtol=1e-4)
 
 
 @pytest.mark.parametrize("bend", ["logarithm", "inverse", None])

@@ -53,9 +53,9 @@ def run(function: Callable, *arguments: Any) -> Any:
 
 
 def at_once(function: Callable, *arguments: Any, traceable: bool = False) -> Any:
-    """`function(*arguments)` by one program, where that is found without a trace; with `traceable`,
-    which is for what never sees the values of arrays, everywhere. Operation by operation, a first call
-    would compile a hundred."""
+    """`function(*arguments)` by one program, where that is found without a trace. Operation by
+    operation, a first call would compile a hundred. `traceable=True` says that the function never looks
+    at the values of arrays, so that it may be traced also where its program has to be found so."""
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
     if traced or not (traceable or is_transparent(arguments)):
         with full_precision():

@@ -71,8 +71,8 @@ class ScalarProducts(InvariantFeatures):
         first, second = np.triu_indices(self.vectors.num_differences, 1)
         if not len(first):
             return products
-        # From the points themselves: as sums of products they would lose the digits of a close pair.
-        apart = x[first] - x[second]
+        # Of the points themselves: sums of products would lose the digits of a close pair.
+        apart = self.vectors.between(q, first, second)
         squares = jnp.sum(self._lowered(apart) * apart, axis=1)
         return jnp.concatenate([products, squares])[self._places()]
 

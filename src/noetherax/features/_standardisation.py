@@ -22,8 +22,8 @@ SPAN = 20.0
 logarithm."""
 
 INVERSE_SPAN = 3.0
-"""The same for the inverse root, which is only taken where it was tried: all distances of a system of
-bodies are to be bent, also those that span less."""
+"""The same for the inverse root. It is less, so that of bodies that attract each other all distances
+are bent: those of normally distributed ones span about 20."""
 
 NORMAL_QUARTILES = 1.349
 """Distance between the quartiles of the standard normal distribution."""
@@ -49,15 +49,15 @@ class Standardisation(eqx.Module):
     """x → (b(x) − centre) / unit, feature by feature: part of a model, fitted once, never trained.
 
     The bend b is the identity, b(x) = x, but for positive features of position alone that span more
-    than a factor (between their 5 % and 95 % quantiles), such as q·q on an eccentric orbit. A network
-    of q·q can hardly follow a force like 1/r² where r is small. There b is one of
+    than a certain factor between their 5 % and 95 % quantiles, such as q·q on an eccentric orbit. A
+    network of q·q can hardly follow a force like 1/r² where r is small. There b is one of
 
     - the logarithm, from a factor of 20 on: b(x) = k asinh(x/k) with the knee k at the 5 % quantile,
         smooth at zero. Equal ratios count alike.
     - the inverse root, from a factor of 3 on: b(x) = −(1 + (x/k)²)^(−1/4) with the knee k at 1e-4 of
-        the least value seen. It is −√(k/x), or −1/r for x = r², the potential of gravity and of
-        charges, but finite and smooth at zero. What a network makes of it goes on to distances that
-        the data do not reach.
+        the least value seen. It is −√(k/x), proportional to −1/r for x = r², the potential of
+        gravity and of charges, but finite and smooth at zero. What a network makes of it goes on
+        to distances that the data do not reach.
 
     Features of velocity are never bent: ∂²L/∂v² would inherit the curvature of the bend, and training
     from random weights then rarely finds a regular one.
@@ -190,7 +190,8 @@ def _bends(features, values, reference, states, inverse):
     wide = high > jnp.where(inverse, INVERSE_SPAN, SPAN) * low
     chosen = positive & jnp.all(velocity_slope == 0, axis=(0, 2, 3)) & wide
     knee = jnp.where(inverse, DEEP * jnp.min(values, axis=0), low)
-    return jnp.where(chosen & (knee > 0), 1 / jnp.where(knee > 0, knee, 1), 0)
+    chosen = chosen & (knee > 1 / jnp.finfo(knee.dtype).max)
+    return jnp.where(chosen, 1 / jnp.where(chosen, knee, 1), 0)
 
 
 def _bend(x, bends, inverse):
@@ -198,16 +199,26 @@ def _bend(x, bends, inverse):
     bent = bends > 0
     scale = jnp.where(bent, bends, 1)
     ratio = x * scale
-    root = -jax.lax.rsqrt(jnp.sqrt(1 + jnp.square(ratio)))
+    root = -jax.lax.rsqrt(_size(ratio))
     return jnp.where(bent, jnp.where(inverse, root, jnp.arcsinh(ratio) / scale), x)
 
 
 def _bend_slope(x, bends, inverse):
     """db/dx; at bends of zero, the logarithm's is one."""
     ratio = x * bends
-    square = 1 + jnp.square(ratio)
-    size = jnp.sqrt(square)
-    return jnp.where(inverse, bends * ratio / (2 * square * jnp.sqrt(size)), 1 / size)
+    size = _size(ratio)
+    # In this order no product leaves the range of numbers.
+    return jnp.where(inverse, bends / size * (ratio / size) / (2 * jnp.sqrt(size)), 1 / size)
+
+
+def _size(ratio):
+    """√(1 + ratio²), also where the square is beyond the range of numbers."""
+    large = jnp.abs(ratio) > 1
+    above = jnp.where(large, jnp.abs(ratio), 1)
+    below = jnp.where(large, 0, ratio)
+    return jnp.where(
+        large, above * jnp.sqrt(1 + jnp.square(1 / above)), jnp.sqrt(1 + jnp.square(below))
+    )
 
 
 def _spread(values):

@@ -100,6 +100,14 @@ class StateVectors(eqx.Module):
             names = [name.replace("1", "") for name in names]
         return tuple(map(self._on_axes, names))
 
+    def between(self, q: Configuration, first, second) -> Float[Array, "pairs dim"]:
+        """The differences of pairs of positions, as vectors; points count from zero."""
+        q, _ = on_axes(q, q, self.points, self.space, self.axes)
+        apart = q[first] - q[second]
+        if not self.homogeneous:
+            return apart
+        return jnp.concatenate([apart, jnp.zeros((len(apart), 1), q.dtype)], axis=1)
+
     def label_between(self, i: int, j: int) -> str:
         """The name of a difference of two positions, such as `(q1-q2)`; they count from zero."""
         return self._on_axes(f"(q{i + 1}-q{j + 1})")

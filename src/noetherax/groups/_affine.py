@@ -129,7 +129,8 @@ class AffineGroup(SymmetryGroup):
         a period ([`noetherax.Periodic`][]) enter by sine and cosine.
 
         Order: by axes; positions before velocities, then by points; products
-        x_i·x_j for i ≤ j, then determinants. For `Rotations(3)` and one point: q·q, q·v, v·v.
+        x_i·x_j for i ≤ j, with the squares of differences of relative positions in the place of
+        their products, then determinants. For `Rotations(3)` and one point: q·q, q·v, v·v.
 
         **Arguments:**
 

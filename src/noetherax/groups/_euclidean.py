@@ -12,9 +12,9 @@ from ._rotations import reflection, rotation_generators
 class Euclidean(AffineGroup):
     """All isometries of Euclidean space, E(D) = R^D ⋊ O(D): translations, rotations, reflections.
 
-    Charges: total momentum, then angular momentum. Invariants: the dot products of relative positions
-    and velocities. Without reflections (SE(D), with determinants) it is
-    `Translations(space) * Rotations(space)`.
+    Charges: total momentum, then angular momentum. Invariants: the squares of all distances, and the
+    dot products of relative positions with velocities and of velocities. Without reflections (SE(D),
+    with determinants) it is `Translations(space) * Rotations(space)`.
 
     !!! example
 

@@ -12,8 +12,8 @@ from ._lorentz import check_spacetime, lorentz_generators
 class Poincare(AffineGroup):
     """All isometries of spacetime connected to the identity, R^D ⋊ SO⁺(D − 1, 1).
 
-    Translations along each axis, then the generators of [`noetherax.Lorentz`][]. Invariants: Minkowski
-    products of relative positions and velocities, and determinants.
+    Translations along each axis, then the generators of [`noetherax.Lorentz`][]. Invariants: intervals
+    of all pairs, Minkowski products of relative positions and velocities, and determinants.
 
     !!! example
 

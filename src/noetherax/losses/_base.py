@@ -69,7 +69,7 @@ class Loss(eqx.Module):
 
         - `model`: a [`noetherax.Lagrangian`][], or any PyTree that the loss knows.
         - `batch`: arrays with the samples along their first axis. The residuals of a sample must not
-            depend on the others.
+            depend on the others. Both may be traced: compute with JAX, not with NumPy.
 
         **Returns:**
 
@@ -95,7 +95,7 @@ class Loss(eqx.Module):
 
     def __call__(self, model: PyTree, batch: PyTree) -> Float[Array, ""]:
         """The loss of a model on a batch."""
-        return at_once(_mean_square, self, model, batch, traceable=True)  # as `fit` does
+        return at_once(_mean_square, self, model, batch, traceable=True)
 
     @property
     def has_unit(self) -> bool:

@@ -201,7 +201,7 @@ def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]
 
 
 def _chosen(errors: list[float], names: Sequence[str], notes: list[str]) -> int:
-    """The better one with bends, if it is clearly better than that without."""
+    """The index of the better one with bends if it is clearly better than that without, else 0."""
     bent = 1 + int(np.argmin(errors[1:]))
     needed = errors[0] > RIGHT and errors[bent] < BETTER * errors[0]
     best = bent if needed else 0

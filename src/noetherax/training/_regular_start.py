@@ -57,7 +57,8 @@ def regular_start(
     place it takes.
 
     Where a few samples would rule such a mean, as close encounters do among bodies that attract each
-    other, each counts relative to its acceleration, as in the loss that [`noetherax.fit`][] then takes.
+    other, each counts relative to its acceleration, whatever the loss: then [`noetherax.fit`][] takes
+    such a loss, too, if none is named.
 
     Forces beside L stand on the other side, as they are now, and set its scale: w is the minimum of
     mean ‖Σ_k w_k r_k − Q‖² + ρ ‖w‖², or the one above in the scale in which Q fits best, whichever has
