@@ -53,8 +53,8 @@ def prepare(
 
     Neural Lagrangians that have no standardisation yet get one from the states of the data, as by
     [`noetherax.standardise`][]. Where the loss knows accelerations, features of position are bent only
-    if a start with bends is nearer to them, of which each kind is tried; and a model that is new
-    altogether gets the last layer of [`noetherax.regular_start`][].
+    if a start with bends is clearly nearer to them, of which each kind is tried; and a model that is
+    new altogether gets the last layer of [`noetherax.regular_start`][].
 
     !!! example
 
@@ -164,15 +164,14 @@ def _untried(fitted: Callable, notes: list[str]):
 def _tried(fitted: Callable, data, notes: list[str]):
     """A neural Lagrangian with its features bent in one way or not, whichever gets nearest to the
     accelerations by its last layer alone."""
-    plain = fitted(None)
-    bent = [fitted(bend) for bend in BENDS[1:]]
-    if not any(map(_count, bent)):
-        notes.append(_bent(plain, None))
-        return plain
-    used, other = start_samples(data)
-    tried = [plain, *bent]
-    errors = [_error(regular_start(neural, *used), other) for neural in tried]
-    return tried[_chosen(errors, list(map(_bent, tried, BENDS)), notes)]
+    tried = [fitted(bend) for bend in BENDS]
+    names = list(map(_bent, tried, BENDS))
+
+    def error(neural):
+        used, other = start_samples(data)
+        return _error(regular_start(neural, *used), other)
+
+    return _nearest(tried, names, error, notes)
 
 
 def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) -> PyTree:
@@ -180,12 +179,12 @@ def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) 
     accelerations, so that all of the model have their features bent in one way."""
     whole = [_standardised_whole(model, states, bend) for bend in BENDS]
     tried, names = zip(*whole, strict=True)
-    if len(set(names)) == 1:
-        notes.append(names[0])
-        return tried[0]
-    used, other = start_samples(data)
-    errors = [_error(law_of(loss, regular_start_of(loss, x, used)), other) for x in tried]
-    return tried[_chosen(errors, names, notes)]
+
+    def error(model):
+        used, other = start_samples(data)
+        return _error(law_of(loss, regular_start_of(loss, model, used)), other)
+
+    return _nearest(tried, names, error, notes)
 
 
 def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]:
@@ -200,16 +199,20 @@ def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]
     return standardised(model, q, v, chosen), "; ".join(parts)
 
 
-def _chosen(errors: list[float], names: Sequence[str], notes: list[str]) -> int:
-    """The index of the better one with bends if it is clearly better than that without, else 0."""
+def _nearest(tried: Sequence, names: Sequence[str], error: Callable, notes: list[str]):
+    """The better one with bends if its start is clearly better than that without, else that without."""
+    if len(set(names)) == 1:
+        notes.append(names[0])
+        return tried[0]
+    known = {name: error(x) for name, x in dict(zip(names, tried, strict=True)).items()}
+    errors = [known[name] for name in names]
     bent = 1 + int(np.argmin(errors[1:]))
     needed = errors[0] > RIGHT and errors[bent] < BETTER * errors[0]
     best = bent if needed else 0
-    with_bends = ", ".join(
-        f"{bend} {error:.2g}" for bend, error in zip(BENDS[1:], errors[1:], strict=True)
-    )
-    notes.append(f"{names[best]} (error of the start without {errors[0]:.2g}, {with_bends})")
-    return best
+    told = zip(("without", *BENDS[1:]), errors, strict=True)
+    starts = ", ".join(f"{how} {error:.2g}" for how, error in told)
+    notes.append(f"{names[best]} (error of the start {starts})")
+    return tried[best]
 
 
 def _count(neural) -> int:
