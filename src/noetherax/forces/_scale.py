@@ -70,7 +70,9 @@ class ForceScale(eqx.Module):
         dtype = self.rates.dtype
         energy, power = (jnp.asarray(SHARE * x, dtype) for x in (motions.energy, motions.power))
         known = self.rates
-        if rates is not None:
+        # A force that vanishes resists nothing: rates from before a standardisation would only take it
+        # out of the range of a precision.
+        if rates is not None and motions.power:
             # Squares of rates in other units may leave the range of a precision.
             size = np.sqrt(np.mean(np.square(np.asarray(rates, float)), axis=0))
             known = jnp.asarray(np.where(size > 0, size, 1), dtype)

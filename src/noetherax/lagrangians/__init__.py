@@ -21,7 +21,7 @@ from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
 from ._pairwise import PairwiseLagrangian
-from ._perceptron import linear_output
+from ._perceptron import linear_output, widened
 from ._prepared_pairs import sampled_pairs
 from ._separable import SeparableLagrangian, inertia_of, inertia_times
 from ._sum import LagrangianSum
@@ -56,6 +56,7 @@ __all__ = [
     "symmetric_size",
     "takes_new_attributes",
     "values_for",
+    "widened",
     "with_attributes",
     "with_attributes_of",
     "with_inputs",

@@ -99,6 +99,27 @@ def triangular(scalar: eqx.nn.MLP, activation: Callable, key: PRNGKeyArray) -> e
     return eqx.tree_at(lambda net: net.layers[-1].bias, network, unit)
 
 
+def widened(network: eqx.nn.MLP, width: int, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """A network like one given, with at least so many units in each hidden layer, and new weights.
+    One whose activation has arrays of its own, some for each unit, is returned as it is."""
+    first, *_, last = network.layers
+    width = max(width, int(last.in_features))
+    if any(eqx.is_array(leaf) for leaf in jax.tree.leaves(network.activation)):
+        return network
+    wide = _unset(
+        in_size=first.in_features,
+        out_size=network.out_size,
+        width_size=width,
+        depth=len(network.layers) - 1,
+        activation=network.activation,
+        final_activation=network.final_activation,
+        use_final_bias=network.use_final_bias,
+        dtype=first.weight.dtype,
+        key=key,
+    )
+    return _initialise(wide, width, math.sqrt(width), key)
+
+
 def _unset(**options: Any) -> eqx.nn.MLP:
     """A network whose weights and biases are all to be set: Equinox' own are not drawn, which would
     compile a program for every shape. An activation with parameters keeps its values."""
