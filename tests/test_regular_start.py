@@ -1,6 +1,7 @@
 """The last layer by least squares: a regular ∂²L/∂v² to start from."""
 
 import math
+import warnings
 
 import equinox as eqx
 import helpers
@@ -194,6 +195,15 @@ def test_bad_observations_are_named():
         )
 
 
+def lennard_jones(samples: int):
+    """A particle about a fixed one, at 0.95 to 3 times the length of its potential."""
+    rng = np.random.default_rng(0)
+    radius = rng.uniform(0.95, 3.0, (samples, 1, 1))
+    direction, v = rng.normal(size=(2, samples, 1, 3))
+    q = radius * direction / np.linalg.norm(direction, axis=-1, keepdims=True)
+    return q, v, q * (48 * radius**-14 - 24 * radius**-8)
+
+
 def test_features_are_bent_where_that_starts_nearer_to_the_accelerations():
     """Kepler's family needs the inverse root of q·q; to an anharmonic oscillator it does harm."""
     nothing = dict(steps=1, optimizer=optax.sgd(0.0), key=KEYS[0], progress=False)
@@ -211,6 +221,41 @@ def test_features_are_bent_where_that_starts_nearer_to_the_accelerations():
         bends = (np.asarray(model.standardisation.bends) for model in (rule, fitted))
         # What the span alone would say, and what was chosen.
         assert [np.sum(x > 0) for x in bends] == [1, count]
+
+
+def test_the_choice_of_bends_does_not_depend_on_the_network():
+    """One of eight units cannot follow the forces, with bends or without; its features could."""
+    told = []
+    for width, key in ((8, KEYS[0]), (64, KEYS[1])):
+        model = nx.NeuralLagrangian(FEATURES, width=width, key=key)
+        told.append(nx.prepare(model, lennard_jones(2048))[1])
+        assert told[-1].startswith("1 of 3 features bent (inverse)")
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-10, 1e10])
+def test_friction_to_be_learned_does_not_decide_on_bends(unit):
+    """Nor does the unit, in float32, where forces once left the range of numbers."""
+    group = nx.Rotations(3)
+    q, v = np.random.default_rng(0).normal(size=(2, 1024, 1, 3))
+    data = [(unit * x).astype(np.float32) for x in (q, v, -q - 0.2 * v)]
+    options: dict = dict(width=32, dtype=jnp.float32)
+    law = nx.NeuralLagrangian(FEATURES, **options, key=KEYS[0])
+    friction = nx.Friction(group.configuration_features(1), **options, key=KEYS[1])
+    _, told = nx.prepare(nx.Forced(law, friction), data)
+    assert told.startswith("none of 3 features bent; none of 1 features bent")
+    assert "last layer by least squares" in told
+
+
+def test_a_force_out_of_range_leaves_the_last_layer_as_it_was():
+    class Singular(nx.Force):
+        def __call__(self, q, v):
+            return q / 0.0
+
+    model = nx.Forced(random_model(), Singular())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        assert equal(nx.regular_start(model, *observations()), model)
 
 
 def test_a_few_close_encounters_do_not_decide(monkeypatch):
