@@ -38,8 +38,9 @@ WIDTH = 128
 particle among Lennard-Jones forces a width of 32 told 0.31 without bends and 0.27 with them, this one
 0.23 and 0.11."""
 
-EQUATIONS = 8
-"""Least equations for each of these units: with fewer they follow what they cannot explain."""
+EQUATIONS = 8, 32
+"""Least and most equations for each of these units: with fewer they follow what they cannot explain,
+and more add nothing but time."""
 
 COLUMNS = 16
 """Weights whose equations of motion are held at a time: a network has hundreds, each with a matrix for
@@ -231,11 +232,13 @@ def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
 
     It is to tell what the features of a model are good for, not its network: that is made wide, and
     nothing will be trained from the weights found."""
-    stride = max(2, -(-len(observations[0]) // SAMPLES))
+    least, most = EQUATIONS
+    samples = min(SAMPLES, max(1, most * WIDTH // observations[2][0].size))
+    stride = max(2, -(-len(observations[0]) // samples))
     used = _every(observations, 0, stride)
     other = _every(observations, stride // 2, stride) if len(observations[0]) > 1 else used
     size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
-    width = min(WIDTH, used[2].size // EQUATIONS)
+    width = min(WIDTH, used[2].size // least)
 
     def part(start) -> float:
         error = square_errors(start, other)
