@@ -59,7 +59,8 @@ def prepare(
     Neural Lagrangians that have no standardisation yet get one from the states of the data, as by
     [`noetherax.standardise`][]. Where the loss knows accelerations, features of position are bent only
     if least squares with bends come clearly nearer to them, of which each kind is tried. The trial has
-    a network of its own, so that features and data alone decide. A model that is new altogether gets the last layer of [`noetherax.regular_start`][].
+    a network of its own, so that features and data alone decide. A model that is new altogether gets
+    the last layer of [`noetherax.regular_start`][].
 
     !!! example
 
