@@ -31,11 +31,13 @@ def neural_lagrangian(group: nx.SymmetryGroup) -> Builder:
     return build
 
 
-def neural_ode(group: nx.SymmetryGroup) -> Builder:
-    """A network from the group's features to the acceleration."""
+def neural_ode(group: nx.SymmetryGroup, unit: float | None = None) -> Builder:
+    """A network from the group's features to the acceleration, in a unit given or that of the data."""
 
     def build(q, v, **options):
-        return nx.NeuralODE(q, v, features=group.invariant_features(points=q.shape[1]), **options)
+        a = None if unit is None else jnp.full_like(q, unit)
+        features = group.invariant_features(points=q.shape[1])
+        return nx.NeuralODE(q, v, a, features=features, **options)
 
     return build
 
