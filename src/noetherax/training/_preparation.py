@@ -18,8 +18,9 @@ from ._checks import check_loss, check_precision
 from ._default_loss import suited
 from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
-from ._regular_start import regular_start_of, trial_of
+from ._regular_start import regular_start_of
 from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
+from ._trial import trial_of
 
 BETTER = 0.6
 """Ratio of the odds of two starts, e/(1 − e) of an error e from 0 to 1, from which on that with bends
@@ -27,8 +28,11 @@ is taken to be the better one. Of laws of attraction it was at most 0.52 over wi
 and seeds; of an oscillator, which needs none, at least 0.7, and that where friction that is still to be
 learned hides the difference."""
 
-POOR = 0.8
-"""Error of a start that explains too little to decide anything."""
+POOR, POOR_OF_FEW = 0.8, 0.5
+"""Errors of starts that explain too little to decide anything: from many data, and from few."""
+
+FEW = 2048
+"""Components of accelerations that are many: half of them fill the trial's network."""
 
 RIGHT = 1e-4
 """Error of a start that needs no bends: it is right to a hundredth. Near to nothing, ratios of errors
@@ -176,7 +180,7 @@ def _tried(fitted: Callable, data, notes: list[str]):
     def error(neural):
         return trial_of(AccelerationLoss(), neural, data)
 
-    return _nearest(tried, names, error, notes)
+    return _nearest(tried, names, error, data[2].size, notes)
 
 
 def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) -> PyTree:
@@ -188,7 +192,7 @@ def _tried_whole(model: PyTree, loss: Callable, states, data, notes: list[str]) 
     def error(model):
         return trial_of(loss, model, data)
 
-    return _nearest(tried, names, error, notes)
+    return _nearest(tried, names, error, data[2].size, notes)
 
 
 def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]:
@@ -203,7 +207,9 @@ def _standardised_whole(model: PyTree, states, bend: Bend) -> tuple[PyTree, str]
     return standardised(model, q, v, chosen), "; ".join(parts)
 
 
-def _nearest(tried: Sequence, names: Sequence[str], error: Callable, notes: list[str]):
+def _nearest(
+    tried: Sequence, names: Sequence[str], error: Callable, components: int, notes: list[str]
+):
     """The better one with bends if its start is clearly better than that without, else that without."""
     if len(set(names)) == 1:
         notes.append(names[0])
@@ -211,8 +217,9 @@ def _nearest(tried: Sequence, names: Sequence[str], error: Callable, notes: list
     known = {name: error(x) for name, x in dict(zip(names, tried, strict=True)).items()}
     errors = [known[name] for name in names]
     bent = 1 + int(np.argmin(errors[1:]))
-    better = _odds(errors[bent]) < BETTER * _odds(errors[0]) and errors[bent] < POOR
-    needed = errors[0] > RIGHT and better
+    better = _odds(errors[bent]) < BETTER * _odds(errors[0])
+    told_enough = errors[bent] < (POOR if components >= FEW else POOR_OF_FEW)
+    needed = errors[0] > RIGHT and better and told_enough
     best = bent if needed else 0
     told = zip(("without", *BENDS[1:]), errors, strict=True)
     starts = ", ".join(f"{how} {error:.2g}" for how, error in told)

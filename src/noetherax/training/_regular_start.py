@@ -11,7 +11,6 @@ from .._programs import run
 from .._types import FloatArray
 from ..dynamics import euler_lagrange_terms, leading_inertia
 from ..features import linear_weights
-from ..lagrangians import widened
 from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
 from ._default_loss import relative_floor
@@ -25,22 +24,9 @@ RIDGE = 1e-3
 better, by differences of large weights that the first steps of training destroy: over 16 seeds of a
 network of width 32, 1e-2 and 1e-3 lost none, 1e-5 one, 1e-7 three."""
 
-TRIAL_RIDGES = (1e-3, 1e-5, 1e-7)
-"""The same for starts that nothing is trained from, and which only tell what features are good for: the
-best of these counts, so that few data do not ask for the least."""
-
 LINEAR = 1e3
 """Largest departure of the equations of motion from linear in the last layers that is taken for
 rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
-
-WIDTH = 128
-"""Units of the hidden layers of such a start, enough that it is features that set its error: of a
-particle among Lennard-Jones forces a width of 32 told 0.31 without bends and 0.27 with them, this one
-0.23 and 0.11."""
-
-EQUATIONS = 8, 32
-"""Least and most equations for each of these units: with fewer they follow what they cannot explain,
-and more add nothing but time."""
 
 COLUMNS = 16
 """Weights whose equations of motion are held at a time: a network has hundreds, each with a matrix for
@@ -127,8 +113,8 @@ def regular_start(
     observations = check_observations(given_states)
     observations = tuple(None if x is None else jnp.asarray(x) for x in observations)
     check_finite(observations)
-    states = _every(observations, 0, -(-len(q) // SAMPLES))
-    models = _candidates(lagrangian, states, [RIDGE])
+    states = every(observations, 0, -(-len(q) // SAMPLES))
+    models = candidates(lagrangian, states, [RIDGE])
     if len(models) == 1:
         return lagrangian
     errors = [float(np.mean(_counts(states[2]) * square_errors(x, states))) for x in models]
@@ -136,12 +122,12 @@ def regular_start(
     return models[int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))]
 
 
-def _candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> list[PyTree]:
+def candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> list[PyTree]:
     """The model given, and those with last layers that least squares find."""
-    if not _last_layers(lagrangian):
+    if not last_layers(lagrangian):
         return [lagrangian]
-    check_precision(_last_layers(lagrangian), states)
-    weights, unravel = ravel_pytree(_last_layers(lagrangian))
+    check_precision(last_layers(lagrangian), states)
+    weights, unravel = ravel_pytree(last_layers(lagrangian))
     parts = run(_linear_parts, lagrangian, *states)
     equations, rest, columns = (np.asarray(x, float) for x in parts)
     if not all(np.all(np.isfinite(part)) for part in (equations, rest, columns)):
@@ -163,7 +149,7 @@ def _candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> l
     else:
         return [lagrangian]
     return [lagrangian] + [
-        eqx.tree_at(_last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
+        eqx.tree_at(last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
         for solution in found
         if np.any(solution)  # else no weight gives ∂²L/∂v² a trace, or any of the forces
     ]
@@ -221,55 +207,15 @@ def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
     """The same for the law that the states of a loss follow; the model is the one that is changed."""
     law = law_of(loss, model)
     found = regular_start(law, *states)
-    layers = _last_layers(model)
-    return eqx.tree_at(_last_layers, model, _last_layers(found)) if layers else model
+    layers = last_layers(model)
+    return eqx.tree_at(last_layers, model, last_layers(found)) if layers else model
 
 
-def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
-    """How far from the accelerations the last layers of a model can come at best, on states between
-    those that were used: the mean of e/(e + ‖a‖²), e the squared error. It goes from 0 to 1, so that a
-    few singular states do not decide.
-
-    It is to tell what the features of a model are good for, not its network: that is made wide, and
-    nothing will be trained from the weights found."""
-    least, most = EQUATIONS
-    samples = min(SAMPLES, max(1, most * WIDTH // observations[2][0].size))
-    stride = max(2, -(-len(observations[0]) // samples))
-    used = _every(observations, 0, stride)
-    other = _every(observations, stride // 2, stride) if len(observations[0]) > 1 else used
-    size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
-    width = min(WIDTH, used[2].size // least)
-
-    def part(start) -> float:
-        error = square_errors(start, other)
-        with np.errstate(invalid="ignore"):
-            part = error / (error + size)
-        # Neither force nor error, or an infinite error.
-        part = np.where(error > 0, part, 0)
-        return float(np.mean(np.where(np.isfinite(error), part, 1)))
-
-    return min(map(part, _candidates(law_of(loss, _wide(model, width)), used, TRIAL_RIDGES)))
-
-
-def _every(observations: tuple, first: int, stride: int) -> tuple:
+def every(observations: tuple, first: int, stride: int) -> tuple:
     return tuple(None if x is None else x[first::stride] for x in observations)
 
 
-def _wide(model: PyTree, width: int) -> PyTree:
-    """The model with wide networks where the equations of motion are linear in their last layers."""
-    linear = {id(weight) for weight in _last_layers(model)}
-
-    def is_network(node) -> bool:
-        return isinstance(node, eqx.nn.MLP)
-
-    def wide(node):
-        known = is_network(node) and id(node.layers[-1].weight) in linear
-        return widened(node, width, jax.random.key(0)) if known else node
-
-    return jax.tree.map(wide, model, is_leaf=is_network)
-
-
-def _last_layers(model: PyTree) -> list:
+def last_layers(model: PyTree) -> list:
     """The weights that the parts of a model are linear in."""
     return [weight for part in standardised_parts(model) for weight in linear_weights(part)]
 
@@ -288,10 +234,10 @@ def _is_affine(equations, rest, columns, given, epsilon: float) -> bool:
 def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array]:
     """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, those of
     last layers of zero, and their derivative with respect to these, one column for each weight."""
-    weights, unravel = ravel_pytree(_last_layers(lagrangian))
+    weights, unravel = ravel_pytree(last_layers(lagrangian))
 
     def equations(weights):
-        model = at_instants(eqx.tree_at(_last_layers, lagrangian, unravel(weights)), *instant)
+        model = at_instants(eqx.tree_at(last_layers, lagrangian, unravel(weights)), *instant)
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
         trace = jnp.mean(jnp.trace(mass_matrix, axis1=-2, axis2=-1))
