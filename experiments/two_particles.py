@@ -36,7 +36,7 @@ MODELS = {
     "translations": models.neural_lagrangian(TRANSLATIONS),
     "both": models.neural_lagrangian(TRANSLATIONS * ROTATIONS),
     "O(4)": models.neural_lagrangian(nx.Orthogonal(4)),  # without the determinant of rotations
-    # In units of the data, which are five or so, it was worse on other seeds: 20 and 26 units of time
+    # In units of the data, 2 to 11, it was worse on other seeds: what had been 20 and 26 units of time
     # within 1 % of the size of the motion became 8 and 16.
     NEURAL_ODE: models.neural_ode(nx.Trivial(4), unit=1.0),
     INVARIANT_ODE: models.invariant_ode(TRANSLATIONS * ROTATIONS),
