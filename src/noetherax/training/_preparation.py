@@ -25,8 +25,8 @@ from ._trial import trial_of
 BETTER = 0.6
 """Ratio of the odds of two starts, e/(1 − e) of an error e from 0 to 1, from which on that with bends
 is taken to be the better one. Of laws of attraction it was at most 0.52 over widths, amounts of data
-and seeds; of an oscillator, which needs none, at least 0.68, and that where friction still to be learned
-hides the difference. Only where few data explained little was it 0.52 as well."""
+and seeds; of an oscillator, which needs none, at least 0.68, where friction still to be learned hides
+the difference. Only where few data explained little was it 0.52 as well."""
 
 POOR, POOR_OF_FEW = 0.8, 0.5
 """Errors of starts that explain too little to decide anything: from many data, and from few."""
