@@ -38,7 +38,8 @@ def examples_of(thing: object) -> str:
 CODE = {name: examples_of(thing) for name, thing in public().items()}
 
 RUNNER = """
-import json, sys, traceback, warnings
+import gc, json, sys, traceback, warnings
+gc.disable()  # as in quickly.py
 warnings.simplefilter("error")
 failed = []
 for name, code in json.load(sys.stdin).items():

@@ -14,6 +14,7 @@ import pytest
 import noetherax as nx
 
 ROOT = Path(__file__).parent.parent
+QUICKLY = ROOT / "tests" / "quickly.py"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 
@@ -27,9 +28,9 @@ def code_of(text: str) -> str:
     return "\n".join(blocks)
 
 
-def run(*command: str, cwd: Path) -> str:
-    """Runs a program as a user would, without the settings of the tests but the one that compiles
-    quickly."""
+def run(script: Path, *options: str, cwd: Path) -> str:
+    """Runs a script as a user would, without the settings of the tests but those that save time."""
+    command = [sys.executable, str(QUICKLY), str(script), *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     environment |= {"MPLBACKEND": "Agg", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
@@ -47,7 +48,7 @@ def run(*command: str, cwd: Path) -> str:
 def test_code_on_pages_runs(page, tmp_path):
     script = tmp_path / "page.py"
     script.write_text(code_of(page.read_text()))
-    output = run(sys.executable, str(script), cwd=tmp_path)
+    output = run(script, cwd=tmp_path)
     assert PROMISED.get(page.name, "") in output
 
 
@@ -73,7 +74,7 @@ def test_a_tutorial_runs(path, tmp_path):
     # A model that is hardly trained need not have a motion.
     code = path.read_text().replace("nx.rollout(", "functools.partial(nx.rollout, throw=False)(")
     script.write_text("import functools\n" + FEW.sub(r"\1=2", code))
-    run(sys.executable, str(script), cwd=tmp_path)
+    run(script, cwd=tmp_path)
 
 
 def test_every_tutorial_and_every_example_is_shown():
@@ -158,7 +159,7 @@ def test_what_is_no_door_is_seen(tmp_path):
 def test_an_example_runs_and_draws(name, tmp_path):
     script = ROOT / "examples" / name
     steps = "5" if name == "solar_system.py" else "200"  # those of Gauss–Newton are few
-    run(sys.executable, str(script), "--steps", steps, "--out", str(tmp_path), cwd=tmp_path)
+    run(script, "--steps", steps, "--out", str(tmp_path), cwd=tmp_path)
     assert (tmp_path / name).with_suffix(".png").stat().st_size > 10_000
 
 
@@ -183,7 +184,7 @@ def test_every_experiment_is_tested():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiments_run_and_write_results(name, tmp_path):
     script = ROOT / "experiments" / name
-    output = run(sys.executable, str(script), "--quick", "--out", str(tmp_path), cwd=tmp_path)
+    output = run(script, "--quick", "--out", str(tmp_path), cwd=tmp_path)
     assert "symmetry" in output
     assert json.loads((tmp_path / "results.json").read_text())
     for figure in EXPERIMENTS[name]:
@@ -191,7 +192,7 @@ def test_experiments_run_and_write_results(name, tmp_path):
 
 
 def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
-    script = str(ROOT / "experiments" / "reproduce_paper.py")
+    script = ROOT / "experiments" / "reproduce_paper.py"
     numbers = {"distance": 0.25, "twin_ratio": 1.5}
     for seed, distance in enumerate([0.25, None, 0.125]):  # null: not finite
         folder = tmp_path / "kepler" / f"seed{seed}"
@@ -200,8 +201,8 @@ def test_the_paper_runs_only_what_is_missing_and_writes_a_page(tmp_path):
         results = {"settings": {"steps": 1}, "paper": paper}
         results["ellipse"] = {"rotations": numbers | {"distance": distance}}
         (folder / "results.json").write_text(json.dumps(results))
-    command = [sys.executable, script, "--quick", "--out", str(tmp_path), "--only", "kepler"]
-    output = run(*command, "--seeds", "0", "1", "2", cwd=tmp_path)
+    options = ["--quick", "--out", str(tmp_path), "--only", "kepler"]
+    output = run(script, *options, "--seeds", "0", "1", "2", cwd=tmp_path)
     assert output.count("finished before") == 3
     page = (tmp_path / "kepler.md").read_text()
     assert re.search(

@@ -1,6 +1,7 @@
 """Gauss–Newton polish: its loss, its derivatives, its data and what it refuses."""
 
 import functools
+import re
 from collections.abc import Callable
 
 import equinox as eqx
@@ -49,6 +50,11 @@ def test_polish_lowers_the_loss_far_below_that_of_the_fit():
     assert after < 1e-3 * before  # 1e-6 to 3e-6 with five keys
     assert np.all(np.diff(history.loss) < 0)
     assert history.seconds > history.compile_seconds > 0
+    text = repr(history)
+    assert re.search(rf"^History of +{len(history.loss) - 1} steps", text)
+    assert f"{history.loss[-1]:.3g} in the end, {history.loss[0]:.3g} before" in text
+    assert ("steps that did not lower the loss" in text) == (history.skipped > 0)
+    assert "not finite" not in text
 
 
 def test_constants_and_the_given_model_stay():
@@ -178,6 +184,8 @@ def test_curvature_of_a_part_leads_to_the_least_squares_of_all(monkeypatch):
     np.testing.assert_allclose(plane.weights, of_all, rtol=1e-5)  # √tolerance is 1e-6
     assert np.max(np.abs(plane.weights - of_part)) > 0.01  # the control: not the part's
     np.testing.assert_allclose(history.loss[-1], np.mean((x @ of_all - y) ** 2), rtol=1e-10)
+    assert re.match("each of 3 steps|none of 30 steps", history.stopped)
+    assert f"stopped: {history.stopped}" in repr(history)
 
 
 def test_float32_weights_return_as_float32_and_x64_stays_off():
@@ -271,6 +279,8 @@ def test_interruption_keeps_the_best(monkeypatch):
     with pytest.warns(UserWarning, match="interrupted after"):
         polished, history = nx.polish(fitted(), observations(), **QUIET)
     assert history.interrupted
+    assert not history.stopped
+    assert "stopped: interrupted" in repr(history)
     best = ACCELERATION(polished, observations())
     np.testing.assert_allclose(best, history.loss[-1], rtol=1e-12)
     assert history.loss[-1] < history.loss[0]

@@ -14,6 +14,7 @@ import noetherax as nx
 from noetherax.training._sharding import split_sharding
 
 PROGRAM = Path(__file__).parent / "parallel_fit.py"
+QUICKLY = Path(__file__).parent / "quickly.py"
 ROUNDING = 1e-6
 """Sums of a batch in another order differ by rounding, 1e-16; 60 steps made that 1e-9 at most."""
 
@@ -25,7 +26,7 @@ def start(devices: int, *arguments: str) -> subprocess.Popen:
         "JAX_PLATFORMS": "cpu",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
-    command = [sys.executable, str(PROGRAM), *arguments]
+    command = [sys.executable, str(QUICKLY), str(PROGRAM), *arguments]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     return subprocess.Popen(command, env=os.environ | environment, text=True, **pipes)
 

@@ -64,6 +64,12 @@ def at_once(function: Callable, *arguments: Any, traceable: bool = False) -> Any
     return run(function, *arrays)
 
 
+def traced_once(function: Callable, *arguments: Any) -> Any:
+    """`function(*arguments)` within a program, where it may stand many times: JAX traces it once for
+    arguments of the same kind, if that they are so is seen without a trace."""
+    return run(function, *arguments) if is_transparent(arguments) else function(*arguments)
+
+
 def one_program(function: Callable) -> Callable:
     """A decorator for what is mostly part of a program, and also called alone: then `at_once`."""
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .._programs import traced_once
 from ..dynamics import at_time, constant_inertia, lagrangian_gradient, leading_inertia
 
 
@@ -66,15 +67,19 @@ class LagrangianTerm(diffrax.AbstractTerm):
 
     def vf(self, t, y: PyTree, args) -> LagrangianSlopes:
         q, v, *_ = y  # Diffrax also shows it whole states
-        lagrangian = at_time(self.lagrangian, t)
-        masses = (
-            None if m is None else jnp.broadcast_to(jnp.asarray(m, q.dtype), q.shape)
-            for m in (constant_inertia(lagrangian, q), leading_inertia(lagrangian, q))
-        )
-        return LagrangianSlopes(*lagrangian_gradient(lagrangian, q, v), *masses)
+        return traced_once(_slopes, self.lagrangian, t, q, v)
 
     def contr(self, t0, t1, **kwargs):
         return t1 - t0
 
     def prod(self, vf: LagrangianSlopes, control) -> LagrangianSlopes:
         return jax.tree.map(lambda x: jnp.asarray(control, x.dtype) * x, vf)
+
+
+def _slopes(lagrangian, t, q, v) -> LagrangianSlopes:
+    lagrangian = at_time(lagrangian, t)
+    masses = (
+        None if m is None else jnp.broadcast_to(jnp.asarray(m, q.dtype), q.shape)
+        for m in (constant_inertia(lagrangian, q), leading_inertia(lagrangian, q))
+    )
+    return LagrangianSlopes(*lagrangian_gradient(lagrangian, q, v), *masses)

@@ -11,7 +11,7 @@ import lineax as lx
 import optimistix as optx
 from jaxtyping import Array, Float
 
-from .._programs import run
+from .._programs import run, traced_once
 from ._collocation import (
     CollocationInterpolation,
     divided_difference,
@@ -141,7 +141,10 @@ def _(solver: VariationalSolver, dense: dict, t0, t1) -> Nodes:
 
 def velocity(terms, t, q, p, guess, args=None) -> Float[Array, "*shape"]:
     """The velocity at which ∂L/∂v = p, nearest to `guess`; NaN if Newton's method finds none."""
+    return traced_once(_velocity, terms, t, q, p, guess, args)
 
+
+def _velocity(terms, t, q, p, guess, args):
     def equations(v):
         return terms.vf(t, (q, v), args)[1] - p
 

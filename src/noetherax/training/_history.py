@@ -13,8 +13,9 @@ class History(NamedTuple):
     members, a [`noetherax.fit_ensemble`][]. Printed, it is a short summary.
 
     - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
-        not of the average that is returned.
-    - `skipped`: number of updates left out because they were not finite.
+        not of the average that is returned. With `full_batch` see there.
+    - `skipped`: number of updates left out because they were not finite; of [`noetherax.polish`][],
+        number of steps tried that did not lower the loss.
     - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
         earlier parts of the run included.
     - `interrupted`: whether the run was stopped by Ctrl-C.
@@ -32,6 +33,8 @@ class History(NamedTuple):
         is returned takes away.
     - `best_step`: the step whose weights are returned, if those of least validation loss are.
     - `stopped`: why the run ended before its last step, if not by Ctrl-C, in words.
+    - `full_batch`: whether losses are of all the data, as in [`noetherax.polish`][]: before every step
+        and after the last one, shape `(steps + 1,)`.
     - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.
 
     !!! example
@@ -65,6 +68,7 @@ class History(NamedTuple):
     stopped: str = ""
     optimizer_state: Any = None
     chosen_loss: str = ""
+    full_batch: bool = False
 
     @property
     def recent_loss(self) -> np.floating | np.ndarray:
@@ -73,6 +77,7 @@ class History(NamedTuple):
 
     def __repr__(self) -> str:
         *members, steps = self.loss.shape
+        steps -= self.full_batch
         ending = "interrupted" if self.interrupted else self.stopped
         head = (
             f"{steps} steps in {self.seconds:.3g} s, {self.compile_seconds:.3g} s of it before the"
@@ -82,6 +87,9 @@ class History(NamedTuple):
         if members:
             rows.append(("members", str(members[0])))
         scale = f"{_numbers(self.recent_loss)}, the median of the last tenth"
+        if self.full_batch:
+            first, last = (_numbers(self.loss[..., i]) for i in (0, -1))
+            scale = f"{last} in the end, {first} before"
         if _known(self.without_force):
             scale += f"; without any force {_numbers(self.without_force)}"
         rows.append(("loss", scale))
@@ -96,7 +104,11 @@ class History(NamedTuple):
         if told:
             rows.append(("explained", ", ".join(told)))
         if np.any(self.skipped):
-            rows.append(("left out", f"{_numbers(self.skipped)} updates that were not finite"))
+            number = _numbers(self.skipped, ".0f")
+            if self.full_batch:
+                rows.append(("also tried", f"{number} steps that did not lower the loss"))
+            else:
+                rows.append(("left out", f"{number} updates that were not finite"))
         if self.chosen_loss:
             rows.append(("by default", self.chosen_loss))
         if any(self.preparation):

@@ -115,8 +115,9 @@ def polish(
     **Returns:**
 
     The polished Lagrangian, its weights in their own precision, and a [`noetherax.History`][] with the
-    loss before every step and after the last; `skipped` counts the steps that did not help. Ctrl-C
-    returns the best so far. The loss never rises, up to the rounding of the weights.
+    loss before every step and after the last; `skipped` counts the steps that did not help, and
+    `stopped` says why there are no more. Ctrl-C returns the best so far. The loss never rises, up to
+    the rounding of the weights.
 
     **Raises:**
 
@@ -143,7 +144,7 @@ def polish(
     few = min(count, curvature_samples or count)
 
     start = time.perf_counter()
-    losses, skipped, interrupted, damping, slow = [], 0, False, FIRST_DAMPING, 0
+    losses, skipped, damping, slow, interrupted, stopped = [], 0, FIRST_DAMPING, 0, False, ""
     call = programs()
     with jax.enable_x64(True):
         everything = parameters, constants, chunked(batch, count, rows), objective
@@ -174,6 +175,7 @@ def polish(
                                 break
                         skipped, damping = skipped + 1, damping * STIFFEN
                     else:
+                        stopped = f"none of {TRIALS} steps, each more damped, lowers the loss"
                         break
                     best, damping = trial, max(damping * EASE, LEAST_DAMPING)
                     losses.append(value)
@@ -181,6 +183,9 @@ def polish(
                     bar.set_postfix(loss=f"{value:.5g}")
                     slow = slow + 1 if value > (1 - tolerance) * losses[-2] else 0
                     if slow == PATIENCE:
+                        stopped = (
+                            f"each of {PATIENCE} steps lowers the loss by less than {tolerance:g}"
+                        )
                         break
         except KeyboardInterrupt:
             interrupted = True
@@ -188,8 +193,16 @@ def polish(
             warnings.warn(f"polish was interrupted after {steps} steps.", stacklevel=2)
         learned = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), best, parameters)
     seconds = time.perf_counter() - start
-    history = History(np.array(losses), skipped, seconds, compile_seconds, interrupted)
-    history = history._replace(chosen_loss=why)
+    history = History(
+        np.array(losses),
+        skipped,
+        seconds,
+        compile_seconds,
+        interrupted,
+        chosen_loss=why,
+        stopped=stopped,
+        full_batch=True,
+    )
     return eqx.combine(learned, constants), history
 
 
