@@ -105,6 +105,24 @@ class Exponential(nx.Lagrangian):
         return jnp.exp(1e-2 * self.lagrangian(q, v))
 
 
+@pytest.mark.parametrize("width", [3, 8], ids=["by weights", "by equations"])
+def test_the_equations_are_linear_in_the_layer_however_they_are_differentiated(width, monkeypatch):
+    """Of three coordinates a sample has four equations; in parts of which the last is smaller."""
+    monkeypatch.setattr(_regular_start, "AT_A_TIME", 4 * min(width, 4))
+    q, v, a = (x[:7] for x in observations())
+    model = nx.NeuralLagrangian(FEATURES, width=width, key=KEYS[0])
+    model = nx.standardise(model, q, v)
+    _, rest, columns = compiled(_regular_start._linear_parts, model, q, v, a)
+    other = with_last_layer(model, jnp.linspace(-1.0, 2.0, width)[None])
+    terms = nx.euler_lagrange_terms(other, q, v)
+    residual = np.einsum("sij,sj->si", terms.mass_matrix, a[:, 0]) - terms.force
+    trace = np.mean(np.trace(terms.mass_matrix, axis1=1, axis2=2))
+    found = rest + columns @ np.linspace(-1.0, 2.0, width)
+    np.testing.assert_allclose(
+        found, [*residual.ravel(), trace], rtol=0, atol=1e-12 * abs(found).max()
+    )
+
+
 def test_only_linear_models_are_changed():
     model, data = random_model(), observations()
     turns = nx.AveragedLagrangian(model, matrices=np.array([np.eye(3), -np.eye(3)]))

@@ -90,7 +90,7 @@ def main() -> None:
         "own_charge_worst": Measure("worst change of the model's own charge, relative"),
     }
     row = Row(__doc__, "relativistic_particle", measures)
-    steps, iterations = (3, 2) if row.quick else (2_000, 300)
+    steps, iterations = (3, 2) if row.quick else (2_000, 1_000)
     for seed in row.seeds:
         rng = np.random.default_rng(seed)
         data = observed(rng, 64 if row.quick else STATES)

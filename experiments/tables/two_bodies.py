@@ -20,7 +20,7 @@ from _row import Measure, Row
 import noetherax as nx
 
 TIMES = Times(50, 20.0)
-FULL = 1_000, 200, 1_000, 40
+FULL = 1_000, 200, 1_000, 160
 """Trials and rollouts; steps of the fit and of polish."""
 
 SAMPLES = 4_096

@@ -214,15 +214,20 @@ def _nearest(
     if len(set(names)) == 1:
         notes.append(names[0])
         return tried[0]
-    known = {name: error(x) for name, x in dict(zip(names, tried, strict=True)).items()}
-    errors = [known[name] for name in names]
-    bent = 1 + int(np.argmin(errors[1:]))
-    better = _odds(errors[bent]) < BETTER * _odds(errors[0])
-    told_enough = errors[bent] < (POOR if components >= FEW else POOR_OF_FEW)
-    needed = errors[0] > RIGHT and better and told_enough
-    best = bent if needed else 0
+    known: dict[str, float] = {}
+    for name, model in zip(names, tried, strict=True):
+        # Where the plain features are right, no other can be clearly better.
+        if name not in known and (not known or known[names[0]] > RIGHT):
+            known[name] = error(model)
+    errors = [known.get(name, math.nan) for name in names]
+    best = 0
+    if errors[0] > RIGHT:
+        bent = 1 + int(np.argmin(errors[1:]))
+        better = _odds(errors[bent]) < BETTER * _odds(errors[0])
+        told_enough = errors[bent] < (POOR if components >= FEW else POOR_OF_FEW)
+        best = bent if better and told_enough else 0
     told = zip(("without", *BENDS[1:]), errors, strict=True)
-    starts = ", ".join(f"{how} {error:.2g}" for how, error in told)
+    starts = ", ".join(f"{how} {x:.2g}" for how, x in told if not math.isnan(x))
     notes.append(f"{names[best]} (error of the start {starts})")
     return tried[best]
 

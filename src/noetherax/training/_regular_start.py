@@ -28,9 +28,9 @@ LINEAR = 1e3
 """Largest departure of the equations of motion from linear in the last layers that is taken for
 rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
 
-COLUMNS = 16
-"""Weights whose equations of motion are held at a time: a network has hundreds, each with a matrix for
-every observation."""
+AT_A_TIME = 16_384
+"""Equations or weights, whichever are fewer, of all samples that are differentiated together: each
+holds its own copy of the network."""
 
 
 def regular_start(
@@ -236,19 +236,28 @@ def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, 
     last layers of zero, and their derivative with respect to these, one column for each weight."""
     weights, unravel = ravel_pytree(last_layers(lagrangian))
 
-    def equations(weights):
+    def equations(weights, sample):
+        q, v, a, *instant = jax.tree.map(lambda x: x[None], sample)
         model = at_instants(eqx.tree_at(last_layers, lagrangian, unravel(weights)), *instant)
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
-        trace = jnp.mean(jnp.trace(mass_matrix, axis1=-2, axis2=-1))
-        return jnp.append(residual.reshape(-1), trace)
+        return jnp.append(residual, jnp.trace(mass_matrix, axis1=-2, axis2=-1))
 
-    def column(unit):
-        return jax.jvp(equations, (weights,), (unit,))[1]
+    # A sample has few equations, and a network many weights, or the other way round.
+    fewer = min(q[0].size + 1, weights.size)
+    derivative = jax.jacrev(equations) if fewer < weights.size else jax.jacfwd(equations)
 
-    units = jnp.eye(weights.size, dtype=weights.dtype)
-    return (
-        equations(weights),
-        equations(0 * weights),
-        jax.lax.map(column, units, batch_size=COLUMNS).T,
-    )
+    def parts(sample):
+        return (
+            equations(weights, sample),
+            equations(0 * weights, sample),
+            derivative(weights, sample),
+        )
+
+    def together(x):
+        residuals = x[:, :-1].reshape(-1, *x.shape[2:])
+        return jnp.concatenate([residuals, jnp.mean(x[:, -1:], axis=0)])
+
+    count = max(1, AT_A_TIME // fewer)
+    value, rest, columns = jax.lax.map(parts, (q, v, a, *instant), batch_size=count)
+    return together(value), together(rest), together(columns)
