@@ -106,21 +106,33 @@ class Exponential(nx.Lagrangian):
 
 
 @pytest.mark.parametrize("width", [3, 8], ids=["by weights", "by equations"])
-def test_the_equations_are_linear_in_the_layer_however_they_are_differentiated(width, monkeypatch):
-    """Of three coordinates a sample has four equations; in parts of which the last is smaller."""
-    monkeypatch.setattr(_regular_start, "AT_A_TIME", 4 * min(width, 4))
+def test_the_equations_are_linear_in_the_layer_however_they_are_differentiated(width):
+    """Of three coordinates a sample has four equations."""
     q, v, a = (x[:7] for x in observations())
     model = nx.NeuralLagrangian(FEATURES, width=width, key=KEYS[0])
     model = nx.standardise(model, q, v)
     _, rest, columns = compiled(_regular_start._linear_parts, model, q, v, a)
-    other = with_last_layer(model, jnp.linspace(-1.0, 2.0, width)[None])
+    weights = np.linspace(-1.0, 2.0, width)
+    other = with_last_layer(model, jnp.asarray(weights)[None])
     terms = nx.euler_lagrange_terms(other, q, v)
     residual = np.einsum("sij,sj->si", terms.mass_matrix, a[:, 0]) - terms.force
     trace = np.mean(np.trace(terms.mass_matrix, axis1=1, axis2=2))
-    found = rest + columns @ np.linspace(-1.0, 2.0, width)
-    np.testing.assert_allclose(
-        found, [*residual.ravel(), trace], rtol=0, atol=1e-12 * abs(found).max()
+    found = rest + columns @ weights
+    bound = 1e-12 * np.max(np.abs(found))  # sums of a few hundred terms
+    np.testing.assert_allclose(found, [*residual.ravel(), trace], rtol=0, atol=bound)
+
+
+def test_a_model_may_hold_the_times_of_all_samples():
+    model = nx.Forced(random_model(), lambda q, v, t: jnp.sin(t) * jnp.ones_like(q))
+    q, v, a = (x[:40] for x in observations())
+    t = np.linspace(0.0, 2.0, 40)
+    given = nx.regular_start(model, q, v, a, t)
+    held = nx.regular_start(nx.at_time(model, t), q, v, a)
+    one, other = (
+        np.asarray(x.network.layers[-1].weight) for x in (given.lagrangian, held.model.lagrangian)
     )
+    np.testing.assert_allclose(one, other, rtol=1e-6)  # what rounding makes of the normal equations
+    assert not equal(one, model.lagrangian.network.layers[-1].weight)
 
 
 def test_only_linear_models_are_changed():

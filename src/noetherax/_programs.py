@@ -65,9 +65,12 @@ def at_once(function: Callable, *arguments: Any, traceable: bool = False) -> Any
 
 
 def traced_once(function: Callable, *arguments: Any) -> Any:
-    """`function(*arguments)` within a program, where it may stand many times: JAX traces it once for
-    arguments of the same kind, if that they are so is seen without a trace."""
-    return run(function, *arguments) if is_transparent(arguments) else function(*arguments)
+    """`function(*arguments)` within a program, where it may stand many times. JAX traces it once, if it
+    can be told without a trace that the arguments are of the same kind."""
+    traced = any(isinstance(x, Tracer) for x in jax.tree.leaves(arguments))
+    return (
+        run(function, *arguments) if traced and is_transparent(arguments) else function(*arguments)
+    )
 
 
 def one_program(function: Callable) -> Callable:

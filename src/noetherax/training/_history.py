@@ -13,9 +13,9 @@ class History(NamedTuple):
     members, a [`noetherax.fit_ensemble`][]. Printed, it is a short summary.
 
     - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
-        not of the average that is returned. With `full_batch` see there.
+        not of the average that is returned. Those of `polish` are another kind: see `full_batch`.
     - `skipped`: number of updates left out because they were not finite; of [`noetherax.polish`][],
-        number of steps tried that did not lower the loss.
+        number of steps tried that did not help.
     - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
         earlier parts of the run included.
     - `interrupted`: whether the run was stopped by Ctrl-C.
@@ -106,7 +106,7 @@ class History(NamedTuple):
         if np.any(self.skipped):
             number = _numbers(self.skipped, ".0f")
             if self.full_batch:
-                rows.append(("also tried", f"{number} steps that did not lower the loss"))
+                rows.append(("also tried", f"{number} steps that did not help"))
             else:
                 rows.append(("left out", f"{number} updates that were not finite"))
         if self.chosen_loss:

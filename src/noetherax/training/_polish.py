@@ -175,17 +175,16 @@ def polish(
                                 break
                         skipped, damping = skipped + 1, damping * STIFFEN
                     else:
-                        stopped = f"none of {TRIALS} steps, each more damped, lowers the loss"
+                        stopped = f"none of {TRIALS} steps, each more damped than the last, helps"
                         break
                     best, damping = trial, max(damping * EASE, LEAST_DAMPING)
                     losses.append(value)
                     bar.update()
                     bar.set_postfix(loss=f"{value:.5g}")
                     slow = slow + 1 if value > (1 - tolerance) * losses[-2] else 0
-                    if slow == PATIENCE:
-                        stopped = (
-                            f"each of {PATIENCE} steps lowers the loss by less than {tolerance:g}"
-                        )
+                    if slow == PATIENCE and len(losses) <= iterations:
+                        part_of_it = f"less than {tolerance:g} of it"
+                        stopped = f"{PATIENCE} steps in a row lower the loss by {part_of_it}"
                         break
         except KeyboardInterrupt:
             interrupted = True

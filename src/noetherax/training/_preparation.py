@@ -216,7 +216,7 @@ def _nearest(
         return tried[0]
     known: dict[str, float] = {}
     for name, model in zip(names, tried, strict=True):
-        # Where the plain features are right, no other can be clearly better.
+        # Where the plain features are right, nothing is bent, and no more need be tried.
         if name not in known and (not known or known[names[0]] > RIGHT):
             known[name] = error(model)
     errors = [known.get(name, math.nan) for name in names]

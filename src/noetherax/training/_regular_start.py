@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._programs import run
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms, leading_inertia
+from ..dynamics import depends_on_time, euler_lagrange_terms, leading_inertia
 from ..features import linear_weights
 from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
 from ._checks import check_precision
@@ -28,9 +28,9 @@ LINEAR = 1e3
 """Largest departure of the equations of motion from linear in the last layers that is taken for
 rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
 
-AT_A_TIME = 16_384
-"""Equations or weights, whichever are fewer, of all samples that are differentiated together: each
-holds its own copy of the network."""
+COLUMNS = 16
+"""Weights whose equations of motion are held at a time, or equations of every sample: a network has
+hundreds, each with a matrix for every observation."""
 
 
 def regular_start(
@@ -236,28 +236,32 @@ def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, 
     last layers of zero, and their derivative with respect to these, one column for each weight."""
     weights, unravel = ravel_pytree(last_layers(lagrangian))
 
-    def equations(weights, sample):
-        q, v, a, *instant = jax.tree.map(lambda x: x[None], sample)
+    def equations(weights, q, v, a, *instant):
+        """One row for each sample: its residuals, and the trace."""
         model = at_instants(eqx.tree_at(last_layers, lagrangian, unravel(weights)), *instant)
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
-        return jnp.append(residual, jnp.trace(mass_matrix, axis1=-2, axis2=-1))
-
-    # A sample has few equations, and a network many weights, or the other way round.
-    fewer = min(q[0].size + 1, weights.size)
-    derivative = jax.jacrev(equations) if fewer < weights.size else jax.jacfwd(equations)
-
-    def parts(sample):
-        return (
-            equations(weights, sample),
-            equations(0 * weights, sample),
-            derivative(weights, sample),
-        )
+        traces = jnp.trace(mass_matrix, axis1=-2, axis2=-1)
+        return jnp.concatenate([residual, traces[:, None]], axis=1)
 
     def together(x):
         residuals = x[:, :-1].reshape(-1, *x.shape[2:])
         return jnp.concatenate([residuals, jnp.mean(x[:, -1:], axis=0)])
 
-    count = max(1, AT_A_TIME // fewer)
-    value, rest, columns = jax.lax.map(parts, (q, v, a, *instant), batch_size=count)
-    return together(value), together(rest), together(columns)
+    def column(unit):
+        return jax.jvp(lambda weights: equations(weights, *states), (weights,), (unit,))[1]
+
+    def of_sample(sample):
+        alone = jax.tree.map(lambda x: x[None], sample)
+        return jax.jacrev(lambda weights: equations(weights, *alone)[0])(weights)
+
+    states = q, v, a, *instant
+    few = q[0].size < min(COLUMNS, weights.size)
+    untimed = not instant or instant[0] is None
+    if few and not (untimed and depends_on_time(lagrangian)):  # which holds the times of all
+        columns = jax.vmap(of_sample)(states)
+    else:
+        units = jnp.eye(weights.size, dtype=weights.dtype)
+        columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
+    given, nothing = equations(weights, *states), equations(0 * weights, *states)
+    return together(given), together(nothing), together(columns)
