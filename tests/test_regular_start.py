@@ -96,15 +96,6 @@ def test_the_layer_solves_the_normal_equations():
     assert np.linalg.norm(gram @ given / np.linalg.norm(gram @ given) - expected) > 0.1
 
 
-class Exponential(nx.Lagrangian):
-    """Not linear in the last layer."""
-
-    lagrangian: nx.NeuralLagrangian
-
-    def __call__(self, q, v):
-        return jnp.exp(1e-2 * self.lagrangian(q, v))
-
-
 @pytest.mark.parametrize("width", [3, 8], ids=["by weights", "by equations"])
 def test_the_equations_are_linear_in_the_layer_however_they_are_differentiated(width):
     """Of three coordinates a sample has four equations."""
@@ -133,6 +124,15 @@ def test_a_model_may_hold_the_times_of_all_samples():
     )
     np.testing.assert_allclose(one, other, rtol=1e-6)  # what rounding makes of the normal equations
     assert not equal(one, model.lagrangian.network.layers[-1].weight)
+
+
+class Exponential(nx.Lagrangian):
+    """Not linear in the last layer."""
+
+    lagrangian: nx.NeuralLagrangian
+
+    def __call__(self, q, v):
+        return jnp.exp(1e-2 * self.lagrangian(q, v))
 
 
 def test_only_linear_models_are_changed():

@@ -98,12 +98,14 @@ def energies(model, test: nx.Observations, rollouts: int, times: Times) -> np.nd
 
 
 def judge(model, test: nx.Observations, rollouts: int, times: Times) -> dict:
-    """Both measures, and their medians."""
+    """Both measures, their medians, and how many of the rollouts diverge."""
     slope = slopes(model, test)
     energy = energies(model, test, rollouts, times)
+    diverged = ~np.isfinite(energy)
     return {
         "slope": float(np.mean(slope)),
         "slope_median": float(np.median(slope)),
         "energy": float(np.mean(energy)),
-        "energy_median": float(np.median(energy)),
+        "energy_median": float(np.median(np.where(diverged, np.inf, energy))),
+        "diverged": int(np.sum(diverged)),
     }

@@ -47,6 +47,8 @@ def main() -> None:
     measures = {
         "slope": Measure("square error of d(q, v)/dt", {"Hamiltonian network": 2.82e-6}, 2.8e-8),
         "energy": Measure("square error of the energy", {"Hamiltonian network": 3.88e-5}, 3.9e-7),
+        "energy_median": Measure("its median over rollouts"),
+        "diverged": Measure(f"rollouts of {FULL[1]} that diverge"),
     }
     row = Row(__doc__, "two_bodies", measures)
     trials, rollouts, steps, iterations = (20, 3, 3, 2) if row.quick else FULL

@@ -253,15 +253,17 @@ def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, 
 
     def of_sample(sample):
         alone = jax.tree.map(lambda x: x[None], sample)
-        return jax.jacrev(lambda weights: equations(weights, *alone)[0])(weights)
+        value, pull_back = jax.vjp(lambda weights: equations(weights, *alone)[0], weights)
+        columns = jax.vmap(pull_back)(jnp.eye(value.size, dtype=value.dtype))[0]
+        return value, equations(0 * weights, *alone)[0], columns
 
     states = q, v, a, *instant
     few = q[0].size < min(COLUMNS, weights.size)
     untimed = not instant or instant[0] is None
     if few and not (untimed and depends_on_time(lagrangian)):  # which holds the times of all
-        columns = jax.vmap(of_sample)(states)
+        given, nothing, columns = jax.vmap(of_sample)(states)
     else:
+        given, nothing = equations(weights, *states), equations(0 * weights, *states)
         units = jnp.eye(weights.size, dtype=weights.dtype)
         columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
-    given, nothing = equations(weights, *states), equations(0 * weights, *states)
     return together(given), together(nothing), together(columns)
