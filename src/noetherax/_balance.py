@@ -15,7 +15,7 @@ from ._programs import run
 from ._trajectory import Trajectory
 from .charges import Energy, MomentumMap
 from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of, has_rule
-from .solvers import LagrangianTerm, RelativeController, quadrature
+from .solvers import LagrangianTerm, RelativeController, first_memory, quadrature
 
 FINE = 1e-2
 """Tolerance of integrals between saved times, in units of that of a rollout."""
@@ -221,7 +221,7 @@ def _stepped(charge, model, solver, steps, states, ts):
     def of_interval(interval):
         state, t0, t1, count = interval
         h = (t1 - t0) / count.astype(ts.dtype)
-        memory = solver.init(term, t0, t0 + h, state, None)
+        memory = first_memory(solver, term, t0, t0 + h, state, None)
 
         def step(index, carry):
             state, memory, total = carry

@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float
 
 from ._content import Incomparable
 from ._programs import run
-from .dynamics import at_time, euler_lagrange_terms, solve_motion, solve_terms
-from .solvers import Equations, equations_at, formulate
+from .dynamics import at_time, euler_lagrange_terms, has_rule, solve_motion, solve_terms
+from .solvers import Equations, equations_at, first_memory, formulate
 
 UNPHYSICAL = 1e-2
 """Of Σ|a_i F_i|: a·F = aᵀMa below its negative shows that M is not definite, whatever rounding does."""
@@ -60,8 +60,10 @@ def equations_of_solver(solver, lagrangian, state, accelerate, t, last) -> Equat
 
 
 def solve(solver, lagrangian, state, accelerate, t0, t1, options) -> Motion:
-    made = formulate(solver, lagrangian, *state, accelerate)
-    solution = _integrate(made.term, solver, t0=t0, t1=t1, y0=made.state, args=made.args, **options)
+    term, y, args, read = formulate(solver, lagrangian, *state, accelerate)
+    if has_rule(first_memory, type(solver)):
+        options = {"solver_state": first_memory(solver, term, t0, t1, y, args)} | options
+    solution = _integrate(term, solver, t0=t0, t1=t1, y0=y, args=args, **options)
     assert solution.ts is not None  # SaveAt saves something
     assert solution.ys is not None
     if isinstance(solution.ts, tuple):
@@ -69,7 +71,7 @@ def solve(solver, lagrangian, state, accelerate, t0, t1, options) -> Motion:
         end = last[0], jax.tree.map(lambda x: x[0], end)
     else:
         ts, states, end = solution.ts, solution.ys, None
-    q, v, p = jax.vmap(made.read)(ts, states)
+    q, v, p = jax.vmap(read)(ts, states)
     finite = jnp.all(jnp.isfinite(q) & jnp.isfinite(v), axis=(1, 2))
     unused = jnp.isinf(ts)  # Diffrax pads what SaveAt(steps=True) does not need
     failed = (solution.result == diffrax.RESULTS.successful) & ~jnp.all(finite | unused)

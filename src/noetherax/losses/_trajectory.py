@@ -24,7 +24,7 @@ from ..data import (
 )
 from ..dynamics import at_time, solve_motion
 from ..forces import Kind
-from ..solvers import RK4, check_formulated, for_single_steps, formulate
+from ..solvers import RK4, check_formulated, first_memory, for_single_steps, formulate
 from ._acceleration import solve_plainly
 from ._base import Loss, States
 from ._instants import Piece, along_piece, check_kind, pieces_of, windows_at
@@ -233,7 +233,7 @@ def _flow(solver, steps: int, kind: Kind, lagrangian, state, interval, piece: Pi
     if piece is not None:
         lagrangian = at_time(along_piece(lagrangian, piece, kind), times[0])
     term, y, args, read = formulate(solver, lagrangian, q, v, _accelerate)
-    memory = solver.init(term, times[0], times[1], y, args)
+    memory = first_memory(solver, term, times[0], times[1], y, args)
     for t0, t1 in itertools.pairwise(times):
         y, _, _, memory, _ = solver.step(term, t0, t1, y, args, memory, False)
     q, v, _ = read(times[-1], y)

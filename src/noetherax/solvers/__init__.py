@@ -15,6 +15,7 @@ from ._endings import (
 from ._formulation import (
     Formulation,
     check_formulated,
+    first_memory,
     for_adjoint,
     for_single_steps,
     formulate,
@@ -48,6 +49,7 @@ __all__ = [
     "check_options",
     "diffrax_options",
     "equations_at",
+    "first_memory",
     "for_adjoint",
     "for_single_steps",
     "formulate",

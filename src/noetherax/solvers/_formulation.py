@@ -11,7 +11,7 @@ from jaxtyping import PyTree
 from ..dynamics import at_time, momentum
 from ._compensated import Compensated
 from ._term import LagrangianTerm
-from ._variational import VariationalSolver, velocity
+from ._variational import VariationalSolver, no_history, velocity
 
 
 class Formulation(NamedTuple):
@@ -134,6 +134,18 @@ def _(solver: VariationalSolver, lagrangian, q, v, accelerate):
         return q, velocity(term, t, q, p, guess), p
 
     return Formulation(term, (q, momentum(lagrangian, q, v), v), None, read)
+
+
+@singledispatch
+def first_memory(solver: diffrax.AbstractSolver, term, t0, t1, state, args) -> PyTree:
+    """What a solver carries into its first step, from a state as a [`noetherax.solvers.Formulation`][]
+    has it. `solver.init` may have to find again what is known there, in a program twice as large."""
+    return solver.init(term, t0, t1, state, args)
+
+
+@first_memory.register
+def _(solver: VariationalSolver, term, t0, t1, state, args):
+    return no_history(solver.stages, term, t0, t1, state, args)
 
 
 @singledispatch

@@ -23,8 +23,9 @@ from ._iteration import MANY, gmres, iterate, tangent_by_gmres
 from ._newton import implicit, newton
 from ._quadrature import Nodes, quadrature
 
-FAR = 1e6
-"""How many steps back the nodes of a history lie that does not exist, so that it is not seen."""
+FAR = 1e4
+"""How many first steps, or whole motions, back the nodes of a history lie that does not exist: more than
+`RECENT`, so that it is not seen, and no more, since powers of their distance have to stay finite."""
 
 GROWTH = 2.0
 """Largest growth of a step over which velocities are still extrapolated."""
@@ -71,13 +72,7 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         _check(terms, t0, y0, args)
         q, p, *guess = y0
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
-        force = terms.vf(t0, (q, v), args).force
-        # The start itself is the last node; those before it do not exist.
-        back = jnp.arange(2 * self.stages - 1, -1, -1, dtype=q.dtype)
-        times = -FAR * jnp.asarray(terms.contr(t0, t1), q.dtype) * back
-        velocities, forces = (jnp.broadcast_to(x, (len(back), *x.shape)) for x in (v, force))
-        nothing = jnp.zeros_like(q), jnp.zeros_like(p)
-        return StepMemory(times, velocities, forces, v, nothing)
+        return no_history(self.stages, terms, t0, t1, (q, p, v), args)
 
     def step(self, terms, t0, t1, y0: tuple, args, solver_state: StepMemory, made_jump):
         del made_jump
@@ -89,6 +84,18 @@ class VariationalSolver(diffrax.AbstractAdaptiveSolver):
         v = velocity(terms, t0, q, p, guess[0] if guess else jnp.zeros_like(q), args)
         force = terms.vf(t0, (q, v), args).force
         return v, force, *(jnp.zeros_like(x) for x in guess)
+
+
+def no_history(stages: int, terms, t0, t1, state: tuple, args) -> StepMemory:
+    """The memory of a solver that has taken no step yet, at a state (q, p, v) with p = ∂L/∂v(q, v)."""
+    q, p, v = state
+    force = terms.vf(t0, (q, v), args).force
+    # The start itself is the last node; those before it do not exist.
+    back = jnp.arange(2 * stages - 1, -1, -1, dtype=q.dtype)
+    times = -FAR * jnp.asarray(terms.contr(t0, t1), q.dtype) * back
+    velocities, forces = (jnp.broadcast_to(x, (len(back), *x.shape)) for x in (v, force))
+    nothing = jnp.zeros_like(q), jnp.zeros_like(p)
+    return StepMemory(times, velocities, forces, v, nothing)
 
 
 def _step(stages: int, terms, t0, t1, y0: tuple, args, memory: StepMemory):
