@@ -504,16 +504,41 @@ def test_bends_stay_in_the_range_of_single_precision(bend, unit, nearest):
     np.testing.assert_allclose(slopes, gradients, rtol=1e-4)
 
 
-@pytest.mark.parametrize("bend", ["logarithm", "inverse", None])
-def test_the_slope_of_a_standardisation_is_its_derivative(bend):
+FORMULAS = {
+    "logarithm": lambda x, k: jnp.arcsinh(k * x) / k,
+    "inverse": lambda x, k: -((1 + (k * x) ** 2) ** -0.25),
+    None: lambda x, k: x,
+}
+
+
+@pytest.mark.parametrize("bend", FORMULAS)
+def test_a_standardisation_has_the_derivatives_of_its_formula(bend):
+    """Those are written out. An equation of motion has two of them, and its gradient three."""
     q, v = wide_orbits()
     features = nx.Rotations(3).invariant_features(1)
     standardisation = nx.Standardisation.fit(features, q, v, bend=bend)
     assert np.count_nonzero(standardisation.bends) == (bend is not None)
+
+    def formula(x):
+        bent = FORMULAS[bend](x[0], standardisation.bends[0])
+        return (
+            jnp.concatenate([bent[None], x[1:]]) - standardisation.centre
+        ) / standardisation.unit
+
+    def derivatives(function):
+        first = jax.jacfwd(function)
+        return function, first, jax.jacrev(first), jax.jacfwd(jax.jacrev(first))
+
+    def slopes(function):
+        return [compiled(jax.vmap(each), states) for each in derivatives(function)]
+
     states = np.asarray(compiled(jax.vmap(features), q[:5], v[:5]))
-    for values in (*states, np.zeros(3)):
-        slope = np.diag(compiled(jax.jacfwd(standardisation), values))
-        assert np.allclose(compiled(standardisation.slope, values), slope, rtol=1e-14)
+    states = np.concatenate([states, -states, np.zeros((1, 3))])
+    found, expected = slopes(standardisation), slopes(formula)
+    for one, other in zip(found, expected, strict=True):
+        assert np.allclose(one, other, rtol=1e-12, atol=1e-14 * np.max(np.abs(other)))
+    slope = compiled(jax.vmap(standardisation.slope), states)
+    assert np.allclose(slope, np.diagonal(expected[1], axis1=1, axis2=2), rtol=1e-13)
 
 
 def frequencies(first, second):

@@ -199,26 +199,61 @@ def _bend(x, bends, inverse):
     bent = bends > 0
     scale = jnp.where(bent, bends, 1)
     ratio = x * scale
-    root = -jax.lax.rsqrt(_size(ratio))
-    return jnp.where(bent, jnp.where(inverse, root, jnp.arcsinh(ratio) / scale), x)
+    return jnp.where(bent, jnp.where(inverse, _root(ratio), _arcsinh(ratio) / scale), x)
 
 
 def _bend_slope(x, bends, inverse):
     """db/dx; at bends of zero, the logarithm's is one."""
     ratio = x * bends
-    size = _size(ratio)
-    # In this order no product leaves the range of numbers.
-    return jnp.where(inverse, bends / size * (ratio / size) / (2 * jnp.sqrt(size)), 1 / size)
+    return jnp.where(inverse, bends * _root_slope(ratio), _narrowing(ratio))
 
 
-def _size(ratio):
-    """√(1 + ratio²), also where the square is beyond the range of numbers."""
+# The derivatives are written out: all follow from one number, where those of its formula would be
+# quotients, with a choice in each.
+@jax.custom_jvp
+def _narrowing(ratio):
+    """1/√(1 + ratio²), also where the square is beyond the range of numbers."""
     large = jnp.abs(ratio) > 1
-    above = jnp.where(large, jnp.abs(ratio), 1)
+    above = 1 / jnp.where(large, jnp.abs(ratio), 1)
     below = jnp.where(large, 0, ratio)
-    return jnp.where(
-        large, above * jnp.sqrt(1 + jnp.square(1 / above)), jnp.sqrt(1 + jnp.square(below))
-    )
+    root = jax.lax.rsqrt(1 + jnp.square(jnp.where(large, above, below)))
+    return jnp.where(large, above * root, root)
+
+
+@_narrowing.defjvp
+def _(primals, tangents):
+    (ratio,), (change,) = primals, tangents
+    value = _narrowing(ratio)
+    return value, -(ratio * value) * jnp.square(value) * change
+
+
+@jax.custom_jvp
+def _arcsinh(ratio):
+    return jnp.arcsinh(ratio)
+
+
+@_arcsinh.defjvp
+def _(primals, tangents):
+    (ratio,), (change,) = primals, tangents
+    return _arcsinh(ratio), _narrowing(ratio) * change
+
+
+@jax.custom_jvp
+def _root(ratio):
+    """−(1 + ratio²)^(−1/4)."""
+    return -jnp.sqrt(_narrowing(ratio))
+
+
+@_root.defjvp
+def _(primals, tangents):
+    (ratio,), (change,) = primals, tangents
+    return _root(ratio), _root_slope(ratio) * change
+
+
+def _root_slope(ratio):
+    value = _narrowing(ratio)
+    # In this order no product leaves the range of numbers.
+    return (ratio * value) * value * jnp.sqrt(value) / 2
 
 
 def _spread(values):

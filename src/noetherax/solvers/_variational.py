@@ -24,8 +24,8 @@ from ._newton import implicit, newton
 from ._quadrature import Nodes, quadrature
 
 FAR = 1e4
-"""How many first steps, or whole motions, back the nodes of a history lie that does not exist: more than
-`RECENT`, so that it is not seen, and no more, since powers of their distance have to stay finite."""
+"""How many first steps, or motions, back the nodes of a history lie that does not exist: more than
+`RECENT`, so that it is not seen, but powers of their distance have to stay finite."""
 
 GROWTH = 2.0
 """Largest growth of a step over which velocities are still extrapolated."""
