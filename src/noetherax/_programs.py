@@ -26,6 +26,10 @@ from ._precision import full_precision
 MOST = 64
 """Programs kept. Each holds tens to hundreds of memory maps, of which Linux gives a process 65,530."""
 
+BLOCK = 256
+"""Samples computed at a time where a program is to serve any number of them: enough for the work to
+take longer than the call, and few enough to take no time where there are fewer."""
+
 RAISED = re.compile("(EquinoxRuntimeError|HostError): ")
 """What stands before the message of `equinox.error_if`, or of a function on the host, in the error that
 JAX raises."""
@@ -94,6 +98,24 @@ def programs() -> Callable:
         return found[function](*arguments)
 
     return call
+
+
+def by_blocks(function: Callable, model: Any, samples: tuple) -> Any:
+    """`function(model, *samples)`, whose results have an axis of samples, in float64 on the host. It is
+    computed a block at a time, so that one program serves any number of samples; the last block is
+    filled up with samples that it has."""
+    arrays = [None if x is None else np.asarray(x) for x in samples]
+    count = len(next(x for x in arrays if x is not None))
+    call, results = programs(), []
+    for first in range(0, count, BLOCK):
+        rows = np.arange(first, first + BLOCK) % count
+        block = (None if x is None else jnp.asarray(x[rows]) for x in arrays)
+        results.append(call(function, model, *block))
+
+    def together(*blocks):
+        return np.concatenate([np.asarray(x, float) for x in blocks])[:count]
+
+    return jax.tree.map(together, *results)
 
 
 def program(function: Callable, *arguments: Any, donated: int | None = None) -> Callable:

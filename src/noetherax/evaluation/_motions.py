@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from .._programs import run
+from .._programs import by_blocks, run
 from .._rollout import rollout
 from ..dynamics import Since, acceleration, at_time, depends_on_time, takes_inputs
 from ..forces import Inputs, Kind
@@ -109,11 +109,13 @@ def _path(model, q0, v0, ts, options) -> Paths:
 
 
 def accelerations(model: Callable, q, v, *instants) -> np.ndarray:
-    """At stacks of states `(..., points, space)`, with their times and inputs where a model depends on
+    """At states `(motions, times, points, space)`, with their times and inputs where a model depends on
     them; NaN where the model has none."""
     dtype = precision_of(model)
-    states = (jnp.asarray(x, dtype) for x in (q, v))
-    return np.asarray(run(_accelerations, model, *states, *instants), float)
+    every = (None if x is None else np.asarray(x) for x in instants)
+    states = (*(np.asarray(x, dtype) for x in (q, v)), *every)
+    flat = tuple(None if x is None else x.reshape(-1, *x.shape[2:]) for x in states)
+    return by_blocks(_accelerations, model, flat).reshape(np.shape(q))
 
 
 def _accelerations(model, q, v, *instants):

@@ -5,7 +5,7 @@ from ._base import Loss, States
 from ._checks import check_finite, check_observations
 from ._discrete import DiscreteLoss
 from ._forces import ForceLoss, ForceObservations, law_of
-from ._instants import at_instants, check_kind
+from ._instants import at_instants, by_samples, check_kind, holds_times
 from ._samples import samples_of
 from ._trajectory import TrajectoryLoss
 
@@ -19,9 +19,11 @@ __all__ = [
     "States",
     "TrajectoryLoss",
     "at_instants",
+    "by_samples",
     "check_finite",
     "check_kind",
     "check_observations",
+    "holds_times",
     "law_of",
     "samples_of",
     "square_errors",

@@ -8,12 +8,11 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_number
-from .._programs import run
 from .._types import Time
 from ..dynamics import EulerLagrangeTerms, solve_motion, solve_symmetric
 from ._base import Loss, States
 from ._checks import check_observations
-from ._instants import at_instants
+from ._instants import at_instants, by_samples
 
 
 @final
@@ -124,4 +123,8 @@ def solve_plainly(terms: EulerLagrangeTerms):
 
 def square_errors(lagrangian: PyTree, observations: tuple) -> np.ndarray:
     """Mean square over components of the error of every sample's acceleration."""
-    return np.sum(np.square(np.asarray(run(_errors, lagrangian, observations), float)), axis=-1)
+    return np.sum(np.square(by_samples(_of_samples, lagrangian, observations)), axis=-1)
+
+
+def _of_samples(lagrangian, *observations):
+    return _errors(lagrangian, observations)

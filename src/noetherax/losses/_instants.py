@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from .._programs import by_blocks, run
 from ..data import Timing, Windows, check_windows, timing_of
 from ..dynamics import Since, at_time, depends_on_time, is_at_instant, takes_inputs
 from ..forces import Inputs, Kind
@@ -51,6 +53,19 @@ def at_instants(model: Callable, *instants: Any) -> Callable:
         raise ValueError(NO_TIMES)
     t, u = (*instants, None)[:2]
     return at_time(model, t, _inputs(model, u))
+
+
+def holds_times(model: Callable, *instants: Any) -> bool:
+    """Whether a model is at the times of all samples already, and not to be taken at any."""
+    return depends_on_time(model) and (not instants or instants[0] is None)
+
+
+def by_samples(function: Callable, model: Callable, states: tuple) -> Any:
+    """`function(model, *states)` of states (q, v, a), with their times and inputs if there are any; a
+    block of samples at a time, where they can be told apart."""
+    if holds_times(model, *states[3:]):
+        return jax.tree.map(lambda x: np.asarray(x, float), run(function, model, *states))
+    return by_blocks(function, model, states)
 
 
 def windows_at(batch: Any, interval: float) -> tuple[Windows, Timing | None]:

@@ -7,11 +7,18 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from .._programs import run
 from .._types import FloatArray
-from ..dynamics import depends_on_time, euler_lagrange_terms, leading_inertia
+from ..dynamics import euler_lagrange_terms, leading_inertia
 from ..features import linear_weights
-from ..losses import at_instants, check_finite, check_observations, law_of, square_errors
+from ..losses import (
+    at_instants,
+    by_samples,
+    check_finite,
+    check_observations,
+    holds_times,
+    law_of,
+    square_errors,
+)
 from ._checks import check_precision
 from ._default_loss import relative_floor
 from ._trainable import standardised_parts
@@ -128,8 +135,7 @@ def candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> li
         return [lagrangian]
     check_precision(last_layers(lagrangian), states)
     weights, unravel = ravel_pytree(last_layers(lagrangian))
-    parts = run(_linear_parts, lagrangian, *states)
-    equations, rest, columns = (np.asarray(x, float) for x in parts)
+    equations, rest, columns = map(_together, by_samples(_linear_parts, lagrangian, states))
     if not all(np.all(np.isfinite(part)) for part in (equations, rest, columns)):
         return [lagrangian]  # its own motion leaves the range of numbers
     given = np.asarray(weights, float)
@@ -231,39 +237,43 @@ def _is_affine(equations, rest, columns, given, epsilon: float) -> bool:
     )
 
 
+def _together(rows: np.ndarray) -> np.ndarray:
+    """Residuals of all samples, and the mean of their traces."""
+    residuals = rows[:, :-1].reshape(-1, *rows.shape[2:])
+    return np.concatenate([residuals, np.mean(rows[:, -1:], axis=0)])
+
+
 def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array]:
-    """Residuals of the equations of motion, with the mean trace of ∂²L/∂v² as the last entry, those of
-    last layers of zero, and their derivative with respect to these, one column for each weight."""
+    """Of every sample the residuals of the equations of motion, with the trace of ∂²L/∂v² as the last
+    entry, those of last layers of zero, and their derivative with respect to these, one column for
+    each weight."""
     weights, unravel = ravel_pytree(last_layers(lagrangian))
+    states = q, v, a, *instant
 
     def equations(weights, q, v, a, *instant):
-        """One row for each sample: its residuals, and the trace."""
         model = at_instants(eqx.tree_at(last_layers, lagrangian, unravel(weights)), *instant)
         mass_matrix, force = euler_lagrange_terms(model, q, v)
         residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
         traces = jnp.trace(mass_matrix, axis1=-2, axis2=-1)
         return jnp.concatenate([residual, traces[:, None]], axis=1)
 
-    def together(x):
-        residuals = x[:, :-1].reshape(-1, *x.shape[2:])
-        return jnp.concatenate([residuals, jnp.mean(x[:, -1:], axis=0)])
-
     def column(unit):
         return jax.jvp(lambda weights: equations(weights, *states), (weights,), (unit,))[1]
 
     def of_sample(sample):
         alone = jax.tree.map(lambda x: x[None], sample)
-        value, pull_back = jax.vjp(lambda weights: equations(weights, *alone)[0], weights)
-        columns = jax.vmap(pull_back)(jnp.eye(value.size, dtype=value.dtype))[0]
-        return value, equations(0 * weights, *alone)[0], columns
 
-    states = q, v, a, *instant
+        def at(weights):
+            value, pull_back = jax.vjp(lambda weights: equations(weights, *alone)[0], weights)
+            return value, jax.vmap(pull_back)(jnp.eye(value.size, dtype=value.dtype))[0]
+
+        # Both at once make a smaller program, which is what takes the time.
+        (given, nothing), (columns, _) = jax.vmap(at)(jnp.stack([weights, 0 * weights]))
+        return given, nothing, columns
+
     few = q[0].size < min(COLUMNS, weights.size)
-    untimed = not instant or instant[0] is None
-    if few and not (untimed and depends_on_time(lagrangian)):  # which holds the times of all
-        given, nothing, columns = jax.vmap(of_sample)(states)
-    else:
-        given, nothing = equations(weights, *states), equations(0 * weights, *states)
-        units = jnp.eye(weights.size, dtype=weights.dtype)
-        columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
-    return together(given), together(nothing), together(columns)
+    if few and not holds_times(lagrangian, *instant):
+        return jax.vmap(of_sample)(states)
+    units = jnp.eye(weights.size, dtype=weights.dtype)
+    columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
+    return equations(weights, *states), equations(0 * weights, *states), columns
