@@ -1,5 +1,8 @@
 """Forces beside a Lagrangian: motion, friction, time, inputs, and the balance of charges."""
 
+import itertools
+
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -119,6 +122,22 @@ def test_what_a_function_takes():
     assert arguments_of(lambda q, v, time: 0) == 3
     assert arguments_of(command) == 4
     assert arguments_of(nx.Forced(growing, command)) == 3
+    for wrong, given in ((lambda q, v, u: u, "time"), (lambda q, v, time, t: t, "inputs")):
+        with pytest.raises(TypeError, match=f"'[ut]' of .* would be given the {given}"):
+            arguments_of(wrong)
+
+
+def test_inputs_that_no_force_takes_are_told():
+    with pytest.warns(UserWarning, match="No part of this model takes inputs"):
+        nx.Driven(nx.Forced(bound, drive), steering)
+    nx.Driven(nx.Forced(nx.Forced(bound, command), drive), steering)
+
+
+def test_features_of_another_kind_are_no_features_of_a_force():
+    features = PLANE.configuration_features(2)
+    for make in (nx.NeuralForce, lambda x, **given: nx.NeuralControl(x, 1, **given)):
+        with pytest.raises(TypeError):  # by its own check, or that of the annotations
+            make(features, width=8, key=jax.random.key(0))
 
 
 def test_time_and_inputs_that_are_missing_are_asked_for():
@@ -288,6 +307,23 @@ def test_the_balance_with_many_steps_between_saved_times():
     np.testing.assert_allclose(parts[:, 3], 0, atol=1e-15)  # of explicit time
 
 
+def test_the_balance_of_a_motion_back_in_time():
+    model = nx.Forced(spring, lambda q, v: -0.1 * v)
+    charge = nx.Rotations(2).noether_charge(
+        model
+    )  # of which the friction takes a tenth in unit time
+    for dt in (None, 0.05):
+        path = nx.rollout(
+            model, Q[:1], V[:1], ts=np.linspace(5, 0, 26), dt=dt, solver=nx.VariationalGauss6()
+        )
+        values = jax.vmap(charge)(path.q, path.v, path.ts)
+        gained = values[0] * (np.exp(0.5) - 1)
+        np.testing.assert_allclose(values[-1] - values[0], gained, rtol=1e-6)
+        np.testing.assert_allclose(nx.impulses(charge, path)[-1, 0], gained, rtol=1e-6)
+        for each in (charge, nx.Energy(model)):
+            assert np.max(np.abs(nx.balance(each, path))) < 1e-14
+
+
 def test_boosts_keep_their_balance():
     """Generators that depend on time, and a boundary term."""
     masses = jnp.array([[1.0], [2.0]])
@@ -412,3 +448,49 @@ def test_held_inputs_are_not_smeared_over_their_jumps():
         np.testing.assert_allclose([there.q[-1, 0, 0], there.v[-1, 0, 0]], [q, v], atol=1e-12)
         back = nx.rollout(model, there.q[-1], there.v[-1], ts=t[::-1].copy(), **options)
         np.testing.assert_allclose([back.q[-1], back.v[-1]], 0, atol=1e-12)
+
+
+def held(times, values, span):
+    """A spring that held inputs push: q and v at the end, by its formula between their jumps."""
+    q, v = Q[:1], V[:1]
+    ends = np.unique(np.concatenate([[0.0, span], times[times < span]]))
+    for start, end in itertools.pairwise(ends):
+        value = values[np.searchsorted(times, (start + end) / 2) - 1]
+        # Around the place where the push holds the spring, it turns.
+        angle = end - start
+        off = q - value
+        q, v = (
+            value + off * np.cos(angle) + v * np.sin(angle),
+            v * np.cos(angle) - off * np.sin(angle),
+        )
+    return q, v
+
+
+@pytest.mark.parametrize("forward", [True, False])
+def test_no_step_crosses_a_jump_of_the_inputs(forward):
+    """At times that are none of ts, and no multiple of dt."""
+    times = 0.37 * np.arange(9)
+    values = np.random.default_rng(0).normal(size=(9, 2))
+    forced = nx.Forced(spring, lambda q, v, t, u: u[None])
+    model = nx.Driven(forced, nx.Inputs(times, values, "hold"))
+    q, v = held(times, values, 3.0)
+    start, ts = (
+        ((Q[:1], V[:1]), np.linspace(0, 3, 4)) if forward else ((q, v), np.linspace(3, 0, 4))
+    )
+    wanted = q if forward else Q[:1]
+    chosen = {"stepsize_controller": diffrax.PIDController(rtol=1e-9, atol=1e-9)}
+    for options in ({"dt": 0.1}, chosen):
+        path = nx.rollout(model, *start, ts=ts, solver=nx.VariationalGauss6(), **options)
+        np.testing.assert_allclose(path.q[-1], wanted, atol=1e-7)
+    path = nx.rollout(model, *start, ts=ts, dt=0.1, solver=nx.VariationalGauss6())
+    np.testing.assert_allclose(path.q[-1], wanted, atol=1e-9)
+    assert np.max(np.abs(nx.balance(nx.Rotations(2).noether_charge(model), path))) < 1e-14
+
+    @jax.jit
+    def of(ts):
+        return nx.rollout(model, *start, ts=ts, solver=nx.VariationalGauss6()).q[-1]
+
+    with pytest.raises(RuntimeError, match="jump within a step"):
+        jax.block_until_ready(of(jnp.asarray(ts)))
+    within = np.union1d(np.linspace(0, 3, 31), times)
+    np.testing.assert_allclose(of(within if forward else within[::-1].copy()), wanted, atol=1e-9)

@@ -282,6 +282,33 @@ def test_what_a_precision_cannot_hold_is_said():
     assert nx.Tracks(T, 4.5e6 + Q).windows(5).q.dtype == jnp.float64
 
 
+def test_times_that_a_precision_rounds_are_told():
+    """Seconds since 1970: in float32 a drive would be seen at one time only."""
+    stamps = nx.Tracks(1.7e9 + T, Q, Q, Q)
+    with jax.enable_x64(False):
+        for make in (lambda x: x.observations(timed=True), lambda x: x.windows(5, timed=True)):
+            with pytest.warns(
+                UserWarning, match=r"Times near 1.7.* are rounded to float32 by up to"
+            ):
+                make(stamps)
+            make(nx.Tracks(T, Q, Q, Q))
+        stamps.observations()  # without times
+    stamps.observations(timed=True)
+
+
+def test_dates_of_several_recordings_are_of_one_clock(tmp_path):
+    later = DAYS + np.timedelta64(100, "s")
+    tracks = nx.Tracks([later, DAYS], [Q, Q])
+    assert [x.t[0] for x in tracks] == [100.0, 0.0]
+    files = []
+    for name, days in (("first", later), ("second", DAYS)):
+        files.append(tmp_path / f"{name}.csv")
+        rows = (f"{day},{x}" for day, x in zip(days, X, strict=True))
+        files[-1].write_text("\n".join(["t,x", *rows]))
+    tracks = nx.Tracks.from_csv(files, time="t", position=[["x"]])
+    assert [x.t[0] for x in tracks] == [100.0, 0.0]
+
+
 def test_observations_need_accelerations():
     q, _, a = nx.Tracks([T, T], [Q, Q], [2 * Q, Q], [3 * Q, Q]).observations()
     assert q.shape == (60, 1, 1)

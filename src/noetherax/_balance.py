@@ -206,44 +206,46 @@ def _account(charge, trajectory: Trajectory):
 def _impulses(charge: Any, trajectory: Trajectory):
     model, solver = charge.lagrangian, trajectory.solver
     ts, q, v, p = trajectory.ts, trajectory.q, trajectory.v, trajectory.p
-    if p is None or solver is None or trajectory.steps is None:
+    grid, steps = trajectory.grid, trajectory.steps
+    if p is None or solver is None or grid is None or steps is None:
         between = _fine(charge, model, q, v, ts)
     else:
-        between = _stepped(charge, model, solver, trajectory.steps[1:], (q, p, v), ts)
+        between = _stepped(charge, model, solver, grid, steps, (q, p, v), ts)
     start = jnp.zeros_like(between[:1])
     return jnp.cumsum(jnp.concatenate([start, between]), axis=0)
 
 
-def _stepped(charge, model, solver, steps, states, ts):
+def _stepped(charge, model, solver, grid, steps, states, ts):
     """Integrals over all intervals by the steps of a solver, taken again from the saved states."""
     term = LagrangianTerm(model)
 
     def of_interval(interval):
-        state, t0, t1, count = interval
-        h = (t1 - t0) / count.astype(ts.dtype)
-        memory = first_memory(solver, term, t0, t0 + h, state, None)
+        state, first, last, start = interval
+        memory = first_memory(solver, term, grid[first], grid[first + 1], state, None)
+        since = start - grid[first]  # of a model that does not depend on time, whose charge may
 
         def step(index, carry):
             state, memory, total = carry
-            # As `rollout` divides an interval: a drive sees times that differ by their rounding.
-            before, after = (t0 + k.astype(ts.dtype) * h for k in (index, index + 1))
-            after = jnp.where(index + 1 == count, t1, after)
+            before, after = grid[index], grid[index + 1]
             state, _, dense, memory, _ = solver.step(
                 term, before, after, state, None, memory, False
             )
-            return state, memory, total + _integral(charge, solver, dense, before, after)
+            part = _integral(charge, solver, dense, before, after, since)
+            return state, memory, total + part
 
-        total = jnp.zeros_like(rates(charge, state[0], state[2], t0))
-        return jax.lax.fori_loop(0, count, step, (state, memory, total))[2]
+        total = jnp.zeros_like(rates(charge, state[0], state[2], start))
+        return jax.lax.fori_loop(first, last, step, (state, memory, total))[2]
 
     starts = jax.tree.map(lambda x: x[:-1], states)
-    return jax.lax.map(of_interval, (starts, ts[:-1], ts[1:], steps), batch_size=AT_A_TIME)
+    ends = jnp.cumsum(steps)
+    intervals = starts, ends[:-1], ends[1:], ts[:-1]
+    return jax.lax.map(of_interval, intervals, batch_size=AT_A_TIME)
 
 
-def _integral(charge, solver, dense, t0, t1):
+def _integral(charge, solver, dense, t0, t1, since):
     nodes = quadrature(solver, dense, t0, t1)
     assert nodes is not None  # else the trajectory would not have kept its solver
-    values = jax.vmap(lambda t, q, v: rates(charge, q, v, t))(nodes.t, nodes.q, nodes.v)
+    values = jax.vmap(lambda t, q, v: rates(charge, q, v, t))(nodes.t + since, nodes.q, nodes.v)
     return jnp.tensordot(nodes.weights, values, 1)
 
 

@@ -175,10 +175,11 @@ def _warn_of_hidden(values, whole) -> None:
     """Warns if a charge changes by more than the norm of all of them shows."""
     if isinstance(values, Tracer) or values.shape[1] == 1:
         return
-    values, whole = np.asarray(values), np.max(np.asarray(whole))
+    rounding = np.finfo(values.dtype).eps
+    values, whole = np.asarray(values, float), np.max(np.asarray(whole))
     start = np.abs(values[0])
     # Below, what changes is rounding.
-    known = start > np.sqrt(np.finfo(values.dtype).eps) * np.linalg.norm(start)
+    known = start > np.sqrt(rounding) * np.linalg.norm(start)
     own = np.max(np.abs(values - values[0]), axis=0) / np.where(known, start, np.inf)
     worst = int(np.argmax(own))
     if own[worst] > SMALL and whole < SMALL * own[worst]:
@@ -209,10 +210,10 @@ def parts_along(charge: Callable, trajectory: Trajectory) -> Float[Array, "times
 
 @parts_along.register
 def _(charge: MomentumMap, trajectory: Trajectory):
-    p = jnp.linalg.norm(_momenta(charge.lagrangian, trajectory), axis=-1)
+    p = _norm(_momenta(charge.lagrangian, trajectory))
 
     def parts(q, p, t):
-        sizes = jnp.linalg.norm(charge.generators(q, t), axis=-1) @ p
+        sizes = _norm(charge.generators(q, t)) @ p
         return sizes if charge.boundary is None else sizes + jnp.abs(charge.boundary(q, t))
 
     return jax.vmap(parts)(trajectory.q, p, trajectory.ts)

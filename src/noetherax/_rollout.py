@@ -197,7 +197,10 @@ def rollout(
     fixed = has_rule(quadrature, type(solver)) and given.keys().isdisjoint(
         ("event", "saveat", "stepsize_controller")
     )
-    made_by: dict[str, Any] = dict(solver=solver, steps=_steps_before(times)) if fixed else {}
+    made_by: dict[str, Any] = {}
+    if fixed:
+        grid = options["stepsize_controller"].ts
+        made_by = dict(solver=solver, grid=grid, steps=_steps_before(times.save, grid))
     trajectory = Trajectory(shown, q, v, p, motion.stats, result, **made_by)
 
     concrete = not isinstance(trajectory.q, Tracer)
@@ -239,11 +242,14 @@ def _error_if(x, wrong, message: str):
     return x if fine else eqx.error_if(x, wrong, message)
 
 
-def _steps_before(times) -> Int[Array, " times"]:
+def _steps_before(save, grid) -> Int[Array, " times"]:
     """Steps from each saved time to the next, that to the first one being zero."""
-    if isinstance(times.grid, Tracer) or isinstance(times.save, Tracer):
-        return jnp.diff(jnp.searchsorted(times.grid, times.save), prepend=0)
-    before = np.searchsorted(np.asarray(times.grid), np.asarray(times.save))
+    if isinstance(grid, Tracer) or isinstance(save, Tracer):
+        forward = jnp.sign(grid[-1] - grid[0])
+        return jnp.diff(jnp.searchsorted(forward * grid, forward * save), prepend=0)
+    save, grid = np.asarray(save), np.asarray(grid)
+    forward = np.sign(grid[-1] - grid[0])
+    before = np.searchsorted(forward * grid, forward * save)
     return jnp.asarray(np.diff(before, prepend=0), jnp.int32)
 
 

@@ -21,8 +21,9 @@ class Trajectory(eqx.Module):
         Lagrangian that was integrated, and of no other.
     - `stats`: Diffrax' statistics of the solve.
     - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
-    - `solver`, `steps`: the solver, and the number of its steps before each time, if it has a rule
-        for [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
+    - `solver`, `grid`, `steps`: the solver, the ends of its steps (counted from the first time where
+        nothing depends on time), and the number of steps before each time, if it has a rule for
+        [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
         [`noetherax.balance`][] takes the same steps again.
 
     !!! example
@@ -53,6 +54,7 @@ class Trajectory(eqx.Module):
     stats: dict[str, Any]
     result: diffrax.RESULTS
     solver: diffrax.AbstractSolver | None = eqx.field(static=True, default=None)
+    grid: Float[Array, " ends"] | None = None
     steps: Int[Array, " times"] | None = None
 
     def __repr__(self) -> str:

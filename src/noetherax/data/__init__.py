@@ -2,6 +2,7 @@
 
 from ._observations import Observations, TimedObservations
 from ._polynomials import derivatives, local_basis
+from ._precision import times_as_jax
 from ._recording import Recording
 from ._smoothed import Smoothing
 from ._smoothing import smooth
@@ -35,5 +36,6 @@ __all__ = [
     "derivatives",
     "local_basis",
     "smooth",
+    "times_as_jax",
     "timing_of",
 ]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import as_times
+from ._numbers import as_times, earliest
 from ._recording import MEMBERS, Recording, recording_of
 
 
@@ -26,10 +26,10 @@ def recordings_of_arrays(
     for member, values in given.items():
         if several:
             _check_list(MEMBERS[member], values, labels)
-    found = []
+    found, epoch = [], earliest(parts)
     for k, (label, part) in enumerate(zip(labels, parts, strict=True)):
         arrays = {member: x[k] if several else x for member, x in given.items()}
-        t = as_times(f"times of recording {label!r}", part, lambda i: f"sample {list(i)}")
+        t = as_times(f"times of recording {label!r}", part, lambda i: f"sample {list(i)}", epoch)
         found.append(recording_of(label, t, arrays, lambda sample: f"sample {sample}"))
     check_alike(found)
     return found

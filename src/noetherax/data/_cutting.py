@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._checks import check_count
-from ._precision import as_jax
+from ._precision import as_jax, times_as_jax
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
 from ._windows import DrivenWindows, TimedWindows, Windows
@@ -49,7 +49,8 @@ def windows_of(
     if timed:
         since = t - t[:, :1] if interval is None else _even(t, interval)
         u = None if u is None else as_jax(MEMBERS["u"], u[..., None, :])[..., 0, :]
-        since, start = (jnp.asarray(x, jnp.result_type(float)) for x in (since, t[:, 0]))
+        start = times_as_jax(t[:, 0], np.diff(t, axis=1))
+        since = jnp.asarray(since, start.dtype)
         v, a = states.get("v"), states.get("a")
         return DrivenWindows(since, states["q"], v, a, start, u)
     if interval is not None:

@@ -1,6 +1,6 @@
 """What a user recorded as float64, or an error that says where it is no number."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,23 @@ def as_numbers(name: str, values: Any, place: Place) -> np.ndarray:
     return numbers
 
 
-def as_times(name: str, values: Any, place: Place) -> np.ndarray:
-    """Times as float64. Dates become seconds since the earliest one, durations seconds."""
+def earliest(several: Iterable[Any]) -> np.datetime64 | None:
+    """The first of all dates in some times, or `None` where there are none: one clock for all."""
+    dates = []
+    for values in several:
+        try:
+            array = np.asarray(values)
+        except ValueError:
+            continue  # ragged, of which `as_times` tells
+        if array.dtype.kind == "M" and not np.all(np.isnat(array)):
+            dates.append(np.nanmin(array))
+    return min(dates, default=None)
+
+
+def as_times(
+    name: str, values: Any, place: Place, epoch: np.datetime64 | None = None
+) -> np.ndarray:
+    """Times as float64. Dates become seconds since an epoch, durations seconds."""
     array = _as_array(name, values)
     if array.dtype.kind not in "Mm":
         return as_numbers(name, values, place)
@@ -44,7 +59,7 @@ def as_times(name: str, values: Any, place: Place) -> np.ndarray:
             f"{name}: a time is missing at {place(tuple(int(i) for i in missing[0]))}."
         )
     # Differences of whole numbers, since a date in nanoseconds has more digits than float64.
-    since = array - array.min() if array.dtype.kind == "M" and array.size else array
+    since = array - epoch if array.dtype.kind == "M" and epoch is not None else array
     return np.asarray(since.astype("timedelta64[ns]").astype(np.int64) * NANOSECOND, np.float64)
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from .._summaries import held_arrays
 from .._types import FloatArray
-from ._precision import as_jax
+from ._precision import as_jax, times_as_jax
 from ._recording import MEMBERS, Recording
 
 
@@ -100,7 +99,8 @@ def observations_of(
     states = Observations(*(as_jax(MEMBERS[name], joined(name)) for name in "qva"))
     if not ("u" in arrays if timed is None else timed):
         return states
-    t = jnp.asarray(joined("t"), states.q.dtype)
+    intervals = np.concatenate([np.diff(x.t) for x in recordings])
+    t = times_as_jax(joined("t"), intervals)
     if "u" not in arrays:
         return TimedObservations(*states, t)
     return TimedObservations(*states, t, as_jax(MEMBERS["u"], joined("u")[:, None])[:, 0])

@@ -6,6 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+RESOLVED = 0.1
+"""Of an interval: rounding of times above it is told."""
+
 SEEN = 1e-3
 """Of the spread of a coordinate: rounding above it is larger than most instruments' noise."""
 
@@ -35,3 +38,23 @@ def as_jax(name: str, array: np.ndarray) -> jax.Array:
             stacklevel=4,
         )
     return jnp.asarray(array, dtype)
+
+
+def times_as_jax(t: np.ndarray, intervals: np.ndarray, dtype=None) -> jax.Array:
+    """Times of samples that are so far apart, likewise: rounded ones would show a model that depends on
+    time another time."""
+    dtype = jnp.result_type(float) if dtype is None else dtype
+    t, steps = np.asarray(t, float), np.abs(intervals[np.isfinite(intervals)])
+    with np.errstate(over="ignore"):
+        rounding = np.abs(t.astype(dtype).astype(float) - t)
+    error, step = np.max(rounding, initial=0.0), np.min(steps[steps > 0], initial=np.inf)
+    if error > RESOLVED * step:
+        place, name = t.flat[int(np.argmax(rounding))], jnp.dtype(dtype).name
+        warnings.warn(
+            f"Times near {place:.9g} are rounded to {name} by up to {error:.2g}, but samples are "
+            f"{step:.3g} apart. What depends on time itself, a drive for instance, cannot be learned "
+            "or followed so. Count times from a near one, tracks of t - t0 for all recordings alike, "
+            "or use float64 (`jax.config.update('jax_enable_x64', True)`).",
+            stacklevel=4,
+        )
+    return jnp.asarray(t, dtype)

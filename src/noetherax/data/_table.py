@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._angles import check_periods, unwrapped
-from ._numbers import as_numbers, as_times
+from ._numbers import as_numbers, as_times, earliest
 from ._recording import Recording, recording_of
 
 Columns = Sequence[Sequence[Hashable]]
@@ -28,8 +28,9 @@ def recordings_of_tables(
     """The recordings of several tables with the same columns, angles unwrapped, and their periods."""
     position, label, found = names["position"], names["recording"], []
     wanted = np.zeros(0)
+    epoch = earliest(_column(table.columns, names["time"]) for table in tables)
     for table in tables:
-        recordings, rows = _recordings(table, **names)
+        recordings, rows = _recordings(table, epoch, **names)
         wanted = check_periods(_periods(periods, position), *recordings[0].q.shape[1:])
         for recording, own in zip(recordings, rows.values(), strict=True):
             whole = unwrapped(
@@ -47,6 +48,7 @@ def recordings_of_tables(
 
 def _recordings(
     source: Table,
+    epoch: np.datetime64 | None,
     *,
     time: Hashable,
     position: Columns,
@@ -80,7 +82,7 @@ def _recordings(
 
         return of
 
-    t = as_times(f"Column {time!r}", _column(table, time), place(time))
+    t = as_times(f"Column {time!r}", _column(table, time), place(time), epoch)
     arrays = {}
     for member, names in members.items():
         columns = []

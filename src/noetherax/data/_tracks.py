@@ -47,7 +47,7 @@ class Tracks:
     **Arguments:**
 
     - `times`: of one recording, shape `(times,)`, increasing, or a list of such arrays. Dates
-        (`datetime64`) become seconds since the earliest one.
+        (`datetime64`) become seconds since the earliest one of all recordings.
     - `positions`: of shape `(times, points, space)`, or a list of such arrays.
     - `velocities`, `accelerations`: of the same shape, or not given.
     - `inputs`: of shape `(times, inputs)`, what acted from outside, or not given.

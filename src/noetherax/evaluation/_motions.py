@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from .._programs import by_blocks, run
 from .._rollout import rollout
+from ..data import times_as_jax
 from ..dynamics import Since, acceleration, at_time, depends_on_time, takes_inputs
 from ..forces import Inputs, Kind
 from ._distances import Reference, norm
@@ -58,7 +59,8 @@ def along(model: Callable, reference: Reference, kind: Kind) -> Along:
         return Along()
     dtype = precision_of(model)
     u = reference.u if takes_inputs(model) else None
-    start, ts = (jnp.asarray(x, dtype) for x in (reference.start, reference.ts))
+    ts = jnp.asarray(reference.ts, dtype)
+    start = times_as_jax(reference.start, np.diff(reference.ts, axis=1), dtype)
     return Along(start, ts, None if u is None else jnp.asarray(u, dtype), kind)
 
 

@@ -17,6 +17,11 @@ def arguments_of(function: Any) -> int:
 
     A third argument is the time and a fourth the inputs, unless it has a default and another name: what
     a function made in a loop holds by a default, `lambda q, v, k=k: ...`, is neither.
+
+    **Raises:**
+
+    `TypeError` if the third has the name of inputs, or the fourth that of the time: they would be given
+    the other.
     """
     try:
         parameters = inspect.signature(function).parameters.values()
@@ -27,8 +32,19 @@ def arguments_of(function: Any) -> int:
     for parameter, names in zip(further, NAMES, strict=False):
         if parameter.default is not inspect.Parameter.empty and parameter.name not in names:
             break
+        _check_name(function, parameter.name, names)
         count += 1
     return count
+
+
+def _check_name(function: Any, name: str, names: tuple[str, ...]) -> None:
+    if any(name in others for others in NAMES if others is not names):
+        given = "time" if names is NAMES[0] else "inputs"
+        raise TypeError(
+            f"A function of the state takes (q, v), (q, v, t) or (q, v, t, u), with the time t and the "
+            f"inputs u in this order, but argument {name!r} of {function!r:.100} would be given the "
+            f"{given}. A force of inputs alone is (q, v, t, u), too, and leaves t aside."
+        )
 
 
 def called(function: Callable, q, v, t=None, u=None) -> Any:

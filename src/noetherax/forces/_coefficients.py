@@ -5,7 +5,13 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..features import InvariantFeatures, Standardisation, standardisation_of, standardised_part
+from ..features import (
+    ConfigurationFeatures,
+    InvariantFeatures,
+    Standardisation,
+    standardisation_of,
+    standardised_part,
+)
 from ._networks import perceptron
 from ._scale import ForceScale
 
@@ -37,6 +43,11 @@ class Coefficients(eqx.Module):
         further: int = 0,
         rates: int = 1,
     ):
+        if isinstance(features, ConfigurationFeatures):
+            raise TypeError(
+                "A force to be learned takes features of the state, group.invariant_features(points), "
+                f"but got {features!r:.200}. Those of the configuration are for friction, nx.Friction."
+            )
         dtype = jnp.result_type(float) if dtype is None else jnp.dtype(dtype)
         count = features.num_features
         self.features = features

@@ -1,5 +1,6 @@
 """Inputs: what a machine is told to do, as a function of time."""
 
+import warnings
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, Literal, final, get_args
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 
 from .._summaries import one_line
 from .._types import Configuration, FloatArray, Time, Velocity
-from ._arguments import called
+from ._arguments import arguments_of, called
 from ._forced import Forced
 
 Kind = Literal["hold", "linear", "cubic"]
@@ -154,7 +155,7 @@ class Driven(eqx.Module):
 
     **Raises:**
 
-    `TypeError` if either is not a function.
+    `TypeError` if either is not a function. A warning says so if no force takes the inputs.
     """
 
     model: Callable
@@ -166,6 +167,12 @@ class Driven(eqx.Module):
                 "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but "
                 f"got {self.model!r:.100} and {self.inputs!r:.100}."
             )
+        if not _takes_inputs(self.model):
+            warnings.warn(
+                "No part of this model takes inputs, so that those of Driven change nothing. A force "
+                "of inputs is a function (q, v, t, u), or a noetherax.Force that is called so.",
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
         return one_line(self)
@@ -173,6 +180,16 @@ class Driven(eqx.Module):
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""
         return called(self.model, q, v, t)
+
+
+@singledispatch
+def _takes_inputs(model: Any) -> bool:
+    return arguments_of(model) > 3
+
+
+@_takes_inputs.register
+def _(model: Forced) -> bool:
+    return any(map(_takes_inputs, (model.lagrangian, *model.forces)))
 
 
 @singledispatch

@@ -49,7 +49,8 @@ class NeuralForce(Force):
 
     **Raises:**
 
-    `ValueError` if `width` or `depth` is not a positive integer.
+    `ValueError` if `width` or `depth` is not a positive integer; `TypeError` for features of another
+    kind.
     """
 
     coefficients: Coefficients
@@ -102,7 +103,8 @@ class NeuralControl(Force):
 
     **Raises:**
 
-    `ValueError` if `inputs`, `width` or `depth` is not a positive integer.
+    `ValueError` if `inputs`, `width` or `depth` is not a positive integer; `TypeError` for features of
+    another kind.
     """
 
     coefficients: Coefficients

@@ -23,6 +23,9 @@ HIGH_ORDER, FINE_TOLERANCE = 7, 1e-12
 """The same from this order on, where a step may be long and still be so exact: it takes half as many
 steps as order five does for 1e-8."""
 
+NEAR = 8.0
+"""Roundings of time within which a jump is at the end of a step."""
+
 KINDS = {
     "solver": (diffrax.AbstractSolver, "a Diffrax solver", "nx.RK4() or diffrax.Dopri8()"),
     "linear_solver": (lx.AbstractLinearSolver, "a Lineax solver", "lineax.LU()"),
@@ -204,8 +207,8 @@ def diffrax_options(
 
     if not chosen_steps(solver, dt, given):
         grid = times.grid
-        if jumps is not None and not keeps_charges(solver):
-            grid = _ending_at(grid, jumps)
+        if jumps is not None:
+            grid = _ending_at(grid, jumps, inside=keeps_charges(solver))
         controller = given.get("stepsize_controller", diffrax.StepTo(grid))
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
@@ -223,12 +226,17 @@ def diffrax_options(
             back = {"stepsize_controller": EndingController(relative(), smallest)}
             options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
     if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
-        if jumps is not None and not keeps_charges(solver):
+        if keeps_charges(solver):
+            ends = times.save
+            if jumps is not None:
+                low, high = jnp.minimum(first, last), jnp.maximum(first, last)
+                ends = jnp.sort(jnp.concatenate([ends, jnp.clip(jumps, low, high)]))
+                ends = jnp.where(first < last, ends, ends[::-1])
+            controller = diffrax.ClipStepSizeController(controller, step_ts=ends)
+        elif jumps is not None:
             # Going back, Diffrax counts −t, and takes jumps in that order.
             ordered = jnp.where(first < last, jumps, jumps[::-1])
             controller = diffrax.ClipStepSizeController(controller, jump_ts=ordered)
-        if keeps_charges(solver):
-            controller = diffrax.ClipStepSizeController(controller, step_ts=times.save)
         controller = EndingController(controller, smallest)
     if given.get("event") is not None:
         options["event"] = _event_in_time(given["event"], jnp.where(first < last, 1, -1))
@@ -243,20 +251,39 @@ def _tolerance(solver: diffrax.AbstractSolver) -> float:
     return TOLERANCE if order is None or order < HIGH_ORDER else FINE_TOLERANCE
 
 
-def _ending_at(grid, jumps):
-    """Fixed steps that end just before each jump and at it. Solvers that evaluate the ends of a step
-    would else see one value on both sides."""
+def _ending_at(grid, jumps, inside: bool):
+    """Fixed steps that end at each jump. Solvers that evaluate the ends of a step would see one value
+    on both sides: theirs end just before it, too. Variational ones evaluate states `inside` a step."""
     if isinstance(grid, Tracer) or isinstance(jumps, Tracer):
-        raise ValueError(
-            "Inputs that jump, of the kind 'hold', need times that are known outside jax.jit where "
-            "steps are fixed: ts and the times of the inputs decide how many there are. Close over "
-            "them, or take a variational solver, which needs no steps at jumps."
+        if not inside:
+            raise ValueError(
+                "Inputs that jump, of the kind 'hold', need times that are known outside jax.jit where "
+                "steps are fixed: ts and the times of the inputs decide how many there are. Close over "
+                "them, or take a variational solver and ts with all times at which inputs jump."
+            )
+        return eqx.error_if(
+            grid,
+            jnp.any(_apart(jnp, grid, jumps)),
+            "Inputs of the kind 'hold' jump within a step, whose error is then of first order. Where "
+            "ts or the times of the inputs are not known outside jax.jit, ts must have all times at "
+            "which they jump. Close over both, and steps end there by themselves.",
         )
     steps, jumps = np.asarray(grid), np.asarray(jumps)
-    inside = jumps[(jumps > steps.min()) & (jumps < steps.max())]
-    before = np.nextafter(inside, np.array(-np.inf, inside.dtype))
-    ends = np.unique(np.concatenate([steps, inside, before]))
+    added = jumps[_apart(np, steps, jumps)]
+    if not inside:
+        within = jumps[(jumps > steps.min()) & (jumps < steps.max())]
+        added = np.concatenate([within, np.nextafter(within, np.array(-np.inf, within.dtype))])
+    ends = np.unique(np.concatenate([steps, added]))
     return jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1])
+
+
+def _apart(np_, grid, jumps):
+    """Which jumps lie within the motion, and away from the end of any step, by more than rounding."""
+    order = np_.sort(grid)
+    rounding = NEAR * np_.finfo(grid.dtype).eps * np_.max(np_.abs(order))
+    after = np_.clip(np_.searchsorted(order, jumps), 1, len(order) - 1)
+    distance = np_.minimum(np_.abs(jumps - order[after - 1]), np_.abs(order[after] - jumps))
+    return (jumps > order[0]) & (jumps < order[-1]) & (distance > rounding)
 
 
 def _event_in_time(event: diffrax.Event, direction) -> diffrax.Event:
