@@ -655,6 +655,37 @@ def test_features_out_of_range_are_named(size):
         nx.Standardisation.fit(features, q.astype(np.float32), v.astype(np.float32))
 
 
+@pytest.mark.parametrize("size", [1e-13, 1e-17])
+def test_a_product_that_vanishes_in_a_precision_is_named(size):
+    """Cubes are in the range of numbers long after squares have left it, or not."""
+
+    class Cubes(nx.InvariantFeatures):
+        num_features: int = 2
+
+        def __call__(self, q, v):
+            return jnp.stack([q[0, 0] ** 3, jnp.sum(v**2)])
+
+    q, v = np.random.default_rng(0).normal(size=(2, 64, 1, 1))
+    nx.Standardisation.fit(Cubes(), size * q, size * v)
+    with pytest.raises(ValueError, match=r"Features \[0\] leave the range of float32.*units"):
+        nx.Standardisation.fit(Cubes(), np.float32(size * q), np.float32(size * v))
+    # What is constant carries nothing, in no units.
+    nx.Standardisation.fit(Cubes(), np.float32(0 * q), np.float32(size * v))
+
+
+@pytest.mark.parametrize("pitch", [5.4e-10, 1.0, 1e13])
+def test_a_screw_has_its_features_in_any_unit_of_length(pitch):
+    spin = np.array([[[0.0, -1, 0], [1, 0, 0], [0, 0, 0]]])
+    group = helpers.Declared(spin, np.array([[0.0, 0, pitch]]))
+    features = group.configuration_features(1)
+    q = pitch * np.array([[1.0, 0.3, 0.2]])
+    moved, _ = group.act(jnp.array([0.7]), q, q)
+    assert features.num_features == 2
+    np.testing.assert_allclose(features(moved), features(q), rtol=1e-13)
+    lifted = q + np.array([0, 0, 0.7 * pitch])
+    assert np.max(np.abs(features(lifted) - features(q))) > 0.1 * pitch
+
+
 def test_a_period_is_seen_by_sine_and_cosine():
     group = nx.Translations(2, axes=(1,)) * nx.Periodic(2, axes=(1,), period=0.5)
     features = group.invariant_features(2)

@@ -5,6 +5,9 @@ import numpy as np
 
 from ._algebra import AffineAlgebra
 
+ROUNDINGS = 100.0
+"""Of the one part of a generator, below which the other is taken for rounding."""
+
 
 def powers_of_two(sizes: np.ndarray) -> np.ndarray:
     """The largest power of two up to each of `sizes`, by which numbers are divided without rounding; 1
@@ -43,11 +46,13 @@ def balance(algebra: AffineAlgebra) -> tuple[AffineAlgebra, np.ndarray]:
         unit = unit * scaling
     unit = unit / 2.0 ** np.round(np.mean(np.log2(unit)))
     linear = algebra.linear * unit / unit[:, None]
-    # A centre far away makes shifts large; its distance is then the unit of length.
+    # Where a generator turns and shifts, about a centre far away or along a screw, the distance is the
+    # unit of length.
     size = np.abs(linear).max(axis=(1, 2), initial=0.0)
     reach = np.abs(algebra.shift / unit).max(axis=1, initial=0.0)
-    turning = size > algebra.tolerance * np.maximum(reach, np.finfo(float).tiny)
-    length = np.max(reach[turning] / size[turning], initial=1.0)
+    rounding = ROUNDINGS * np.finfo(float).eps
+    both = (size > rounding * reach) & (reach > rounding * size)
+    length = np.max(reach[both] / size[both]) if np.any(both) else 1.0
     unit = unit * 2.0 ** np.round(np.log2(length))
     components = algebra.components * unit / unit[:, None]
     return AffineAlgebra(linear, algebra.shift / unit, algebra.tolerance, components), unit

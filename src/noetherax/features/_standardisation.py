@@ -128,7 +128,11 @@ class Standardisation(eqx.Module):
         seen = tuple(_seen(slope) for slope in run(_slopes, features, q, v))
         wanted = jnp.array(bend is not None), jnp.array(bend == "inverse")
         bends, inverse, centre, unit, varies = run(_fitted, features, q, v, seen, *wanted)
-        _check_range(q, v, centre, unit, varies)
+        lost = np.zeros(len(varies), bool)
+        if not np.all(varies):  # is it the precision in which they do not?
+            *_, of_order_one = run(_fitted, features, _scaled(q), _scaled(v), seen, *wanted)
+            lost = np.asarray(of_order_one) & ~np.asarray(varies)
+        _check_range(q, v, centre, unit, lost)
         return cls(bends=bends, inverse=inverse, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
@@ -166,17 +170,21 @@ def _fitted(features, q, v, seen, bend, inverse):
     return bends, inverse, centre, jnp.where(varies, unit, constant), varies
 
 
-def _check_range(q, v, centre, unit, varies):
+def _scaled(x):
+    """The same in units in which the largest is one."""
+    size = np.max(np.abs(np.asarray(x, float)), initial=0.0)
+    return x if size == 0 or not np.isfinite(size) else jnp.asarray(np.asarray(x) / size, x.dtype)
+
+
+def _check_range(q, v, centre, unit, lost):
     """Features are products of coordinates, and leave the range of a precision before those do."""
-    limits = jnp.finfo(unit.dtype)
-    sizes = [float(np.max(np.abs(np.asarray(x, float)))) for x in (q, v)]
     finite = np.isfinite(centre) & np.isfinite(unit)
-    vanishing = any(0 < size < np.sqrt(float(limits.tiny)) for size in sizes)
-    if np.all(finite) and (np.all(varies) or not vanishing):
+    bad = np.flatnonzero(~finite | lost)
+    if not len(bad):
         return
-    bad = np.flatnonzero(~finite if not np.all(finite) else ~np.asarray(varies))
+    sizes = [float(np.max(np.abs(np.asarray(x, float)))) for x in (q, v)]
     raise ValueError(
-        f"Features {bad.tolist()} leave the range of {limits.dtype}: positions are up to "
+        f"Features {bad.tolist()} leave the range of {unit.dtype}: positions are up to "
         f"{sizes[0]:.2g} and velocities up to {sizes[1]:.2g}. Measure lengths or times in other "
         "units, such that both are nearer to one, or give data and weights in float64."
     )

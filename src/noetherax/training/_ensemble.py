@@ -149,6 +149,7 @@ def fit_ensemble(
     recent = np.atleast_1d(history.recent_loss)
     history = history._replace(
         preparation=tuple(member.preparation for member in members),
+        preparation_seconds=sum(member.seconds for member in members),
         chosen_loss=why,
         without_force=tuple(member.scale.without_force for member in members),
         explained=tuple(x.scale.explained(y) for x, y in zip(members, recent, strict=True)),

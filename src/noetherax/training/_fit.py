@@ -174,6 +174,7 @@ def fit(
     )
     history = history._replace(
         preparation=member.preparation,
+        preparation_seconds=member.seconds,
         chosen_loss=why,
         without_force=member.scale.without_force,
         explained=member.scale.explained(history.recent_loss),

@@ -36,6 +36,8 @@ class History(NamedTuple):
     - `full_batch`: whether losses are of all the data, as in [`noetherax.polish`][]: before every step
         and after the last one, shape `(steps + 1,)`.
     - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.
+    - `preparation_seconds`: wall time before all that, of preparing the model by its data and judging
+        them; most of it compiles what a second fit finds compiled.
 
     !!! example
 
@@ -69,6 +71,7 @@ class History(NamedTuple):
     optimizer_state: Any = None
     chosen_loss: str = ""
     full_batch: bool = False
+    preparation_seconds: float = 0.0
 
     @property
     def recent_loss(self) -> np.floating | np.ndarray:
@@ -82,7 +85,10 @@ class History(NamedTuple):
         head = (
             f"{steps} steps in {self.seconds:.3g} s, {self.compile_seconds:.3g} s of it before the"
         )
-        head += " first" + (f"; stopped: {ending}" if ending else "")
+        head += " first"
+        if self.preparation_seconds:
+            head += f", after {self.preparation_seconds:.3g} s of preparation"
+        head += f"; stopped: {ending}" if ending else ""
         rows = [("History of", head)]
         if members:
             rows.append(("members", str(members[0])))

@@ -1,5 +1,6 @@
 """What `fit` and `fit_ensemble` do before the first step: options, members, and the plan of a run."""
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -75,6 +76,7 @@ class Member(NamedTuple):
     drawn: PyTree  # first batches, stacked
     batch: PyTree
     scale: Scale
+    seconds: float  # that all this took
 
     @property
     def sampled(self) -> PyTree | None:
@@ -84,6 +86,7 @@ class Member(NamedTuple):
 
 def ready(model: PyTree, look: tuple[Any, PyTree], options: Options) -> Member:
     """A model checked against its data, prepared by them, and the scale of its loss."""
+    began = time.perf_counter()
     data, drawn = look
     batch = jax.tree.map(lambda x: x[0], drawn)
     if data is not None:
@@ -96,7 +99,7 @@ def ready(model: PyTree, look: tuple[Any, PyTree], options: Options) -> Member:
         start, description = prepared(model, drawn, options.loss, options.mask)
     check_model(start, eqx.filter(start, chosen), options.loss, batch)
     scale = scale_of(options.loss, start, at_most(drawn))
-    return Member(start, description, data, drawn, batch, scale)
+    return Member(start, description, data, drawn, batch, scale, time.perf_counter() - began)
 
 
 def watching_of(

@@ -124,9 +124,20 @@ def regular_start(
     models = candidates(lagrangian, states, [RIDGE])
     if len(models) == 1:
         return lagrangian
-    errors = [float(np.mean(_counts(states[2]) * square_errors(x, states))) for x in models]
     # Where nothing is better, that which was given.
-    return models[int(np.argmin(np.where(np.isfinite(errors), errors, np.inf)))]
+    return models[int(np.argmin([part_missed(model, states) for model in models]))]
+
+
+def part_missed(model: PyTree, states: tuple) -> float:
+    """The mean of e/(e + ‖a‖²) over states, e the squared error of a model's acceleration. It goes from
+    0 to 1, so that a few singular states do not decide."""
+    size = np.mean(np.square(np.asarray(states[2], float)), axis=(1, 2))
+    error = square_errors(model, states)
+    with np.errstate(invalid="ignore"):
+        part = error / (error + size)
+    # Neither force nor error, or an infinite error.
+    part = np.where(error > 0, part, 0)
+    return float(np.mean(np.where(np.isfinite(part), part, 1)))
 
 
 def candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> list[PyTree]:

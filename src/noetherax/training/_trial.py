@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
-import numpy as np
 from jaxtyping import PyTree
 
 from ..lagrangians import widened
-from ..losses import law_of, square_errors
-from ._regular_start import SAMPLES, candidates, every, last_layers
+from ..losses import law_of
+from ._regular_start import SAMPLES, candidates, every, last_layers, part_missed
 
 RIDGES = (1e-3, 1e-5, 1e-7)
 """Weights of ‖w‖², as in a regular start, but nothing is trained from these, so that they may be small.
@@ -26,8 +25,7 @@ and more add nothing but time."""
 
 def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
     """How far from the accelerations the last layers of a model can come at best, on states between
-    those that were used: the mean of e/(e + ‖a‖²), e the squared error. It goes from 0 to 1, so that a
-    few singular states do not decide.
+    those that were used, by `part_missed`.
 
     It is to tell what the features of a model are good for, not its network: that is made wide, and
     nothing will be trained from the weights found."""
@@ -36,18 +34,10 @@ def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
     stride = max(2, -(-len(observations[0]) // samples))
     used = every(observations, 0, stride)
     other = every(observations, stride // 2, stride) if len(observations[0]) > 1 else used
-    size = np.mean(np.square(np.asarray(other[2], float)), axis=(1, 2))
     width = min(WIDTH, used[2].size // least)
 
-    def part(start) -> float:
-        error = square_errors(start, other)
-        with np.errstate(invalid="ignore"):
-            part = error / (error + size)
-        # Neither force nor error, or an infinite error.
-        part = np.where(error > 0, part, 0)
-        return float(np.mean(np.where(np.isfinite(error), part, 1)))
-
-    return min(map(part, candidates(law_of(loss, _wide(model, width)), used, RIDGES)))
+    starts = candidates(law_of(loss, _wide(model, width)), used, RIDGES)
+    return min(part_missed(start, other) for start in starts)
 
 
 def _wide(model: PyTree, width: int) -> PyTree:

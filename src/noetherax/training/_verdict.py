@@ -23,6 +23,9 @@ LEFT_OUT = 0.05
 EXPLAINED = 0.1
 """Fraction of the loss without force that a law must take away to have been learned at all."""
 
+GOOD = 0.98
+"""Fraction explained from which on nothing is looked for."""
+
 FEW = 100
 """Steps below which no law need be learned yet."""
 
@@ -36,8 +39,9 @@ ASK = (
 )
 
 REGULAR = (
-    "Try another key, more steps, a smaller learning rate, or features that are not bent, "
-    "noetherax.standardise(lagrangian, q, v, bend=None) and noetherax.regular_start before the fit."
+    "Try another key, a wider network, more steps, a smaller learning rate, or features that are not "
+    "bent, noetherax.standardise(lagrangian, q, v, bend=None) and noetherax.regular_start before the "
+    "fit."
 )
 
 
@@ -72,11 +76,15 @@ def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
         return found
     recent = losses[-(done // 10) :]
     recent = recent[np.isfinite(recent)]
-    if len(recent) and np.mean(recent) < (1 - EXPLAINED) / 2 * without_force:
+    level = float(np.mean(recent)) / without_force if len(recent) else np.inf
+    if level < 1 - GOOD:
         return found
+    walls = _walls(trained, loss, member.drawn)
+    if level < (1 - EXPLAINED) / 2:
+        return [*found, *_walled(walls, level)]
     value = mean_loss(loss, trained, at_most(member.drawn))
     if value <= (1 - EXPLAINED) * without_force:
-        return found
+        return [*found, *_walled(walls, value / without_force)]
     numbers = (
         f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
     )
@@ -85,7 +93,7 @@ def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
         finding = (
             f"After {done} steps the loss of the model is finite on none of the first batches."
         )
-        return [*found, Verdict(finding, (_walls(trained, loss, member.drawn) or "") + REGULAR)]
+        return [*found, Verdict(finding, (walls or "") + REGULAR)]
     if value <= without_force:
         part = 1 - value / without_force
         finding = (
@@ -94,9 +102,15 @@ def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
         found.append(Verdict(finding, few + ASK))
     else:
         finding = f"After {done} steps the model is worse than none: {numbers}."
-        walls = _walls(trained, loss, member.drawn)
         found.append(Verdict(finding, few + (walls + REGULAR if walls else ASK)))
     return found
+
+
+def _walled(walls: str | None, level: float) -> list[Verdict]:
+    """Of a model that explains a part, and is singular among the data."""
+    if walls is None:
+        return []
+    return [Verdict(f"{1 - level:.0%} is explained, by a singular model. {walls.strip()}", REGULAR)]
 
 
 def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
