@@ -206,10 +206,13 @@ def diffrax_options(
         subs = given["saveat"].subs
 
     if not chosen_steps(solver, dt, given):
-        grid = times.grid
-        if jumps is not None:
-            grid = _ending_at(grid, jumps, inside=keeps_charges(solver))
-        controller = given.get("stepsize_controller", diffrax.StepTo(grid))
+        controller = given.get("stepsize_controller")
+        if controller is not None:
+            _check_ends(controller.ts, jumps)
+        else:
+            inside = keeps_charges(solver)
+            grid = times.grid if jumps is None else _ending_at(times.grid, jumps, inside)
+            controller = diffrax.StepTo(grid)
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
         controller = given["stepsize_controller"]
@@ -275,6 +278,19 @@ def _ending_at(grid, jumps, inside: bool):
         added = np.concatenate([within, np.nextafter(within, np.array(-np.inf, within.dtype))])
     ends = np.unique(np.concatenate([steps, added]))
     return jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1])
+
+
+def _check_ends(grid, jumps) -> None:
+    """Raises where inputs jump within a step that the user has fixed."""
+    if jumps is None or isinstance(grid, Tracer) or isinstance(jumps, Tracer):
+        return
+    apart = jumps[_apart(np, np.asarray(grid), np.asarray(jumps))]
+    if len(apart):
+        raise ValueError(
+            f"Inputs of the kind 'hold' jump at t = {apart[0]:.9g}, within a step of the StepTo that "
+            "was given, whose error is then of first order. Give it all times at which they jump, or "
+            "pass dt= in its place."
+        )
 
 
 def _apart(np_, grid, jumps):
