@@ -1,5 +1,7 @@
 """The laws must catch what is broken: each law against an object that breaks it."""
 
+from collections.abc import Callable
+
 import helpers
 import hypothesis
 import hypothesis.strategies as st
@@ -82,6 +84,65 @@ def test_brackets_alone_are_caught():
     (bracket_law,) = (law for law in testing.laws(subject) if law.__name__ == "bracket_law")
     with pytest.raises(AssertionError, match="brackets of generators"):
         bracket_law(subject)
+
+
+class Flow(nx.SymmetryGroup):
+    """The flow of a field on a line, in a unit of length; velocities grow by a fault."""
+
+    field: Callable
+    solution: Callable
+    unit: float = 1.0
+    fault: float = 0.0
+    single: bool = False
+    space: int = 1
+    dimension: int = 1
+
+    def generators(self, q, t=0.0):
+        field = self.unit * self.field(q / self.unit)[None]
+        return field.astype(jnp.float32).astype(q.dtype) if self.single else field
+
+    def act(self, coefficients, q, v, t=0.0):
+        def flow(q):
+            return self.unit * self.solution(coefficients[0], q / self.unit)
+
+        q, v = jax.jvp(flow, (q,), (v,))
+        return q, v * (1 + self.fault * coefficients[0])
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+CANCELLING = {  # fields whose terms cancel, in their slope or in themselves, and their flows
+    "tanh": (jnp.tanh, lambda c, q: jnp.arcsinh(jnp.exp(c) * jnp.sinh(q)), None),
+    "1 - cos": (
+        lambda q: 1 - jnp.cos(q),
+        lambda c, q: 2 * jnp.arctan2(jnp.sin(q / 2), jnp.cos(q / 2) - c * jnp.sin(q / 2)),
+        3.0,  # of which the flow is written for one turn
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CANCELLING)
+def test_rounding_of_terms_that_cancel_breaks_no_group(name):
+    *flow, bound = CANCELLING[name]
+    testing.check_group(Flow(*flow), points=1, state_strategy=testing.states(1, 1, bound=bound))
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("tanh", 1e-10), ("tanh", 1.0), ("tanh", 1e10), ("1 - cos", 1.0)]
+)
+@pytest.mark.parametrize("fault", [{"fault": 1e-7}, {"single": True}, {}], ids=str)
+def test_rounding_of_terms_hides_no_fault_in_any_unit(name, unit, fault):
+    *flow, bound = CANCELLING[name]
+    strategy = testing.states(1, 1, bound=bound).map(lambda x: (x[0] * unit, x[1] * unit))
+    group = Flow(*flow, unit, **fault)
+    subject = testing.Group(group, points=1, state_strategy=strategy)
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == "derivative_law")
+    if not fault:
+        assert law(subject).cases == 128
+        return
+    with pytest.raises(AssertionError, match="the derivative of act at the identity is the gen"):
+        law(subject)
 
 
 def dots(q, v):
