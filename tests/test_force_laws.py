@@ -231,12 +231,13 @@ def test_windows_of_times_and_inputs_that_the_program_names_are_met(window):
     assert concerned(subject) == list(range(len(forces)))
 
 
-def test_narrow_windows_of_lengths_are_met():
-    window = 1000.0, 1001.0
-    seen = [lambda q, v, t, u: square(q[0] - q[1]), lambda q, v, t, u: square(v)]
-    forces = [where(within(x, window), instead) for x in seen for instead in (-1.0, 2.0)]
-    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, *forces)
-    assert concerned(testing.Force(model, PLANE, 3, **helpers.KEPT, inputs=1)) == [0, 2]
+def test_a_narrow_window_of_a_length_is_met():
+    def drag(instead):
+        inside = within(lambda q, v: square(q), (1000.0, 1001.0))
+        return lambda q, v: -0.1 * v * jnp.where(inside(q, v), instead, 1.0)
+
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, drag(2.0), drag(-1.0))
+    assert concerned(testing.Force(model, nx.Rotations(2), 1, dissipative=True)) == [1]
 
 
 class Leaking(eqx.Module):

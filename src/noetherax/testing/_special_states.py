@@ -122,10 +122,6 @@ def _entries(rng, state, value):
     return np.where(rng.random(state.shape) < 0.5, value * sign, state)
 
 
-def _entries_above(rng, state, value):
-    return _entries(rng, state, value * ABOVE)
-
-
 def _length_of_positions(rng, state, value):
     q, v = state
     return np.stack([q * ABOVE * value / np.linalg.norm(q), v])
@@ -162,7 +158,7 @@ WAYS_OF_ONE_POINT: tuple[Callable, ...] = (
     _length_of_positions,
     _squared(_length_of_positions),
     _length_of_velocities,
-    _entries_above,
+    _entries,
     _squared(_length_of_velocities),
     _entries,
     _product,
