@@ -191,6 +191,55 @@ def test_what_is_broken_is_caught():
     assert len(forces) not in set().union(*found.values()), "friction that is not broken"
 
 
+WINDOWS = [(5.0, 6.0), (1.5, 1.6), (20.0, 30.0), (0.3, 0.31), (1000.0, 1001.0)]
+SEEN_THROUGH = {  # what a force may compare with the ends of a window
+    "an input": lambda q, v, t, u: u[1],
+    "an input of the other sign": lambda q, v, t, u: -u[0],
+    "the length of the inputs, squared": lambda q, v, t, u: u @ u,
+    "the length of the inputs": lambda q, v, t, u: jnp.sqrt(u @ u),
+    "the time": lambda q, v, t, u: t,
+    "the time of the other sign": lambda q, v, t, u: -t,
+}
+
+
+def within(seen, window):
+    """Whether what is seen of a state and an instant lies in a window."""
+
+    def inside(*state):
+        x = seen(*state)
+        return (x > window[0]) & (x < window[1])
+
+    return inside
+
+
+def concerned(subject, name="power_law"):
+    """Which forces of a model a law rejects."""
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == name)
+    with pytest.raises(AssertionError) as report:
+        law(subject)
+    numbers = re.findall(r"concerns force \[(.*)\]", str(report.value))[0]
+    return [int(x) for x in numbers.split(", ")]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_windows_of_times_and_inputs_that_the_program_names_are_met(window):
+    """Energy is gained there alone; by the last force nowhere, though it changes there as well."""
+    forces = [where(within(seen, window)) for seen in SEEN_THROUGH.values()]
+    kept = where(within(SEEN_THROUGH["an input"], window), 2.0)
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, *forces, kept)
+    subject = testing.Force(model, PLANE, 3, **helpers.KEPT, inputs=2)
+    assert concerned(subject) == list(range(len(forces)))
+
+
+def test_a_narrow_window_of_a_length_is_met():
+    def drag(instead):
+        inside = within(lambda q, v: square(q), (1000.0, 1001.0))
+        return lambda q, v: -0.1 * v * jnp.where(inside(q, v), instead, 1.0)
+
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, drag(2.0), drag(-1.0))
+    assert concerned(testing.Force(model, nx.Rotations(2), 1, dissipative=True)) == [1]
+
+
 class Leaking(eqx.Module):
     """Friction that keeps momentum for the weight that training found, zero, and for no other."""
 

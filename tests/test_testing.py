@@ -1,5 +1,8 @@
 """The laws must catch what is broken: each law against an object that breaks it."""
 
+from collections.abc import Callable
+
+import equinox as eqx
 import helpers
 import hypothesis
 import hypothesis.strategies as st
@@ -10,6 +13,7 @@ import pytest
 
 import noetherax as nx
 from noetherax import testing
+from noetherax.dynamics import resolved
 
 ROTATIONS = nx.Rotations(3)
 
@@ -82,6 +86,65 @@ def test_brackets_alone_are_caught():
     (bracket_law,) = (law for law in testing.laws(subject) if law.__name__ == "bracket_law")
     with pytest.raises(AssertionError, match="brackets of generators"):
         bracket_law(subject)
+
+
+class Flow(nx.SymmetryGroup):
+    """The flow of a field on a line, in a unit of length; velocities grow by a fault."""
+
+    field: Callable
+    solution: Callable
+    unit: float = 1.0
+    fault: float = 0.0
+    single: bool = False
+    space: int = 1
+    dimension: int = 1
+
+    def generators(self, q, t=0.0):
+        field = self.unit * self.field(q / self.unit)[None]
+        return field.astype(jnp.float32).astype(q.dtype) if self.single else field
+
+    def act(self, coefficients, q, v, t=0.0):
+        def flow(q):
+            return self.unit * self.solution(coefficients[0], q / self.unit)
+
+        q, v = jax.jvp(flow, (q,), (v,))
+        return q, v * (1 + self.fault * coefficients[0])
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+CANCELLING = {  # fields whose terms cancel, in their slope or in themselves, and their flows
+    "tanh": (jnp.tanh, lambda c, q: jnp.arcsinh(jnp.exp(c) * jnp.sinh(q)), None),
+    "1 - cos": (
+        lambda q: 1 - jnp.cos(q),
+        lambda c, q: 2 * jnp.arctan2(jnp.sin(q / 2), jnp.cos(q / 2) - c * jnp.sin(q / 2)),
+        3.0,  # of which the flow is written for one turn
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CANCELLING)
+def test_rounding_of_terms_that_cancel_breaks_no_group(name):
+    *flow, bound = CANCELLING[name]
+    testing.check_group(Flow(*flow), points=1, state_strategy=testing.states(1, 1, bound=bound))
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"), [("tanh", 1e-10), ("tanh", 1.0), ("tanh", 1e10), ("1 - cos", 1.0)]
+)
+@pytest.mark.parametrize("fault", [{"fault": 1e-7}, {"single": True}, {}], ids=str)
+def test_rounding_of_terms_hides_no_fault_in_any_unit(name, unit, fault):
+    *flow, bound = CANCELLING[name]
+    strategy = testing.states(1, 1, bound=bound).map(lambda x: (x[0] * unit, x[1] * unit))
+    group = Flow(*flow, unit, **fault)
+    subject = testing.Group(group, points=1, state_strategy=strategy)
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == "derivative_law")
+    if not fault:
+        assert law(subject).cases == 128
+        return
+    with pytest.raises(AssertionError, match="the derivative of act at the identity is the gen"):
+        law(subject)
 
 
 def dots(q, v):
@@ -407,6 +470,101 @@ def test_a_charge_of_the_trained_weights_only_is_caught():
     testing.check_charge(charge, trained, points=1, space=3, max_examples=5)
     with pytest.raises(AssertionError, match="constant along the equations of motion"):
         testing.check_charge(lambda q, v, t: charge(q, v, t), trained, points=1, space=3)
+
+
+PLANE = nx.Rotations(2)
+
+
+def swinging(q, v, t):
+    """A spring whose stiffness swings, with a momentum that changes in time as well."""
+    stiffness = 1 + 0.1 * jnp.cos(t)
+    return jnp.sum(v**2) / 2 - stiffness * jnp.sum(q**2) / 2 + jnp.sin(t) * jnp.sum(q * v)
+
+
+def leaning_at(when):
+    """As above, but not isotropic at some times."""
+    return lambda q, v, t: (
+        swinging(q, v, t) + jnp.where(when(t), 1e-3, 0.0).astype(q.dtype) * q[0, 0]
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_lagrangian_of_time_is_judged_at_drawn_times(dtype):
+    seen = testing.check_lagrangian(swinging, PLANE, points=1, dtype=dtype)
+    seen += testing.check_charge(
+        PLANE.noether_charge(swinging), swinging, points=1, space=2, dtype=dtype
+    )
+    assert all(x.skipped == 0 for x in seen if x.law in ("noether_law", "energy_law", "terms_law"))
+    whole = nx.LagrangianSum(lambda q, v: jnp.sum(v**2) / 2, swinging)
+    testing.check_lagrangian(whole, PLANE, points=1, dtype=dtype, max_examples=16)
+
+
+@pytest.mark.parametrize("when", [lambda t: t > 3, lambda t: (t > 1.5) & (t < 1.6)])
+def test_a_symmetry_that_breaks_at_some_times_is_caught(when):
+    with pytest.raises(AssertionError, match="leaves the value unchanged|Lie derivative"):
+        testing.check_lagrangian(leaning_at(when), PLANE, points=1)
+
+
+def test_a_lagrangian_at_an_instant_is_judged_there():
+    present, other = nx.at_time(swinging, 0.3), leaning_at(lambda t: jnp.abs(t - 0.3) > 0.1)
+    testing.check_lagrangian(present, PLANE, points=1, max_examples=16)
+    testing.check_charge(PLANE.noether_charge(swinging), present, points=1, space=2)
+    testing.check_lagrangian(nx.at_time(other, 0.3), PLANE, points=1, max_examples=16)
+    for broken in (nx.at_time(other, 0.5), other):
+        with pytest.raises(AssertionError, match="leaves the value unchanged"):
+            testing.check_lagrangian(broken, PLANE, points=1)
+        charge = PLANE.noether_charge(broken)
+        with pytest.raises(AssertionError, match="constant along the equations of motion"):
+            testing.check_charge(charge, broken, points=1, space=2)
+    with pytest.raises(ValueError, match=r"at a batch of \(2,\) of them"):
+        testing.check_lagrangian(nx.at_time(swinging, jnp.arange(2.0)), PLANE, points=1)
+
+
+def test_the_energy_of_a_lagrangian_of_time_is_not_conserved():
+    with pytest.raises(AssertionError, match="which depend on time: an energy is not"):
+        testing.check_charge(nx.Energy(swinging), swinging, points=1, space=2)
+
+
+class Forgetful(eqx.Module):
+    """A type whose rule at an instant forgets that its momentum changes in time."""
+
+    def __call__(self, q, v, t):
+        return swinging(q, v, t)
+
+
+@resolved.register
+def _(model: Forgetful, t, u):
+    return lambda q, v: model(q, v, t.astype(q.dtype))
+
+
+def test_a_rule_that_forgets_time_is_caught():
+    subject = testing.Lagrangian(Forgetful(), PLANE, 1)
+    caught = {}
+    for law in testing.laws(subject):
+        try:
+            law(subject)
+        except AssertionError as error:
+            caught[law.__name__] = str(error)
+    assert list(caught) == ["terms_law", "residual_law", "energy_law"]
+    assert "the energy changes by −∂L/∂t" in caught["energy_law"]
+    q, v = np.random.default_rng(0).normal(size=(2, 4, 1, 2))
+    testing.check_rules(nx.at_time(swinging, 0.3), q, v)
+    with pytest.raises(AssertionError, match="Instant equals automatic differentiation: force"):
+        testing.check_rules(nx.at_time(Forgetful(), 0.3), q, v)
+
+
+def test_models_with_forces_are_refused_as_lagrangians():
+    def spring(q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+    damped = nx.Forced(spring, lambda q, v: -jnp.sum(q * v) * q)
+    with pytest.raises(ValueError, match=r"this model has 1.*Judge model\.lagrangian here"):
+        testing.check_lagrangian(damped, PLANE, points=1)
+    charge = PLANE.noether_charge(damped)  # which its force keeps
+    testing.check_charge(charge, damped, points=1, space=2, max_examples=16)
+    steered = nx.Forced(spring, lambda q, v, t, u: u[0] * v)
+    with pytest.raises(ValueError, match="Bind them to it"):
+        testing.check_charge(PLANE.noether_charge(steered), steered, points=1, space=2)
 
 
 def one_of(strategy):

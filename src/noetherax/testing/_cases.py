@@ -12,12 +12,16 @@ from hypothesis import HealthCheck, Phase
 
 from ._elements import times
 from ._evidence import Drawn
+from ._special_instants import special_times
 from ._special_states import special_states
 from ._states import states
 from ._weights import weights
 
 FEWEST = 16
 """Cases that are drawn at least: of fewer, hardly one is generic."""
+
+SHARE_OF_TIMES = 4
+"""Every how many-th case is at a time that a program names, in turn, whatever else is drawn."""
 
 
 @final
@@ -96,6 +100,10 @@ def draw_cases(
     models = weights(model.whole, special=special) if own_models is None else own_models
     strategy = st.tuples(models, drawn, elements, times(special, batch.dtype))
     found = draws(strategy, batch.size)
+    t = np.stack([x[3] for x in found])
+    if special:
+        met = np.arange(0, len(found), SHARE_OF_TIMES)
+        t[met] = special_times(special, len(met))
     fill = [found[i % len(found)] for i in range(batch.size)]
     q, v = (np.stack([_checked(x[1][i], batch.shape) for x in fill]) for i in (0, 1))
     if own_states is None:
@@ -108,7 +116,7 @@ def draw_cases(
         q.astype(batch.dtype),
         v.astype(batch.dtype),
         np.stack([x[2] for x in fill]).astype(batch.dtype),
-        np.stack([x[3] for x in fill]).astype(batch.dtype),
+        np.resize(t, batch.size).astype(batch.dtype),
         batch.size if own_states is None else len(found),
     )
 

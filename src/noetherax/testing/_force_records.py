@@ -14,9 +14,10 @@ from ._evidence import Drawn
 from ._force_everywhere import Everywhere
 from ._force_programs import Applied, covector_moves_of, force_of, values_of
 from ._force_rounding import moderate, nudges, settle, shown_instants, sizes_of, spread
-from ._force_states import instants
+from ._force_states import instants, rounded
 from ._programs import Program
 from ._records import FunctionRecord
+from ._special_instants import special_inputs, special_times
 from ._weights import weights
 
 FADED = 0.5
@@ -34,8 +35,10 @@ class ForceRecord:
         _require_inputs(whole)
         models = partial(_models, subject)
         self.function = FunctionRecord(subject, whole, force_of, covector_moves_of, models)
-        # Elements of a group that depends on time act at the time of the force.
         drawn = self.function.cases
+        if subject.instant_strategy is None:
+            drawn = _at_special_instants(drawn, self.function.program.special)
+        # Elements of a group that depends on time act at the time of the force.
         self.cases = drawn._replace(t=np.asarray(applied_of(drawn).t))
         self.function.cases = self.cases
 
@@ -143,6 +146,19 @@ def _models(subject: Any, special: Sequence[float]) -> st.SearchStrategy:
         return Applied(force, *(jnp.asarray(x, subject.dtype) for x in (t, u)))
 
     return st.tuples(forces, drawn).map(made)
+
+
+def _at_special_instants(drawn: Drawn, special: Sequence[float]) -> Drawn:
+    """The cases, half of them with inputs at or between values that stand in the program, and the
+    other half at such times."""
+    if not special:
+        return drawn
+    applied, count = applied_of(drawn), drawn.distinct
+    t, u = (np.array(x[:count]) for x in (applied.t, applied.u))
+    u[::2] = rounded(special_inputs(u.shape[1], special, len(u[::2])), u.dtype)
+    t[1::2] = rounded(special_times(special, len(t[1::2])), t.dtype)
+    case = np.arange(len(applied.t)) % count  # those beyond are the first again
+    return drawn._replace(parameters=eqx.tree_at(lambda x: (x.t, x.u), applied, (t[case], u[case])))
 
 
 def _require_inputs(applied: Applied) -> None:

@@ -131,9 +131,13 @@ def _around(like: tuple, inputs: int):
 
 
 def _rounded(instant: tuple, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that single precision can hold, so that both precisions are asked the same."""
-    t, u = (np.asarray(x, np.float32).astype(dtype) for x in instant)
+    t, u = (rounded(x, dtype) for x in instant)
     return t, u
+
+
+def rounded(x: Any, dtype: Any) -> np.ndarray:
+    """Numbers that single precision can hold, so that both precisions are asked the same."""
+    return np.asarray(x, np.float32).astype(dtype)
 
 
 def usual_speed(cases: Drawn) -> float:

@@ -4,6 +4,8 @@ import numpy as np
 
 from ._differences import SHIFTS, require_derivative, step_of
 from ._evidence import ROUNDING, Seen, require, seen
+from ._field_rounding import terms_of_fields
+from ._force_rounding import settle
 from ._records import GroupRecord
 
 DIRECTIONS = 8
@@ -45,22 +47,30 @@ def derivative_law(record: GroupRecord) -> Seen:
         index = (np.arange(batch) + offset) % count if stride > 1 else offset
         index = np.broadcast_to(index, batch)
         each = np.arange(batch)
-        rate = record.moves.at_zero(np.eye(count)[index])["rate"]
-        field, size = fields[each, index], reach[each, index]
+        direction = np.eye(count)[index]
+        rate = record.moves.at_zero(direction)["rate"]
+        error = np.zeros(fields.shape)
+        error[each, index] = rate - fields[each, index]
+        drawn = np.zeros_like(error)
+        drawn[each, index] = (np.abs(fields) + reach)[each, index]
+
+        def cancelling(drawn=drawn, direction=direction):
+            return drawn + terms_of_fields(record, direction)
+
         for part, name in enumerate(("q", "v")):
-            error = np.zeros((batch, count, *rate.shape[2:]))
-            scale = np.zeros_like(error)
-            error[each, index] = rate[:, part] - field[:, part]
-            scale[each, index] = np.abs(field[:, part]) + size[:, part]
-            require(
-                f"the derivative of act at the identity is the generator, on {name}",
-                error,
-                scale,
-                ROUNDING,
-                cases,
-                index=("generator", "point", "axis"),
-                fields=fields[:, :, 0],
-            )
+
+            def check(scale, part=part, name=name, error=error):
+                require(
+                    f"the derivative of act at the identity is the generator, on {name}",
+                    error[:, :, part],
+                    scale[:, :, part],
+                    ROUNDING,
+                    cases,
+                    index=("generator", "point", "axis"),
+                    fields=fields[:, :, 0],
+                )
+
+            settle(check, lambda drawn=drawn: drawn, cancelling)
     return Seen("derivative_law", cases.distinct)
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..charges import Energy
-from ..dynamics import equilibrate, euler_lagrange_residual, euler_lagrange_terms
+from ..dynamics import at_time, equilibrate, euler_lagrange_residual, euler_lagrange_terms
+from ._explicit_time import explicit_change
 from ._functions import expansion, flat_values, in_both_precisions, other_precision, summary
 
 
@@ -20,15 +21,17 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
 
     def at(parameters, state, size, direction, a, t):
         lagrangian = eqx.combine(parameters, static)
+        now = at_time(lagrangian, t)
 
         def of_state(x):
-            return flat_values(lagrangian, x[0], x[1])
+            return flat_values(now, x[0], x[1])
 
         value, slope, second = expansion(of_state, state)
         known = summary(value, slope, second, size, direction)
         known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
-        known |= _equations(lagrangian, state, second)
-        known["residual"] = euler_lagrange_residual(lagrangian, state[0], state[1], a)
+        in_time = explicit_change(lagrangian, state, t)
+        known |= _equations(now, state, second, in_time["transport"]) | in_time
+        known["residual"] = euler_lagrange_residual(now, state[0], state[1], a)
         charges = [Energy(lagrangian)]
         if group.dimension:
             charges.insert(0, group.noether_charge(lagrangian))
@@ -37,8 +40,15 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
             return jnp.concatenate([charge(q, v, t) for charge in charges])
 
         motion = state[1], a, jnp.ones_like(t)
-        known["charges"], known["rates"] = jax.jvp(all_charges, (*state, t), motion)
-        return known | in_both_precisions(flat_values, lagrangian, tuple(state), other, refusals)
+        known["charges"], rates = jax.jvp(all_charges, (*state, t), motion)
+        # Time takes −∂L/∂t from the energy; the laws judge what is left.
+        known["rates"] = rates.at[-1].add(in_time["explicit"])
+
+        def value_at(lagrangian, q, v, t):
+            return flat_values(at_time(lagrangian, t), q, v)
+
+        instant = *state, t
+        return known | in_both_precisions(value_at, lagrangian, instant, other, refusals)
 
     return at
 
@@ -48,8 +58,10 @@ def charge_of(static: Any) -> Callable:
 
     def at(parameters, state, t):
         charge, lagrangian = eqx.combine(parameters, static)
-        _, slope, second = expansion(lambda x: flat_values(lagrangian, x[0], x[1]), state)
-        equations = _equations(lagrangian, state, second) | {"slope": slope.reshape(1, -1)}
+        now = at_time(lagrangian, t)
+        _, slope, second = expansion(lambda x: flat_values(now, x[0], x[1]), state)
+        transport = explicit_change(lagrangian, state, t)["transport"]
+        equations = _equations(now, state, second, transport) | {"slope": slope.reshape(1, -1)}
 
         def of_time(x, t):
             return jnp.ravel(charge(x[0], x[1], t))
@@ -61,7 +73,8 @@ def charge_of(static: Any) -> Callable:
     return at
 
 
-def _equations(lagrangian, state, second):
+def _equations(lagrangian, state, second, transport):
+    """`transport` is ∂²L/∂v∂t."""
     own = euler_lagrange_terms(lagrangian, state[0], state[1])
     size = state[0].size
     hessian = second.reshape(2, size, 2, size)
@@ -70,9 +83,10 @@ def _equations(lagrangian, state, second):
         "mass_matrix": own.mass_matrix,
         "force": own.force,
         "hessian": hessian,
-        "drag": hessian[1, :, 0] @ v,
+        "drag": hessian[1, :, 0] @ v + transport,
         # What ∂L/∂q and (∂²L/∂v∂q) v are sums of, as far as second derivatives tell.
         "drag_size": jnp.abs(hessian[1, :, 0]) @ jnp.abs(v)
+        + jnp.abs(transport)
         + jnp.abs(hessian[0, :, 0]) @ jnp.abs(q)
         + jnp.abs(hessian[0, :, 1]) @ jnp.abs(v),
     }

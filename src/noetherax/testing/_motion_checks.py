@@ -29,6 +29,9 @@ def check_lagrangian(
     the Lagrangian holds weights ([`noetherax.trainable`][]), all of this must hold for any: they are
     drawn afresh. A Lagrangian that determines no motion at any state, such as 0 or q · v, fails.
 
+    One that depends on time is judged at drawn times, and its energy may change by −∂L/∂t alone;
+    `noetherax.at_time(lagrangian, t)` is judged at that instant.
+
     !!! example
 
         ```python
@@ -48,7 +51,7 @@ def check_lagrangian(
 
     **Arguments:**
 
-    - `lagrangian`: any function `(q, v) -> scalar`.
+    - `lagrangian`: any function `(q, v) -> scalar` or `(q, v, t) -> scalar`, without forces.
     - `group`: the group it should be invariant under.
     - `points`: number of points it takes.
     - `state_strategy`: Hypothesis strategy for `(q, v)`, for Lagrangians that are not defined
@@ -60,7 +63,8 @@ def check_lagrangian(
 
     **Returns:** as [`noetherax.testing.check_group`][].
 
-    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][].
+    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `ValueError` for a model with
+    forces.
     """
     return run_laws(
         Lagrangian(
@@ -109,7 +113,8 @@ def check_charge(
     **Arguments:**
 
     - `charge`: any function `(q, v, t) -> (charges,)`.
-    - `lagrangian`: any function `(q, v) -> scalar`.
+    - `lagrangian`: any function of (q, v) or (q, v, t), or a model with forces. It is judged at the
+        drawn times; at its own, if it is at an instant already ([`noetherax.at_time`][]).
     - `points`, `space`: shape of the configuration.
     - `state_strategy`: as for [`noetherax.testing.check_lagrangian`][].
     - `weight_strategy`: Hypothesis strategy for the pair `(charge, lagrangian)`.

@@ -8,6 +8,9 @@ from ._evidence import ROUNDING, SOLVED, Drawn, Seen, require, seen
 from ._mechanics import solve
 from ._records import ChargeRecord, FunctionRecord, LagrangianRecord
 
+CONSTANT = "the charge is constant along the equations of motion"
+OF_TIME = f"{CONSTANT}, which depend on time: an energy is not, but changes by −∂L/∂t"
+
 SINGULAR = "∂²L/∂v² is singular there, so that L determines no motion"
 
 
@@ -71,22 +74,27 @@ def noether_law(record: LagrangianRecord) -> Seen:
 
 
 def energy_law(record: LagrangianRecord) -> Seen:
-    """The energy v · ∂L/∂v − L is constant along the equations of motion."""
+    """The energy v · ∂L/∂v − L is constant along the equations of motion, but for −∂L/∂t, by which it
+    changes where L depends on time."""
     cases = record.function.cases
     points = cases.q[0].size
     slope = np.abs(record.function.values.here["slope"][:, 0])
     v = np.abs(_flat(cases.v))
     scale = np.sum(v * (_rate_of_momentum(record) + slope[:, :points]), axis=1)
     scale = scale + np.sum(_accelerations(record) * slope[:, points:], axis=1)
+    scale = scale + record.function.values.here["explicit_size"]
     rates = record.in_motion["rates"][:, -1:]
-    return _constant("energy_law", rates, scale[:, None], cases, record.solution)
+    changes = "the energy changes by −∂L/∂t along the equations of motion"
+    what = changes if record.timed else CONSTANT
+    return _constant("energy_law", rates, scale[:, None], cases, record.solution, what)
 
 
 def _rate_of_momentum(record: LagrangianRecord) -> np.ndarray:
-    """What dp/dt is made of: |∂²L/∂v∂q| |v| + |∂²L/∂v²| |a|."""
+    """What dp/dt is made of: |∂²L/∂v∂q| |v| + |∂²L/∂v∂t| + |∂²L/∂v²| |a|."""
     hessian = np.abs(record.function.values.here["hessian"])
     v = np.abs(_flat(record.function.cases.v))
     drag = np.einsum("nij,nj->ni", hessian[:, 1, :, 0], v)
+    drag = drag + np.abs(record.function.values.here["transport"])
     return drag + np.einsum("nij,nj->ni", hessian[:, 1, :, 1], _accelerations(record))
 
 
@@ -102,11 +110,11 @@ def _sizes_of_accelerations(solution: tuple, mass: np.ndarray, force: np.ndarray
     return np.abs(a) + np.einsum("nij,nj->ni", inverse, total)
 
 
-def _constant(law: str, rates, scale, cases: Drawn, solution: tuple) -> Seen:
+def _constant(law: str, rates, scale, cases: Drawn, solution: tuple, what: str = CONSTANT) -> Seen:
     regular = solution[2]
     result = seen(law, cases, regular, SINGULAR)
     require(
-        "the charge is constant along the equations of motion",
+        what,
         rates,
         scale,
         SOLVED,
@@ -135,7 +143,8 @@ def conservation_law(record: ChargeRecord) -> Seen:
     filled = record.at(record.units.filled, cases.t)
     parts = np.fmax(*(_of_momenta(x, solve(x)[1]) for x in (known, filled)))
     scale = scale + parts * pace[:, None]
-    return _constant("conservation_law", rates, scale, cases, record.solution)
+    what = OF_TIME if record.timed else CONSTANT
+    return _constant("conservation_law", rates, scale, cases, record.solution, what)
 
 
 def _of_momenta(known: dict, inverse: np.ndarray) -> np.ndarray:

@@ -3,15 +3,17 @@ when a law first asks for it, so that everything is compiled and evaluated once.
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, final
+from typing import Any, cast, final
 
 import equinox as eqx
 import numpy as np
 
+from ..dynamics import depends_on_time, is_at_instant
 from ..groups import periods
 from ._actions import Action, Moves, no_elements
 from ._cases import Model, batch_of, draw_cases
 from ._evidence import Drawn
+from ._explicit_time import at_own_instant, require_no_forces
 from ._functions import function_of, group_of, moves_of
 from ._mechanics import charge_of, lagrangian_of, solve
 from ._programs import Program
@@ -139,7 +141,13 @@ class LagrangianRecord:
         def trace(static: Any, dtype: Any, refusals: list[str]) -> Callable:
             return lagrangian_of(static, subject.group, dtype, refusals)
 
-        self.function = FunctionRecord(subject, subject.lagrangian, trace)
+        model, own = subject.lagrangian, subject.weight_strategy is not None
+        require_no_forces(model)
+        self.function = FunctionRecord(subject, model, trace)
+        if is_at_instant(model):
+            drawn = self.function.cases
+            self.function.cases = at_own_instant(model, drawn, drawn.parameters, own)
+        self.timed = depends_on_time(model)
 
     @cached_property
     def solution(self) -> tuple:
@@ -162,6 +170,7 @@ class ChargeRecord:
         self.subject = subject
         self.batch = batch_of(subject, subject.space)
         self.model = Model((subject.charge, subject.lagrangian))
+        self.timed = depends_on_time(subject.lagrangian)
 
     @cached_property
     def program(self) -> Program:
@@ -173,7 +182,9 @@ class ChargeRecord:
     def cases(self) -> Drawn:
         special, elements = self.program.special, no_elements(self.batch)
         own = self.subject.state_strategy, self.subject.weight_strategy
-        return draw_cases(self.batch, self.model, special, elements, *own)
+        drawn = draw_cases(self.batch, self.model, special, elements, *own)
+        model, parameters = self.subject.lagrangian, cast(tuple, drawn.parameters)[1]
+        return at_own_instant(model, drawn, parameters, own[1] is not None)
 
     @cached_property
     def units(self) -> Units:

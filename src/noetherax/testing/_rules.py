@@ -12,12 +12,14 @@ from jaxtyping import Float
 from .._types import FloatArray, check_state
 from ..dynamics import (
     RULES,
+    at_time,
     autodiff_terms,
     constant_inertia,
     equilibrate,
     euler_lagrange_residual,
     euler_lagrange_terms,
     has_rule,
+    is_at_instant,
     lagrangian_gradient,
     solve_motion,
     solve_terms,
@@ -82,7 +84,11 @@ def check_rules(
     tangents = _directions((lagrangian, q, v))
 
     def plain(lagrangian):
-        return referee or (lambda q, v: lagrangian(q, v))
+        if referee is not None:
+            return referee
+        if is_at_instant(lagrangian):  # whose momentum changes in time, too
+            return at_time(lambda q, v, t: at_time(lagrangian, t)(q, v), lagrangian.t)
+        return lambda q, v: lagrangian(q, v)
 
     @eqx.filter_jit
     def compare(lagrangian, q, v, tangents, direction):

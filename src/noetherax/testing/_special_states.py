@@ -10,6 +10,10 @@ DECADES_BEYOND_ONE = (0.0, 1.0)
 BEYOND = (1.0, 1.01, 1.5)
 """By how much special values are met and passed."""
 
+ABOVE = 1 + 1e-12
+"""Times a special value, a length is just above it: at the value itself, rounding would decide on which
+side of a threshold it is."""
+
 
 def special_states(shape: tuple, special: Sequence[float], count: int) -> np.ndarray:
     """`count` states of shape `(2, points, space)`, in special relations and then at special values,
@@ -120,28 +124,28 @@ def _entries(rng, state, value):
 
 def _length_of_positions(rng, state, value):
     q, v = state
-    return np.stack([q * value / np.linalg.norm(q), v])
+    return np.stack([q * ABOVE * value / np.linalg.norm(q), v])
 
 
 def _length_of_velocities(rng, state, value):
     q, v = state
-    return np.stack([q, v * value / np.linalg.norm(v)])
+    return np.stack([q, v * ABOVE * value / np.linalg.norm(v)])
 
 
 def _product(rng, state, value):
     q, v = state
-    return np.stack([q, v * value / np.sum(q * v)])
+    return np.stack([q, v * ABOVE * value / np.sum(q * v)])
 
 
 def _distance_from_the_first_point(rng, state, value):
     q, v = state
     apart = q[1:] - q[:1]
-    q = np.concatenate([q[:1], q[:1] + value * apart / np.linalg.norm(apart)])
+    q = np.concatenate([q[:1], q[:1] + ABOVE * value * apart / np.linalg.norm(apart)])
     return np.stack([q, v])
 
 
 def _length_of_every_vector(rng, state, value):
-    return state * value / np.linalg.norm(state, axis=-1, keepdims=True)
+    return state * ABOVE * value / np.linalg.norm(state, axis=-1, keepdims=True)
 
 
 def _squared(way: Callable) -> Callable:

@@ -76,8 +76,10 @@ class Values:
         """|f| + |∂f/∂x| x + |∂²f/∂x²| x x, for every component, at states x of the given size."""
         count = len(known["value"])
         size = np.broadcast_to(size, (count, *self.cases.state.shape[1:])).reshape(count, 1, -1)
-        of_change = (np.abs(known["slope"]) + known["bend"]) * size
-        return np.abs(known["value"]) + of_change.sum(axis=-1)
+        of_change = ((np.abs(known["slope"]) + known["bend"]) * size).sum(axis=-1)
+        if "explicit_size" in known:  # of a Lagrangian, which may depend on time
+            of_change = of_change + known["explicit_size"][:, None]
+        return np.abs(known["value"]) + of_change
 
     @cached_property
     def scale(self) -> np.ndarray:
