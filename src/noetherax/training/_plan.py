@@ -76,7 +76,7 @@ class Member(NamedTuple):
     drawn: PyTree  # first batches, stacked
     batch: PyTree
     scale: Scale
-    seconds: float  # that all this took
+    seconds: float = 0.0  # that all this took
 
     @property
     def sampled(self) -> PyTree | None:
