@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, sampled, surveyed, tried
-from ._local_fits import Series, fits_of, middles_of, series_of
+from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, surveyed, tried
+from ._left_over import Choice, Doubt, doubted
+from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import MEMBERS, Recording
 from ._times import even_interval
 
@@ -97,27 +98,20 @@ def smoothed(
     lengths = [n for n in survey.lengths if n >= least] or [least]
     lengths = lengths if times is None else [least]
     kinds = series[0].kinds
-    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
-    choices = []
-    for n in lengths:
-        top = degrees[-1] + 2
-        first = sampled(alone, n, top, survey)
-        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
-        for d in degrees:
-            trial = tried(first, d, survey) if n >= d + LEAST else None
-            if trial is not None:
-                choices.append((trial, alone))
-                both = tried(second, d, survey, trial) if second is not None else None
-                choices += [(both, series)] if both is not None else []
+    choices = _trials(series, lengths, degrees, survey)
     if not choices:
         raise ValueError(
             f"No window of {least} samples lies between the gaps of these recordings: in each an "
             "interval is longer than half of it. Split recordings at their gaps, or shorten windows."
         )
-    choices.sort(key=lambda choice: choice[0].score)
+    shorter = choices
+    if times is not None and np.any(min(choices, key=_score)[0].left > EXPLAINED):
+        less = [n for n in survey.lengths if n < least]
+        shorter = _trials(series, less, list(DEGREES), survey)
+    choices, doubt = _ranked(choices, shorter, survey)
     best, own = choices[0]
     found, omitted = _states(recordings, own, best, survey)
-    _warn(found, best, kinds)
+    _warn(found, best, kinds, doubt)
     sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
         zip(best.kinds, best.sigma, strict=True)
     )
@@ -130,6 +124,45 @@ def smoothed(
         tuple(_row(trial) for trial, _ in choices),
         omitted,
     )
+
+
+def _trials(
+    series: Sequence[Series], lengths: Sequence[int], degrees: Sequence[int], survey: Survey
+) -> list[Choice]:
+    """Every degree and length, of positions alone and of all that is observed."""
+    kinds = series[0].kinds
+    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
+    choices: list[Choice] = []
+    for n in lengths:
+        top = degrees[-1] + 2
+        first = sampled(alone, n, top, survey)
+        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
+        for d in degrees:
+            trial = tried(first, d, survey) if n >= d + LEAST else None
+            if trial is not None:
+                choices.append((trial, alone))
+                both = tried(second, d, survey, trial) if second is not None else None
+                choices += [(both, series)] if both is not None else []
+    return choices
+
+
+def _score(choice: Choice) -> float:
+    return choice[0].score
+
+
+def _ranked(
+    choices: Sequence[Choice], shorter: Sequence[Choice], survey: Survey
+) -> tuple[list[Choice], Doubt]:
+    """The best first. Where shorter windows show that what it leaves over is motion, all are rated
+    again with the rate at which that changes."""
+    motion = np.zeros(len(survey.spread))
+    while True:
+        ranked = sorted(((rated(x, survey, motion), own) for x, own in choices), key=_score)
+        doubt = doubted(ranked[0], shorter, survey)
+        new = (doubt.motion > 0) & (motion == 0)
+        if not new.any():
+            return ranked, doubt
+        motion = np.where(new, doubt.motion, motion)
 
 
 def _limits(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], int]:
@@ -170,20 +203,12 @@ def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
 def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recording], int]:
     found, short, omitted = [], [], 0
     sigma = survey.noise[: len(best.kinds)]
-    unit = np.where(sigma > 0, sigma, 1.0)
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
         states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
-        for group in groups_of(unit):
-            one = Series(own.t, own.kinds, own.x[..., group])
-            done = 0
-            for fits in fits_of(
-                one, middles, best.times, best.degree, unit[:, group], survey.interval
-            ):
-                x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
-                x[0] += fits.centre
-                states[:, middles[done : done + x.shape[1], None], group] = x
-                done += x.shape[1]
+        states[:, middles] = states_at(
+            own, middles, best.times, best.degree, sigma, survey.interval
+        )
         kept = np.all(np.isfinite(states), axis=(0, 2))
         omitted += len(recording) - int(np.sum(kept))
         if kept.sum() < 2:
@@ -206,14 +231,26 @@ def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recor
     return found, omitted
 
 
-def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None:
-    """Of observations that were not used, and of accelerations that are noise."""
+def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: Doubt) -> None:
+    """Of observations that were not used, of accelerations that are noise, and of what may be motion."""
     if len(best.kinds) < len(kinds):
         names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
         warnings.warn(
             f"Recorded {names} were not used: with them the estimated error of the acceleration would "
             "be larger than from positions alone. They are not the derivatives of the positions within "
             "their noise; look at their units, and how they were measured.",
+            stacklevel=4,
+        )
+    if doubt.resolved.any():
+        k = int(np.argmax(np.where(doubt.resolved, doubt.difference / best.error[2], 0)))
+        noise, left = best.unit[0, k], best.unit[0, k] * np.sqrt(best.left[k])
+        warnings.warn(
+            f"Windows of {best.times} times leave {left:.3g} of coordinate {k} over, shorter ones only "
+            f"the noise, {noise:.3g}. It may be motion: with windows of {doubt.times[k]} times "
+            f"accelerations are different by {doubt.difference[k]:.3g}, known within "
+            f"{doubt.within[k]:.2g}, while the estimated error here is {best.error[2, k]:.2g}. If it is "
+            f"motion, smooth with times={doubt.times[k]}; if it is noise that is not independent "
+            f"between samples, say so with noise={left:.2g}, or leave it as it is.",
             stacklevel=4,
         )
     a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])

@@ -1,0 +1,127 @@
+"""Whether what polynomials leave over is noise or motion: what shorter windows say about it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ._choice import EXPLAINED, Survey, Trial, most_of
+from ._local_fits import Series, even_subset, fits_of, middles_of, states_at
+
+RESOLVED = 2.0
+"""Times the errors of both: where accelerations of long and of short windows differ by more, their
+difference is known to better than half of itself, and noise that is independent in time is not what
+makes it."""
+FOLLOWED = 0.1
+"""Of what long windows leave over: short ones that leave no more have followed the rest."""
+RETURNED = 0.5
+"""Of the variance of what is left over: where more comes back with the other sign after some time, it
+oscillates. A mode returns all of it, at half its period; noise whose correlation decays does hardly
+return a third, which the polynomials taken off make of it."""
+
+
+class Doubt(NamedTuple):
+    """What shorter windows say about the acceleration of long ones, by coordinate.
+
+    - `times`: of the shorter windows that follow best what is left over; zero where there are none.
+    - `difference`: root mean square of the difference of accelerations.
+    - `within`: estimated error of those of the shorter windows.
+    - `resolved`: whether the difference is more than the errors of both allow.
+    - `motion`: the rate at which what is left over changes where it is known to be motion, else zero.
+    """
+
+    times: np.ndarray
+    difference: np.ndarray
+    within: np.ndarray
+    resolved: np.ndarray
+    motion: np.ndarray
+
+
+Choice = tuple[Trial, Sequence[Series]]
+
+
+def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
+    """Compares the best trial with shorter ones, in some windows.
+
+    Noise that is not independent in time is left over by long windows and followed by short ones, as
+    a fast mode is. But it is rough: two degrees more change accelerations as much as they are, and
+    short windows know that they do not resolve it. Smooth noise, of a device that filters its output,
+    is resolved like motion; only that it does not oscillate.
+    """
+    trial, own = best
+    count = len(trial.left)
+    times, difference, within = np.zeros(count, int), np.zeros(count), np.zeros(count)
+    middles = even_subset(own, trial.times, most_of(own, trial.times))
+    references = [_reference(trial, shorter, k) for k in range(count)]
+    for chosen in {id(x): x for x in references if x is not None}.values():
+        short, observed = chosen
+        both = [
+            np.intersect1d(m, middles_of(s.t, short.times))
+            for s, m in zip(observed, middles, strict=True)
+        ]
+        a = [_accelerations(x, both, survey) for x in (best, chosen)]
+        off = np.square(a[1] - a[0])
+        off = off[np.isfinite(off).all(axis=1)]
+        if not len(off):
+            continue
+        here = np.array([x is chosen for x in references])
+        times[here] = short.times
+        difference[here] = np.sqrt(off.mean(axis=0))[here]
+        within[here] = _error(short)[here]
+    resolved = difference > RESOLVED * np.hypot(within, trial.error[2])
+    motion = resolved & (trial.left > EXPLAINED)
+    if motion.any() and not survey.given:
+        motion[motion] = _oscillates(best, middles, np.flatnonzero(motion), survey)
+    made = (np.square(difference) - np.square(within)) / np.maximum(trial.left - 1, 1)
+    rate = (
+        np.maximum(made, 0) / np.square(np.where(survey.noise[0] > 0, survey.noise[0], 1))
+    ) ** 0.25
+    return Doubt(times, difference, within, resolved, np.where(motion, rate, 0.0))
+
+
+def _reference(trial: Trial, shorter: Sequence[Choice], coordinate: int) -> Choice | None:
+    """The one with the least error of those that follow what the trial leaves over."""
+    enough = max(EXPLAINED, FOLLOWED * trial.left[coordinate])
+    found = [x for x in shorter if x[0].times < trial.times and x[0].left[coordinate] <= enough]
+    return min(found, key=lambda x: _error(x[0])[coordinate], default=None)
+
+
+def _error(trial: Trial) -> np.ndarray:
+    """Of its acceleration, if all that it leaves over beside independent noise is motion."""
+    scale = np.where(trial.unit[0] > 0, trial.unit[0], 1.0)
+    fast = np.sqrt(np.maximum(trial.left - EXPLAINED, 0) * trial.rate[1]) * scale
+    noise = trial.gain[2] * np.sqrt(np.maximum(trial.left, 1))
+    return np.hypot(noise, np.maximum(trial.change[2], fast))
+
+
+def _accelerations(choice: Choice, middles: Sequence[np.ndarray], survey: Survey) -> np.ndarray:
+    trial, own = choice
+    sigma = survey.noise[: len(trial.kinds)]
+    states = [
+        states_at(s, m, trial.times, trial.degree, sigma, survey.interval)[2]
+        for s, m in zip(own, middles, strict=True)
+        if len(m)
+    ]
+    return np.concatenate(states) if states else np.zeros((0, len(trial.left)))
+
+
+def _oscillates(best: Choice, middles, coordinates: np.ndarray, survey: Survey) -> np.ndarray:
+    """Whether what is left over of positions, without independent noise, comes back with the other
+    sign; by its correlation with itself over up to half a window."""
+    trial, own = best
+    n, total, windows = trial.times, 0.0, 0
+    sigma = np.ones((1, len(coordinates)))
+    for series, m in zip(own, middles, strict=True):
+        x = series.x[:1][..., coordinates]
+        done = 0
+        for fits in fits_of(Series(series.t, (0,), x), m, n, trial.degree, sigma, survey.interval):
+            some = m[done : done + len(fits.span)]
+            done += len(some)
+            window = x[0, some[:, None] + np.arange(n) - n // 2] - fits.centre[:, None]
+            wave = np.fft.rfft(window - fits.basis.values @ fits.coefficients, 2 * n, axis=1)
+            total = total + np.fft.irfft(np.square(np.abs(wave)), 2 * n, axis=1)[:, :n].sum(axis=0)
+            windows += len(some)
+    lags = np.arange(n // 2 + 1)
+    product = total[lags] / (windows * (n - lags))[:, None]
+    kept = product[0] - np.square(survey.noise[0, coordinates])
+    return product.min(axis=0) < -RETURNED * kept
