@@ -115,8 +115,8 @@ def surveyed(
         size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
         rounding = np.square(ROUNDING * np.finfo(float).eps * size)
         floor = rounding if given is None else np.square(given[k])
-        # Noise that is given is all there is, and what is left beside it is motion.
-        slack = SHARE * np.square(_spread(own)) * (given is None)
+        # Of lengths only: those that leave more than the noise that is given are tried, not trusted.
+        slack = SHARE * np.square(_spread(own))
         least, lengths = np.full(len(size), np.inf), []
         for times in lengths_of(recordings):
             left = _left(own, times, interval)
@@ -223,11 +223,14 @@ def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Tri
     times in a window and all terms are small: then its curvature is what is left times the fourth power
     of its rate.
     """
-    moves = np.zeros(len(trial.left), bool) if motion is None else motion > 0
-    moves &= trial.left > EXPLAINED
-    fastest = np.where(moves, 0.0 if motion is None else motion, 0.0)
-    second, fourth = (np.maximum(x, fastest**k) for k, x in zip((2, 4), trial.rate, strict=True))
-    surplus = np.where(moves, trial.left - 1, np.maximum(trial.left - trial.usual, 0))
+    fastest, enough = np.zeros((2, len(trial.left))) if motion is None else motion
+    moves = (fastest > 0) & (trial.left > enough)
+    second, fourth = (
+        np.maximum(x, np.where(moves, fastest, 0) ** k)
+        for k, x in zip((2, 4), trial.rate, strict=True)
+    )
+    surplus = np.maximum(trial.left - np.where(moves, 1, trial.usual), 0)
+    surplus[(fastest > 0) & ~moves] = 0
     scale = np.where(trial.unit[0] > 0, trial.unit[0], 1.0)
     fast = surplus * fourth * np.stack([second**-2.0, 1 / second, np.ones_like(second)]) * scale**2
     ones = np.ones_like(trial.left)

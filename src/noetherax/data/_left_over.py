@@ -13,7 +13,10 @@ RESOLVED = 2.0
 difference is known to better than half of itself, and noise that is independent in time is not what
 makes it."""
 FOLLOWED = 0.1
-"""Of what long windows leave over: short ones that leave no more have followed the rest."""
+"""Of what long windows leave over, where that is much: short ones that leave no more have followed it.
+Where it is little, half of what is more than noise."""
+SURPLUS = 0.1
+"""Of the variance of noise, which is not known better: what is left beside it is at least as much."""
 RETURNED = 0.5
 """Of the variance of what is left over: where more comes back with the other sign after some time, it
 oscillates. A mode returns all of it, at half its period; noise whose correlation decays does hardly
@@ -69,19 +72,22 @@ def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
         difference[here] = np.sqrt(off.mean(axis=0))[here]
         within[here] = _error(short)[here]
     resolved = difference > RESOLVED * np.hypot(within, trial.error[2])
-    motion = resolved & (trial.left > EXPLAINED)
-    if motion.any() and not survey.given:
-        motion[motion] = _oscillates(best, middles, np.flatnonzero(motion), survey)
-    made = (np.square(difference) - np.square(within)) / np.maximum(trial.left - 1, 1)
+    motion = resolved.copy()
+    asked = resolved & ~(survey.given & (trial.left > EXPLAINED))  # beside noise that is given is motion
+    if asked.any():
+        motion[asked] = _oscillates(best, middles, np.flatnonzero(asked), survey)
+    enough = np.minimum(np.maximum((1 + trial.left) / 2, 1), EXPLAINED)
+    made = (np.square(difference) - np.square(within)) / np.maximum(trial.left - 1, SURPLUS)
     rate = (
         np.maximum(made, 0) / np.square(np.where(survey.noise[0] > 0, survey.noise[0], 1))
     ) ** 0.25
-    return Doubt(times, difference, within, resolved, np.where(motion, rate, 0.0))
+    return Doubt(times, difference, within, resolved, np.stack([np.where(motion, rate, 0.0), enough]))
 
 
 def _reference(trial: Trial, shorter: Sequence[Choice], coordinate: int) -> Choice | None:
     """The one with the least error of those that follow what the trial leaves over."""
-    enough = max(EXPLAINED, FOLLOWED * trial.left[coordinate])
+    left = trial.left[coordinate]
+    enough = min((1 + left) / 2, max(EXPLAINED, FOLLOWED * left))
     found = [x for x in shorter if x[0].times < trial.times and x[0].left[coordinate] <= enough]
     return min(found, key=lambda x: _error(x[0])[coordinate], default=None)
 

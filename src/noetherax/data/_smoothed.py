@@ -155,11 +155,11 @@ def _ranked(
 ) -> tuple[list[Choice], Doubt]:
     """The best first. Where shorter windows show that what it leaves over is motion, all are rated
     again with the rate at which that changes."""
-    motion = np.zeros(len(survey.spread))
+    motion = np.zeros((2, len(survey.spread)))
     while True:
         ranked = sorted(((rated(x, survey, motion), own) for x, own in choices), key=_score)
         doubt = doubted(ranked[0], shorter, survey)
-        new = (doubt.motion > 0) & (motion == 0)
+        new = (doubt.motion[0] > 0) & (motion[0] == 0)
         if not new.any():
             return ranked, doubt
         motion = np.where(new, doubt.motion, motion)
