@@ -207,11 +207,8 @@ def tried(
         changes[:, group] = np.sqrt(np.maximum(excess, 0)) * unit[0, group]
         rates = float(np.mean(rate**2)), float(np.mean(rate**4))
     gains[:, sigma[0] == 0] = 0
-    none = np.zeros_like(gains)
-    trial = Trial(
-        degree, sample.times, sample.kinds, sigma, gains, changes, lefts, usual, rates, sigma, none, none, 0.0
-    )  # fmt: skip
-    return rated(trial, survey)
+    found = (degree, sample.times, sample.kinds, sigma, gains, changes, lefts, usual, rates)
+    return rated(Trial(*found, sigma, gains, changes, 0.0), survey)
 
 
 def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Trial:

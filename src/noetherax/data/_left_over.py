@@ -16,7 +16,10 @@ FOLLOWED = 0.1
 """Of what long windows leave over, where that is much: short ones that leave no more have followed it.
 Where it is little, half of what is more than noise."""
 SURPLUS = 0.1
-"""Of the variance of noise, which is not known better: what is left beside it is at least as much."""
+"""Of the variance of noise, which is not known better: what is left beyond it may be motion."""
+DOUBTFUL = 3.0
+"""Times the errors of both: a difference of accelerations that is said even where what is left over
+does not oscillate, and may be smooth noise."""
 RETURNED = 0.5
 """Of the variance of what is left over: where more comes back with the other sign after some time, it
 oscillates. A mode returns all of it, at half its period; noise whose correlation decays does hardly
@@ -29,14 +32,15 @@ class Doubt(NamedTuple):
     - `times`: of the shorter windows that follow best what is left over; zero where there are none.
     - `difference`: root mean square of the difference of accelerations.
     - `within`: estimated error of those of the shorter windows.
-    - `resolved`: whether the difference is more than the errors of both allow.
-    - `motion`: the rate at which what is left over changes where it is known to be motion, else zero.
+    - `doubtful`: whether it is so much more than the errors of both that it must be said.
+    - `motion`: the rate at which what is left over changes where it is known to be motion, else zero,
+        and how much of it, relative to the variance of noise, others may leave that follow it.
     """
 
     times: np.ndarray
     difference: np.ndarray
     within: np.ndarray
-    resolved: np.ndarray
+    doubtful: np.ndarray
     motion: np.ndarray
 
 
@@ -58,35 +62,38 @@ def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
     references = [_reference(trial, shorter, k) for k in range(count)]
     for chosen in {id(x): x for x in references if x is not None}.values():
         short, observed = chosen
+        here = np.array([x is chosen for x in references])
         both = [
             np.intersect1d(m, middles_of(s.t, short.times))
             for s, m in zip(observed, middles, strict=True)
         ]
-        a = [_accelerations(x, both, survey) for x in (best, chosen)]
+        a = [_accelerations(x, both, here, survey) for x in (best, chosen)]
         off = np.square(a[1] - a[0])
         off = off[np.isfinite(off).all(axis=1)]
-        if not len(off):
-            continue
-        here = np.array([x is chosen for x in references])
-        times[here] = short.times
-        difference[here] = np.sqrt(off.mean(axis=0))[here]
-        within[here] = _error(short)[here]
-    resolved = difference > RESOLVED * np.hypot(within, trial.error[2])
+        if len(off):
+            times[here] = short.times
+            difference[here] = np.sqrt(off.mean(axis=0))
+            within[here] = _error(short)[here]
+    errors = np.hypot(within, trial.error[2])
+    resolved = difference > RESOLVED * errors
     motion = resolved.copy()
-    asked = resolved & ~(survey.given & (trial.left > EXPLAINED))  # beside noise that is given is motion
-    if asked.any():
+    asked = resolved & ~(survey.given & (trial.left > EXPLAINED))
+    if asked.any():  # of noise that is estimated, or little
         motion[asked] = _oscillates(best, middles, np.flatnonzero(asked), survey)
     enough = np.minimum(np.maximum((1 + trial.left) / 2, 1), EXPLAINED)
     made = (np.square(difference) - np.square(within)) / np.maximum(trial.left - 1, SURPLUS)
     rate = (
         np.maximum(made, 0) / np.square(np.where(survey.noise[0] > 0, survey.noise[0], 1))
     ) ** 0.25
-    return Doubt(times, difference, within, resolved, np.stack([np.where(motion, rate, 0.0), enough]))
+    doubtful = motion | (difference > DOUBTFUL * errors)
+    return Doubt(times, difference, within, doubtful, np.stack([np.where(motion, rate, 0), enough]))
 
 
 def _reference(trial: Trial, shorter: Sequence[Choice], coordinate: int) -> Choice | None:
     """The one with the least error of those that follow what the trial leaves over."""
     left = trial.left[coordinate]
+    if left < 1 + SURPLUS:
+        return None
     enough = min((1 + left) / 2, max(EXPLAINED, FOLLOWED * left))
     found = [x for x in shorter if x[0].times < trial.times and x[0].left[coordinate] <= enough]
     return min(found, key=lambda x: _error(x[0])[coordinate], default=None)
@@ -100,22 +107,24 @@ def _error(trial: Trial) -> np.ndarray:
     return np.hypot(noise, np.maximum(trial.change[2], fast))
 
 
-def _accelerations(choice: Choice, middles: Sequence[np.ndarray], survey: Survey) -> np.ndarray:
+def _accelerations(
+    choice: Choice, middles: Sequence[np.ndarray], coordinates: np.ndarray, survey: Survey
+) -> np.ndarray:
     trial, own = choice
-    sigma = survey.noise[: len(trial.kinds)]
-    states = [
-        states_at(s, m, trial.times, trial.degree, sigma, survey.interval)[2]
-        for s, m in zip(own, middles, strict=True)
-        if len(m)
-    ]
-    return np.concatenate(states) if states else np.zeros((0, len(trial.left)))
+    sigma = survey.noise[: len(trial.kinds), coordinates]
+    states = [np.zeros((0, int(coordinates.sum())))]
+    for s, m in zip(own, middles, strict=True):
+        x = Series(s.t, s.kinds, s.x[..., coordinates])
+        states.append(states_at(x, m, trial.times, trial.degree, sigma, survey.interval)[2])
+    return np.concatenate(states)
 
 
 def _oscillates(best: Choice, middles, coordinates: np.ndarray, survey: Survey) -> np.ndarray:
     """Whether what is left over of positions, without independent noise, comes back with the other
     sign; by its correlation with itself over up to half a window."""
     trial, own = best
-    n, total, windows = trial.times, 0.0, 0
+    n, windows = trial.times, 0
+    total = np.zeros((n, len(coordinates)))
     sigma = np.ones((1, len(coordinates)))
     for series, m in zip(own, middles, strict=True):
         x = series.x[:1][..., coordinates]

@@ -13,10 +13,13 @@ from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, s
 from ._left_over import Choice, Doubt, doubted
 from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import MEMBERS, Recording
-from ._times import even_interval
+from ._times import even_interval, typical_intervals
 
 POOR = 0.5
 """Of the accelerations themselves: an estimated error above tells the reader that they are noise."""
+
+UNLIKE = 3.0
+"""Times the shortest of the typical intervals: one number of samples does not suit the longest."""
 
 PerCoordinate = Float[np.ndarray, "points space"]
 
@@ -89,6 +92,7 @@ def smoothed(
     series = [series_of(recording) for recording in recordings]
     degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
+    _warn_of_intervals(series)
     survey = surveyed(series, interval, _given(series, noise))
     if not survey.lengths:
         raise ValueError(
@@ -106,7 +110,7 @@ def smoothed(
         )
     shorter = choices
     if times is not None and np.any(min(choices, key=_score)[0].left > EXPLAINED):
-        less = [n for n in survey.lengths if n < least]
+        less = [n for n in survey.lengths if n < least][::2]  # one of them follows a mode
         shorter = _trials(series, less, list(DEGREES), survey)
     choices, doubt = _ranked(choices, shorter, survey)
     best, own = choices[0]
@@ -161,7 +165,8 @@ def _ranked(
         doubt = doubted(ranked[0], shorter, survey)
         new = (doubt.motion[0] > 0) & (motion[0] == 0)
         if not new.any():
-            return ranked, doubt
+            known = (motion[0] > 0) & (ranked[0][0].left > EXPLAINED)
+            return ranked, doubt._replace(doubtful=doubt.doubtful | known)
         motion = np.where(new, doubt.motion, motion)
 
 
@@ -232,7 +237,7 @@ def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recor
 
 
 def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: Doubt) -> None:
-    """Of observations that were not used, of accelerations that are noise, and of what may be motion."""
+    """Of observations that were not used, of accelerations that are noise, of lost motion."""
     if len(best.kinds) < len(kinds):
         names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
         warnings.warn(
@@ -241,18 +246,19 @@ def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: 
             "their noise; look at their units, and how they were measured.",
             stacklevel=4,
         )
-    if doubt.resolved.any():
-        k = int(np.argmax(np.where(doubt.resolved, doubt.difference / best.error[2], 0)))
-        noise, left = best.unit[0, k], best.unit[0, k] * np.sqrt(best.left[k])
+    if doubt.doubtful.any():
+        k = int(np.argmax(np.where(doubt.doubtful, doubt.difference / best.unit[0], -1.0)))
+        noise, left = best.unit[0, k] * np.sqrt([1, best.left[k]])
         warnings.warn(
-            f"Windows of {best.times} times leave {left:.3g} of coordinate {k} over, shorter ones only "
-            f"the noise, {noise:.3g}. It may be motion: with windows of {doubt.times[k]} times "
-            f"accelerations are different by {doubt.difference[k]:.3g}, known within "
-            f"{doubt.within[k]:.2g}, while the estimated error here is {best.error[2, k]:.2g}. If it is "
-            f"motion, smooth with times={doubt.times[k]}; if it is noise that is not independent "
-            f"between samples, say so with noise={left:.2g}, or leave it as it is.",
+            f"Windows of {best.times} times leave {left:.3g} of coordinate {k} over, beside noise of "
+            f"{noise:.3g} that shorter ones leave. It may be motion: windows of {doubt.times[k]} times "
+            f"find accelerations that are different by {doubt.difference[k]:.3g}, within "
+            f"{doubt.within[k]:.2g}; the estimated error here is {best.error[2, k]:.2g}. If it is "
+            f"motion, use times={doubt.times[k]}; if it is noise that is not independent between "
+            f"samples, say so: noise={left:.2g}.",
             stacklevel=4,
         )
+        return
     a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
     size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
     if error > POOR * size > 0:
@@ -261,6 +267,18 @@ def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: 
             "they are mostly noise, or the motion changes faster than samples follow each other. "
             "Longer or more finely sampled recordings help, or noetherax.TrajectoryLoss, which "
             "needs no accelerations.",
+            stacklevel=4,
+        )
+
+
+def _warn_of_intervals(series: Sequence[Series]) -> None:
+    low, high = typical_intervals([x.t for x in series])
+    if high > UNLIKE * low:
+        warnings.warn(
+            f"Samples follow each other at intervals of {low:.3g} in some places and of {high:.3g} in "
+            "others, and windows have the same number of samples everywhere: they are too short there, "
+            "or too long here. Smooth recordings of unlike intervals apart, each by its own "
+            "Tracks.smooth, and divide one whose interval changes.",
             stacklevel=4,
         )
 
