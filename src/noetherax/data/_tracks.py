@@ -287,8 +287,8 @@ class Tracks:
         **Raises:**
 
         `ValueError` if recordings are too short. A `UserWarning` names those that are, and says so
-        where accelerations would be mostly noise, where what windows leave over may be motion, and where
-        intervals between samples are unlike.
+        where accelerations would be mostly noise, where what windows leave over may be motion, and
+        where intervals between samples are unlike.
         """
         if self.smoothing is not None:
             raise ValueError(
