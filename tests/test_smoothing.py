@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import compiled
-from scipy.signal import savgol_coeffs
+from scipy.signal import butter, lfilter, savgol_coeffs
 
 import noetherax as nx
 
@@ -141,3 +141,97 @@ def test_mistakes_are_named(name):
     batch, options, error, message = MISTAKES[name]
     with pytest.raises(error, match=message):
         smooth(batch, **options)
+
+
+MODE = 25.0
+"""Rate of the fast mode of two tethered masses that a stiff spring joins; that of the slow one is 1."""
+NOISE = 1e-3
+HONEST = 2.0
+"""Between an estimate of an error and the error."""
+
+
+def two_masses(amplitude, interval=0.01, coordinates=2, times=2000, noise=NOISE):
+    """Tracks, and the true acceleration of what is kept of them."""
+    rng = np.random.default_rng(0)
+    t = interval * np.arange(times)
+    signs = np.array([1.0, -1.0])[:, None]
+    sizes = amplitude * signs * (np.arange(2) < coordinates)[:, None]
+
+    def motion(t, order):
+        slow, fast = np.cos(t)[:, None, None], np.cos(MODE * t)[:, None, None]
+        return slow + sizes * fast if order == 0 else -slow - MODE**2 * sizes * fast
+
+    q = motion(t, 0) + noise * rng.normal(size=(times, 2, 1))
+    return nx.Tracks([t, t], [q, q[::-1]]), motion
+
+
+def error_and_estimate(smoothed, motion):
+    first = smoothed[0]  # the second one is the first, backwards
+    off = np.sqrt(np.mean(np.square(first.a - motion(first.t, 2))))
+    return off, np.sqrt(np.mean(np.square(smoothed.smoothing.error.a)))
+
+
+@pytest.mark.parametrize("given", [{}, {"noise": NOISE}], ids=["found", "given"])
+@pytest.mark.parametrize(
+    ("amplitude", "per_period"), [(1e-2, 25), (3e-3, 25), (1e-1, 25), (1e-2, 8)]
+)
+def test_a_fast_mode_is_no_noise(amplitude, per_period, given):
+    tracks, motion = two_masses(amplitude, 2 * np.pi / MODE / per_period)
+    error, estimate = error_and_estimate(tracks.smooth(**given), motion)
+    size = amplitude * MODE**2 / np.sqrt(2)
+    assert error < size / 3
+    assert 1 / HONEST < estimate / error < HONEST
+    # Negative control: windows that leave it over lose it, and say so.
+    if per_period == 25:
+        with pytest.warns(UserWarning, match=r"may be motion.*use times="):
+            lost = tracks.smooth(times=501, **given)
+        error, estimate = error_and_estimate(lost, motion)
+        assert error > 0.9 * size
+        assert estimate > error / HONEST
+
+
+def test_a_fast_mode_of_one_coordinate_or_without_noise():
+    for options in ({"coordinates": 1}, {"noise": 0.0, "interval": 2 * np.pi / MODE / 8}):
+        tracks, motion = two_masses(1e-2, **options)
+        error, estimate = error_and_estimate(tracks.smooth(), motion)
+        assert error < 0.5
+        assert 1 / HONEST < estimate / error < HONEST
+    tracks, motion = two_masses(0.0)  # control: without the mode windows are long
+    smoothed = tracks.smooth()
+    assert smoothed.smoothing.times > 500
+    assert error_and_estimate(smoothed, motion)[0] < 1e-3
+
+
+@pytest.mark.parametrize("memory", [0.9, 0.99])
+def test_noise_that_is_not_independent_is_no_mode(memory):
+    """Of an autoregressive kind, as large as the mode above, without a word."""
+    t = 0.01 * np.arange(2000)
+    fresh = 1e-2 * np.sqrt(1 - memory**2) * np.random.default_rng(0).normal(size=2000)
+    noise = np.array([fresh[: k + 1] @ memory ** np.arange(k, -1, -1.0) for k in range(2000)])
+    smoothed = nx.Tracks(t, (np.cos(t) + noise)[:, None, None]).smooth()
+    assert smoothed.smoothing.times > 500
+    a = smoothed[0].a[:, 0, 0]
+    assert np.sqrt(np.mean(np.square(a + np.cos(smoothed[0].t)))) < 0.05
+
+
+def test_smooth_noise_may_be_motion():
+    """Of a device that filters its output: resolved by short windows, but it does not oscillate."""
+    t = 0.01 * np.arange(2000)
+    noise = lfilter(*butter(2, 0.1), np.random.default_rng(0).normal(size=2200))
+    q = np.cos(t) + 1e-2 * (noise / noise.std())[200:]
+    with pytest.warns(UserWarning, match="may be motion.*noise that is not independent"):
+        smoothed = nx.Tracks(t, q[:, None, None]).smooth()
+    assert smoothed.smoothing.times > 500
+
+
+def test_unlike_intervals_are_said():
+    def recording(interval, times):
+        t = interval * np.arange(times)
+        noise = NOISE * np.random.default_rng(times).normal(size=times)
+        return t, (np.cos(t) + noise)[:, None, None]
+
+    fine, coarse = recording(0.01, 1200), recording(0.2, 200)
+    with pytest.warns(UserWarning, match=r"intervals of 0\.01 .* of 0\.2 .*apart"):
+        nx.Tracks(*zip(fine, coarse, strict=True)).smooth()
+    for alone in (fine, coarse):  # negative control: warnings are errors
+        nx.Tracks(*alone).smooth()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._local_fits import Fits, Series, even_subset, fits_of
+from ._local_fits import Fits, Series, even_subset, fits_of, groups_of
 
 DEGREES: tuple[int, ...] = (2, 4, 6, 8)
 """Even ones: in the middle of even samples the next one has the same curvature."""
@@ -60,12 +60,29 @@ class Survey(NamedTuple):
 
 class Trial(NamedTuple):
     """What polynomials of one degree through windows of one length of what is observed of some orders
-    are expected to be wrong by, root mean squares of shape `(3, coordinates)` for values, slopes and
-    curvatures. `sigma` is the noise of what was observed, as these windows see it."""
+    are expected to be wrong by.
+
+    - `unit`: standard deviations of the noise of what is observed, `(kinds, coordinates)`.
+    - `gain`: of that noise, root mean squares of shape `(3, coordinates)` in values, slopes and
+        curvatures.
+    - `change`: what two terms more would add to them, of the same shape.
+    - `left`: variance left over, relative to that of the noise, and `usual`, what noise that is not
+        independent in time may leave; `(coordinates,)`.
+    - `rate`: of the changes of what is left over, at least: mean square and mean fourth power.
+
+    Of these follow, by `rated`, the errors by noise and truncation, of shape `(3, coordinates)`, the
+    noise `sigma` as these windows see it, and the score.
+    """
 
     degree: int
     times: int
     kinds: tuple[int, ...]
+    unit: np.ndarray
+    gain: np.ndarray
+    change: np.ndarray
+    left: np.ndarray
+    usual: np.ndarray
+    rate: tuple[float, float]
     sigma: np.ndarray
     noise: np.ndarray
     truncation: np.ndarray
@@ -98,6 +115,7 @@ def surveyed(
         size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
         rounding = np.square(ROUNDING * np.finfo(float).eps * size)
         floor = rounding if given is None else np.square(given[k])
+        # Of lengths only: those that leave more than the noise that is given are tried, not trusted.
         slack = SHARE * np.square(_spread(own))
         least, lengths = np.full(len(size), np.inf), []
         for times in lengths_of(recordings):
@@ -138,7 +156,7 @@ def sampled(recordings: Sequence[Series], times: int, degree: int, survey: Surve
     groups, found = groups_of(unit), []
     for group in groups:
         own = [Series(s.t, kinds, s.x[..., group]) for s in recordings]
-        subset = even_subset(own, times, _most(own, times))
+        subset = even_subset(own, times, most_of(own, times))
         top = min(degree, times - 2)
         found.append(
             [
@@ -156,18 +174,17 @@ def tried(
     """One degree and length, or `None` where no window of it lies between the gaps.
 
     With orthonormal polynomials φ_k, the estimate of order o is Σ_{k ≤ d} γ_k φ_k⁽ᵒ⁾, of which noise
-    makes σ² Σ φ_k⁽ᵒ⁾². For σ stands what is left over in these windows, which is more than in the
-    shortest ones where noise is not independent in time. What the next two terms would add is its
-    truncation; the square of that, less what the least noise makes of it, so as not to take motion for
-    noise in short recordings. Where more is left than noise, the motion turns around
-    several times in a window and all terms are small. What is left changes sign d + 3 times or more in
-    a window of span T, so that its derivatives are larger by π(d + 3)/T each, at least. What leaves
-    much more than the same fit to `positions` alone does not agree with them, and counts likewise.
+    makes σ² Σ φ_k⁽ᵒ⁾². What the next two terms would add is its truncation; the square of that, less
+    what the least noise makes of it, so as not to take motion for noise in short recordings. What is
+    left changes sign d + 3 times or more in a window of span T, so that its derivatives are larger by
+    π(d + 3)/T each, at least. What leaves much more than the same fit to `positions` alone does not
+    agree with them, and counts as motion that is not followed.
     """
     sigma = survey.noise[: len(sample.kinds)]
-    noise, truncation = np.zeros((2, 3, sigma.shape[1]))
-    levels = np.ones(sigma.shape[1])
+    gains, changes = np.zeros((2, 3, sigma.shape[1]))
+    lefts, usual = np.zeros((2, sigma.shape[1]))
     unit = np.where(sigma > 0, sigma, 1.0)
+    rates = 0.0, 0.0
     for group, fits in zip(sample.groups, sample.fits, strict=True):
         parts = [_parts(x, degree) for x in fits]
         if not parts:
@@ -177,23 +194,50 @@ def tried(
         if not good.any():
             return None
         gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
-        left = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
-        if positions is None:
-            slack = np.maximum(EXPLAINED, SHARE * np.square(survey.spread / unit[0])[group])
+        lefts[group] = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
+        if positions is not None:
+            usual[group] = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
+        elif survey.given:  # the user has said what noise may leave
+            usual[group] = EXPLAINED
         else:
-            slack = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
-        fast = np.maximum(left - slack, 0) * np.mean(rate**4)
-        fast = fast * np.mean(rate**2) ** np.array([[-2.0], [-1.0], [0.0]])
-        level = np.ones_like(left) if survey.given else np.maximum(left, 1)
+            share = SHARE * np.square(survey.spread / unit[0])[group]
+            usual[group] = np.maximum(EXPLAINED, share)
         excess = (change - upper[..., None]).mean(axis=0)
-        noise[:, group] = np.sqrt(gain.mean(axis=0)[:, None] * level) * unit[0, group]
-        truncation[:, group] = np.sqrt(np.maximum(excess, fast)) * unit[0, group]
-        levels[group] = np.sqrt(level)
-    noise[:, sigma[0] == 0] = 0
+        gains[:, group] = np.sqrt(gain.mean(axis=0)[:, None]) * unit[0, group]
+        changes[:, group] = np.sqrt(np.maximum(excess, 0)) * unit[0, group]
+        rates = float(np.mean(rate**2)), float(np.mean(rate**4))
+    gains[:, sigma[0] == 0] = 0
+    found = (degree, sample.times, sample.kinds, sigma, gains, changes, lefts, usual, rates)
+    return rated(Trial(*found, sigma, gains, changes, 0.0), survey)
+
+
+def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Trial:
+    """Its errors and score, where in some coordinates what is left over is known to be motion, which
+    changes at the rates `motion`; zero in other coordinates.
+
+    For noise stands what is left over in these windows, which is more than in the shortest ones where
+    noise is not independent in time. Where more than the usual is left, motion turns around several
+    times in a window and all terms are small: then its curvature is what is left times the fourth power
+    of its rate.
+    """
+    fastest, enough = np.zeros((2, len(trial.left))) if motion is None else motion
+    moves = (fastest > 0) & (trial.left > enough)
+    second, fourth = (
+        np.maximum(x, np.where(moves, fastest, 0) ** k)
+        for k, x in zip((2, 4), trial.rate, strict=True)
+    )
+    surplus = np.maximum(trial.left - np.where(moves, 1, trial.usual), 0)
+    surplus[(fastest > 0) & ~moves] = 0
+    scale = np.where(trial.unit[0] > 0, trial.unit[0], 1.0)
+    fast = surplus * fourth * np.stack([second**-2.0, 1 / second, np.ones_like(second)]) * scale**2
+    ones = np.ones_like(trial.left)
+    level = np.sqrt(ones if survey.given else np.where(moves, ones, np.maximum(trial.left, 1)))
+    noise = trial.gain * level
+    truncation = np.sqrt(np.maximum(np.square(trial.change), fast))
     errors = np.square([noise[2] / survey.units, truncation[2] / survey.units])
-    score = float(np.sum(errors))
-    observed = sigma * levels
-    return Trial(degree, sample.times, sample.kinds, observed, noise, truncation, score)
+    return trial._replace(
+        sigma=trial.unit * level, noise=noise, truncation=truncation, score=float(np.sum(errors))
+    )
 
 
 def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
@@ -213,7 +257,7 @@ def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:
     """Variance that polynomials of every degree leave over, `(degrees, coordinates)`."""
     degree = min(DEGREES[-1] + 2, times - 2)
     sigma = np.ones((1, recordings[0].x.shape[2]))
-    subset = even_subset(recordings, times, _most(recordings, times))
+    subset = even_subset(recordings, times, most_of(recordings, times))
     fits = [
         (np.square(x.coefficients).sum(axis=0), x.rest.sum(axis=0), len(x.rest))
         for s, middles in zip(recordings, subset, strict=True)
@@ -228,12 +272,6 @@ def _left(recordings, times: int, interval: float | None) -> np.ndarray | None:
     return left / (times - 1 - np.arange(degree + 1))[:, None]
 
 
-def _most(recordings, times: int) -> int:
+def most_of(recordings: Sequence[Series], times: int) -> int:
+    """Windows that one trial looks at."""
     return max(64, LOOKED_AT // (times * recordings[0].x.shape[2]))
-
-
-def groups_of(sigma: np.ndarray) -> list[np.ndarray]:
-    """Coordinates whose observations have noise in the same ratio, which share their polynomials."""
-    ratios = np.round(np.log(sigma / sigma[0]), 12)
-    _, group = np.unique(ratios, axis=1, return_inverse=True)
-    return [np.flatnonzero(group == k) for k in range(group.max() + 1)]

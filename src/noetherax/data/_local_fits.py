@@ -103,3 +103,33 @@ def even_subset(recordings: Sequence[Series], times: int, most: int) -> list[np.
     middles = [middles_of(series.t, times) for series in recordings]
     stride = max(1, -(-sum(map(len, middles)) // most))
     return [own[::stride] for own in middles]
+
+
+def groups_of(sigma: np.ndarray) -> list[np.ndarray]:
+    """Coordinates whose observations have noise in the same ratio, which share their polynomials."""
+    ratios = np.round(np.log(sigma / sigma[0]), 12)
+    _, group = np.unique(ratios, axis=1, return_inverse=True)
+    return [np.flatnonzero(group == k) for k in range(group.max() + 1)]
+
+
+def states_at(
+    series: Series,
+    middles: np.ndarray,
+    times: int,
+    degree: int,
+    sigma: np.ndarray,
+    interval: float | None,
+) -> np.ndarray:
+    """Values, slopes and curvatures in the middles of windows, of shape `(3, windows, coordinates)`;
+    arguments as for `fits_of`, but with noise in any ratio, or none."""
+    unit = np.where(sigma > 0, sigma, 1.0)
+    states = np.full((3, len(middles), series.x.shape[2]), np.nan)
+    for group in groups_of(unit):
+        own = Series(series.t, series.kinds, series.x[..., group])
+        done = 0
+        for fits in fits_of(own, middles, times, degree, unit[:, group], interval):
+            x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
+            x[0] += fits.centre
+            states[:, done : done + x.shape[1], group] = x
+            done += x.shape[1]
+    return states

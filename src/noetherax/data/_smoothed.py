@@ -9,13 +9,17 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, LEAST, Survey, Trial, groups_of, sampled, surveyed, tried
-from ._local_fits import Series, fits_of, middles_of, series_of
+from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, surveyed, tried
+from ._left_over import Choice, Doubt, doubted
+from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import MEMBERS, Recording
-from ._times import even_interval
+from ._times import even_interval, typical_intervals
 
 POOR = 0.5
 """Of the accelerations themselves: an estimated error above tells the reader that they are noise."""
+
+UNLIKE = 3.0
+"""Times the shortest of the typical intervals: one number of samples does not suit the longest."""
 
 PerCoordinate = Float[np.ndarray, "points space"]
 
@@ -88,6 +92,7 @@ def smoothed(
     series = [series_of(recording) for recording in recordings]
     degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
+    _warn_of_intervals(series)
     survey = surveyed(series, interval, _given(series, noise))
     if not survey.lengths:
         raise ValueError(
@@ -97,27 +102,20 @@ def smoothed(
     lengths = [n for n in survey.lengths if n >= least] or [least]
     lengths = lengths if times is None else [least]
     kinds = series[0].kinds
-    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
-    choices = []
-    for n in lengths:
-        top = degrees[-1] + 2
-        first = sampled(alone, n, top, survey)
-        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
-        for d in degrees:
-            trial = tried(first, d, survey) if n >= d + LEAST else None
-            if trial is not None:
-                choices.append((trial, alone))
-                both = tried(second, d, survey, trial) if second is not None else None
-                choices += [(both, series)] if both is not None else []
+    choices = _trials(series, lengths, degrees, survey)
     if not choices:
         raise ValueError(
             f"No window of {least} samples lies between the gaps of these recordings: in each an "
             "interval is longer than half of it. Split recordings at their gaps, or shorten windows."
         )
-    choices.sort(key=lambda choice: choice[0].score)
+    shorter = choices
+    if times is not None and np.any(min(choices, key=_score)[0].left > EXPLAINED):
+        less = [n for n in survey.lengths if n < least][::2]  # one of them follows a mode
+        shorter = _trials(series, less, list(DEGREES), survey)
+    choices, doubt = _ranked(choices, shorter, survey)
     best, own = choices[0]
     found, omitted = _states(recordings, own, best, survey)
-    _warn(found, best, kinds)
+    _warn(found, best, kinds, doubt)
     sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
         zip(best.kinds, best.sigma, strict=True)
     )
@@ -130,6 +128,46 @@ def smoothed(
         tuple(_row(trial) for trial, _ in choices),
         omitted,
     )
+
+
+def _trials(
+    series: Sequence[Series], lengths: Sequence[int], degrees: Sequence[int], survey: Survey
+) -> list[Choice]:
+    """Every degree and length, of positions alone and of all that is observed."""
+    kinds = series[0].kinds
+    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
+    choices: list[Choice] = []
+    for n in lengths:
+        top = degrees[-1] + 2
+        first = sampled(alone, n, top, survey)
+        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
+        for d in degrees:
+            trial = tried(first, d, survey) if n >= d + LEAST else None
+            if trial is not None:
+                choices.append((trial, alone))
+                both = tried(second, d, survey, trial) if second is not None else None
+                choices += [(both, series)] if both is not None else []
+    return choices
+
+
+def _score(choice: Choice) -> float:
+    return choice[0].score
+
+
+def _ranked(
+    choices: Sequence[Choice], shorter: Sequence[Choice], survey: Survey
+) -> tuple[list[Choice], Doubt]:
+    """The best first. Where shorter windows show that what it leaves over is motion, all are rated
+    again with the rate at which that changes."""
+    motion = np.zeros((2, len(survey.spread)))
+    while True:
+        ranked = sorted(((rated(x, survey, motion), own) for x, own in choices), key=_score)
+        doubt = doubted(ranked[0], shorter, survey)
+        new = (doubt.motion[0] > 0) & (motion[0] == 0)
+        if not new.any():
+            known = (motion[0] > 0) & (ranked[0][0].left > EXPLAINED)
+            return ranked, doubt._replace(doubtful=doubt.doubtful | known)
+        motion = np.where(new, doubt.motion, motion)
 
 
 def _limits(series: Sequence[Series], degree: Any, times: Any) -> tuple[list[int], int]:
@@ -170,20 +208,12 @@ def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
 def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recording], int]:
     found, short, omitted = [], [], 0
     sigma = survey.noise[: len(best.kinds)]
-    unit = np.where(sigma > 0, sigma, 1.0)
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
         states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
-        for group in groups_of(unit):
-            one = Series(own.t, own.kinds, own.x[..., group])
-            done = 0
-            for fits in fits_of(
-                one, middles, best.times, best.degree, unit[:, group], survey.interval
-            ):
-                x = np.swapaxes(fits.basis.states @ fits.coefficients, 0, 1) * unit[0, group]
-                x[0] += fits.centre
-                states[:, middles[done : done + x.shape[1], None], group] = x
-                done += x.shape[1]
+        states[:, middles] = states_at(
+            own, middles, best.times, best.degree, sigma, survey.interval
+        )
         kept = np.all(np.isfinite(states), axis=(0, 2))
         omitted += len(recording) - int(np.sum(kept))
         if kept.sum() < 2:
@@ -206,8 +236,8 @@ def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recor
     return found, omitted
 
 
-def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None:
-    """Of observations that were not used, and of accelerations that are noise."""
+def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: Doubt) -> None:
+    """Of observations that were not used, of accelerations that are noise, of lost motion."""
     if len(best.kinds) < len(kinds):
         names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
         warnings.warn(
@@ -216,6 +246,19 @@ def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None
             "their noise; look at their units, and how they were measured.",
             stacklevel=4,
         )
+    if doubt.doubtful.any():
+        k = int(np.argmax(np.where(doubt.doubtful, doubt.difference / best.unit[0], -1.0)))
+        noise, left = best.unit[0, k] * np.sqrt([1, best.left[k]])
+        warnings.warn(
+            f"Windows of {best.times} times leave {left:.3g} of coordinate {k} over, beside noise of "
+            f"{noise:.3g} that shorter ones leave. It may be motion: windows of {doubt.times[k]} times "
+            f"find accelerations that are different by {doubt.difference[k]:.3g}, within "
+            f"{doubt.within[k]:.2g}; the estimated error here is {best.error[2, k]:.2g}. If it is "
+            f"motion, use times={doubt.times[k]}; if it is noise that is not independent between "
+            f"samples, say so: noise={left:.2g}.",
+            stacklevel=4,
+        )
+        return
     a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
     size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
     if error > POOR * size > 0:
@@ -224,6 +267,18 @@ def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int]) -> None
             "they are mostly noise, or the motion changes faster than samples follow each other. "
             "Longer or more finely sampled recordings help, or noetherax.TrajectoryLoss, which "
             "needs no accelerations.",
+            stacklevel=4,
+        )
+
+
+def _warn_of_intervals(series: Sequence[Series]) -> None:
+    low, high = typical_intervals([x.t for x in series])
+    if high > UNLIKE * low:
+        warnings.warn(
+            f"Samples follow each other at intervals of {low:.3g} in some places and of {high:.3g} in "
+            "others, and windows have the same number of samples everywhere: they are too short there, "
+            "or too long here. Smooth recordings of unlike intervals apart, each by its own "
+            "Tracks.smooth, and divide one whose interval changes.",
             stacklevel=4,
         )
 

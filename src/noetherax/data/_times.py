@@ -11,6 +11,8 @@ EQUAL = 1e-6
 any instrument, and a program that adds up its steps drifts by less."""
 ROUNDINGS = 4
 """Rounding errors of the times themselves, which are visible in Julian dates."""
+STRETCH = 50
+"""Intervals, at least, whose median is typical: that of random ones varies by a fifth."""
 DECIMALS = 0.05
 """Of an interval: times that are written to so few decimals are taken for rounded, coarser ones not, so
 that whole numbers 0, 1, 3, 4, 6 remain what they are."""
@@ -24,6 +26,15 @@ def even_interval(recordings: Sequence[np.ndarray]) -> float | None:
     interval = sum(float(t[-1] - t[0]) for t in recordings) / steps
     shared = all(_is_even(t, interval) for t in recordings)
     return interval if shared else None
+
+
+def typical_intervals(recordings: Sequence[np.ndarray]) -> tuple[float, float]:
+    """The shortest and the longest of the medians of intervals, in parts of all recordings."""
+    medians = []
+    for steps in map(np.diff, recordings):
+        parts = np.array_split(steps, min(20, max(1, len(steps) // STRETCH)))
+        medians += [float(np.median(x)) for x in parts if len(x)]
+    return min(medians, default=1.0), max(medians, default=1.0)
 
 
 def _is_even(t: np.ndarray, interval: float) -> bool:

@@ -262,7 +262,10 @@ class Tracks:
         first part, short ones and high degrees the second. Degree and length are those with the least
         estimated error of the acceleration, in units of each coordinate's noise; the noise is what
         polynomials leave over. It is taken for independent between samples: where it is not (a device
-        that smooths by itself, a drift), the estimate is too small, by a factor of two or so.
+        that smooths by itself, a drift), the estimate is too small, by a factor of two or so. A fast
+        mode is told from such noise by its acceleration, which shorter windows find within less than
+        half of it, and because it oscillates: then the windows follow it. All windows have the same
+        number of samples, so recordings of unlike intervals are smoothed apart.
         Recorded velocities and accelerations that do not agree with the positions are not used, and a
         warning says so.
 
@@ -284,7 +287,8 @@ class Tracks:
         **Raises:**
 
         `ValueError` if recordings are too short. A `UserWarning` names those that are, and says so
-        where accelerations would be mostly noise.
+        where accelerations would be mostly noise, where what windows leave over may be motion, and
+        where intervals between samples are unlike.
         """
         if self.smoothing is not None:
             raise ValueError(
