@@ -104,19 +104,23 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
     first = np.sum(slope * flat, axis=-1)
     shape = {"index": ("force", "point", "axis"), "direction": direction} | record.evidence
 
-    def noise() -> np.ndarray:
-        found = record.noise_of("slope", cases.q.dtype)
-        found = record.of_forces(np.sum(found * np.abs(flat), axis=-1))
-        # Which entries show it is chance.
+    def everywhere(x: np.ndarray) -> np.ndarray:
+        """The largest of a force's entries: which of them show it is chance."""
+        found = record.of_forces(x)
         found = np.broadcast_to(found.max(axis=(2, 3), keepdims=True), found.shape)
         return found.reshape(len(found), -1)
+
+    def noise() -> np.ndarray:
+        found = record.noise_of("slope", cases.q.dtype)
+        return everywhere(np.sum(found * np.abs(flat), axis=-1))
 
     smooth = np.zeros(0)
 
     def differences(scale: np.ndarray) -> None:
         nonlocal smooth
-        # Friction may bend so sharply that the doubt of differences is but half of their error.
-        doubt = central(around, step)[1] / DIFFERENCES.of(cases.q.dtype)
+        # Friction may bend so sharply that the doubt of differences is but half of their error; and
+        # where several rates pass zero, it cancels in one entry or another.
+        doubt = everywhere(central(around, step)[1] / DIFFERENCES.of(cases.q.dtype))
         smooth = require_derivative(
             "the derivative of order 1 is that of the force, by differences",
             [record.of_forces(x) for x in around],

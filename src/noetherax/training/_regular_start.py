@@ -35,6 +35,10 @@ LINEAR = 1e3
 """Largest departure of the equations of motion from linear in the last layers that is taken for
 rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
 
+LEARNED = 0.1
+"""Part missed below which a model that is given has learned something: it is kept unless its mean error
+is larger, too. With random weights about half is missed."""
+
 COLUMNS = 16
 """Weights whose equations of motion are held at a time, or equations of every sample: a network has
 hundreds, each with a matrix for every observation."""
@@ -124,8 +128,12 @@ def regular_start(
     models = candidates(lagrangian, states, [RIDGE])
     if len(models) == 1:
         return lagrangian
-    # Where nothing is better, that which was given.
-    return models[int(np.argmin([part_missed(model, states) for model in models]))]
+    missed = [part_missed(model, states) for model in models]
+    best = int(np.argmin(missed))  # where nothing is better, that which was given
+    if missed[0] < LEARNED:
+        means = [np.mean(_counts(states[2]) * square_errors(models[k], states)) for k in (0, best)]
+        best = best if means[1] < means[0] else 0
+    return models[best]
 
 
 def part_missed(model: PyTree, states: tuple) -> float:
