@@ -92,10 +92,15 @@ def watched(browser, address, **options):
         if answer.status >= 400:
             wrong.append(f"{answer.status}: {answer.url}")
 
+    def failed(asked):
+        # The next page ends what this one is still loading; what is missing has been answered so.
+        if asked.failure != "net::ERR_ABORTED":
+            wrong.append(f"failed: {asked.url}: {asked.failure}")
+
     page.on("request", request)
     page.on("console", console)
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-    page.on("requestfailed", lambda asked: wrong.append(f"failed: {asked.url}"))
+    page.on("requestfailed", failed)
     page.on("response", response)
     return page, wrong
 
