@@ -486,6 +486,23 @@ def test_no_fixed_step_crosses_a_jump_of_the_inputs(forward):
     assert np.max(np.abs(nx.balance(nx.Rotations(2).noether_charge(model), path))) < 1e-14
 
 
+class Adaptive(diffrax.Tsit5):
+    """With an error estimate, by which it chooses its steps, and a rule of integration."""
+
+
+@nx.solvers.quadrature.register
+def _(solver: Adaptive, dense, t0, t1):
+    raise NotImplementedError
+
+
+def test_steps_that_were_chosen_are_not_taken_again():
+    path = nx.rollout(spring, Q[:1], V[:1], ts=np.linspace(0, 3, 4), solver=Adaptive())
+    assert path.solver is path.steps is path.grid is None
+    even = nx.rollout(spring, Q[:1], V[:1], ts=np.linspace(0, 3, 4), dt=0.1, solver=GAUSS4)
+    assert even.grid is None  # without jumps the number of steps says all
+    assert even.steps.tolist() == [0, 10, 10, 10]
+
+
 def test_no_chosen_step_crosses_a_jump_of_the_inputs():
     model, _, (wanted, _) = between_jumps()
     options = {"stepsize_controller": diffrax.PIDController(rtol=1e-8, atol=1e-8)}

@@ -207,7 +207,7 @@ def _impulses(charge: Any, trajectory: Trajectory):
     model, solver = charge.lagrangian, trajectory.solver
     ts, q, v, p = trajectory.ts, trajectory.q, trajectory.v, trajectory.p
     grid, steps = trajectory.grid, trajectory.steps
-    if p is None or solver is None or grid is None or steps is None:
+    if p is None or solver is None or steps is None:
         between = _fine(charge, model, q, v, ts)
     else:
         between = _stepped(charge, model, solver, grid, steps, (q, p, v), ts)
@@ -220,32 +220,38 @@ def _stepped(charge, model, solver, grid, steps, states, ts):
     term = LagrangianTerm(model)
 
     def of_interval(interval):
-        state, first, last, start = interval
-        memory = first_memory(solver, term, grid[first], grid[first + 1], state, None)
-        since = start - grid[first]  # of a model that does not depend on time, whose charge may
+        state, first, count, t0, t1 = interval
+
+        def end(k):
+            """The time after k steps."""
+            if grid is not None:
+                return grid[first + k]
+            # As `rollout` divides an interval: a drive sees times that differ by their rounding.
+            inside = t0 + k.astype(ts.dtype) * ((t1 - t0) / count.astype(ts.dtype))
+            return jnp.where(k == count, t1, inside)
+
+        memory = first_memory(solver, term, t0, end(jnp.ones_like(count)), state, None)
 
         def step(index, carry):
             state, memory, total = carry
-            before, after = grid[index], grid[index + 1]
+            before, after = end(index), end(index + 1)
             state, _, dense, memory, _ = solver.step(
                 term, before, after, state, None, memory, False
             )
-            part = _integral(charge, solver, dense, before, after, since)
-            return state, memory, total + part
+            return state, memory, total + _integral(charge, solver, dense, before, after)
 
-        total = jnp.zeros_like(rates(charge, state[0], state[2], start))
-        return jax.lax.fori_loop(first, last, step, (state, memory, total))[2]
+        total = jnp.zeros_like(rates(charge, state[0], state[2], t0))
+        return jax.lax.fori_loop(jnp.zeros_like(count), count, step, (state, memory, total))[2]
 
     starts = jax.tree.map(lambda x: x[:-1], states)
-    ends = jnp.cumsum(steps)
-    intervals = starts, ends[:-1], ends[1:], ts[:-1]
+    intervals = starts, jnp.cumsum(steps)[:-1], steps[1:], ts[:-1], ts[1:]
     return jax.lax.map(of_interval, intervals, batch_size=AT_A_TIME)
 
 
-def _integral(charge, solver, dense, t0, t1, since):
+def _integral(charge, solver, dense, t0, t1):
     nodes = quadrature(solver, dense, t0, t1)
     assert nodes is not None  # else the trajectory would not have kept its solver
-    values = jax.vmap(lambda t, q, v: rates(charge, q, v, t))(nodes.t + since, nodes.q, nodes.v)
+    values = jax.vmap(lambda t, q, v: rates(charge, q, v, t))(nodes.t, nodes.q, nodes.v)
     return jnp.tensordot(nodes.weights, values, 1)
 
 

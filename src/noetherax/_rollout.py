@@ -34,6 +34,7 @@ from .solvers import (
     by_default,
     cause,
     check_options,
+    chosen_steps,
     diffrax_options,
     equations_at,
     for_adjoint,
@@ -194,13 +195,13 @@ def rollout(
     result = diffrax.RESULTS.where(regular, motion.result, singular)
     result = diffrax.RESULTS.where(start.finite, result, nonfinite)
     shown = motion.ts if absolute else jnp.where(motion.unused, motion.ts, times.shown)
-    fixed = has_rule(quadrature, type(solver)) and given.keys().isdisjoint(
-        ("event", "saveat", "stepsize_controller")
-    )
+    fixed = has_rule(quadrature, type(solver)) and not chosen_steps(solver, dt, given)
+    fixed = fixed and given.keys().isdisjoint(("event", "saveat", "stepsize_controller"))
     made_by: dict[str, Any] = {}
     if fixed:
         grid = options["stepsize_controller"].ts
-        made_by = dict(solver=solver, grid=grid, steps=_steps_before(times.save, grid))
+        made_by = dict(solver=solver, steps=_steps_before(times.save, grid))
+        made_by |= {} if jumps is None else dict(grid=grid)
     trajectory = Trajectory(shown, q, v, p, motion.stats, result, **made_by)
 
     concrete = not isinstance(trajectory.q, Tracer)

@@ -21,10 +21,10 @@ class Trajectory(eqx.Module):
         Lagrangian that was integrated, and of no other.
     - `stats`: Diffrax' statistics of the solve.
     - `result`: Diffrax' result code; `diffrax.is_successful(trajectory.result)`.
-    - `solver`, `grid`, `steps`: the solver, the ends of its steps (counted from the first time where
-        nothing depends on time), and the number of steps before each time, if it has a rule for
-        [`noetherax.solvers.quadrature`][] and its steps were fixed; else `None`.
-        [`noetherax.balance`][] takes the same steps again.
+    - `solver`, `steps`: the solver, and the number of its steps from each time to the next, that to the
+        first one being zero, if it has a rule for [`noetherax.solvers.quadrature`][] and its steps were
+        fixed; else `None`. [`noetherax.balance`][] takes the same steps again.
+    - `grid`: the ends of these steps where they are not equal between times, since inputs jump.
 
     !!! example
 

@@ -22,7 +22,7 @@ from ._formulation import (
     keeps_charges,
 )
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
-from ._options import check_options, diffrax_options, in_precision
+from ._options import check_options, chosen_steps, diffrax_options, in_precision
 from ._quadrature import Nodes, quadrature
 from ._rk4 import RK4
 from ._term import LagrangianTerm
@@ -47,6 +47,7 @@ __all__ = [
     "cause",
     "check_formulated",
     "check_options",
+    "chosen_steps",
     "diffrax_options",
     "equations_at",
     "first_memory",

@@ -53,7 +53,8 @@ class Verdict(NamedTuple):
 def verdicts(
     losses: np.ndarray, skipped: int, trained: PyTree, member: Member, loss: Callable
 ) -> list[Verdict]:
-    """What is wrong with a finished run; nothing, as a rule, and then at no cost."""
+    """What is wrong with a finished run; nothing, as a rule, and at no cost where nearly all is
+    explained."""
     try:
         return _found(losses, skipped, trained, member, loss)
     except Exception as error:  # of any kind: what was learned must not be lost by judging it
