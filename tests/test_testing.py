@@ -340,6 +340,23 @@ def test_nearly_dependent_features_do_not_count():
         testing.check_features(layer, ROTATIONS, points=1)
 
 
+@pytest.mark.parametrize(("length", "speed"), [(1e-10, 500.0), (1e20, 2e5)])
+def test_features_are_counted_in_any_unit(length, speed):
+    """Atoms, and stars of a galaxy, in metres and seconds."""
+    states = np.random.default_rng(0).normal(size=(2, 64, 1, 3)) * np.array(
+        [length, speed]
+    ).reshape(2, 1, 1, 1)
+    like = testing.states(1, 3, like=tuple(states))
+    options = {"points": 1, "max_examples": 16, "state_strategy": like}
+
+    def parallel(q, v):
+        return dots(q, v).at[2].set(jnp.sum(q * v) / 3)
+
+    testing.check_features(dots, ROTATIONS, **options)
+    with pytest.raises(AssertionError, match="2 of 3 are independent, but 3 are needed"):
+        testing.check_features(parallel, ROTATIONS, **options)
+
+
 class Switching(nx.Lagrangian):
     """Isotropic but for some weights."""
 

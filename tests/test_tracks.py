@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from datetime import datetime
 
 import jax
 import jax.numpy as jnp
@@ -307,6 +308,49 @@ def test_dates_of_several_recordings_are_of_one_clock(tmp_path):
         files[-1].write_text("\n".join(["t,x", *rows]))
     tracks = nx.Tracks.from_csv(files, time="t", position=[["x"]])
     assert [x.t[0] for x in tracks] == [100.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("dates", "unit"),
+    [
+        (["2020-01-01", "2020-02-01", "2020-03-01", "2020-04-01"], "M"),  # not of equal length
+        (["1996-01-01", "1997-01-01", "1998-01-01", "2000-01-01"], "Y"),
+        (["1600-01-01", "1800-01-01", "2000-01-01", "2200-01-01"], "D"),  # not in nanoseconds
+        (["1969-12-31T23:59:59.250", "1970-01-01T00:00:00.750", "2100-01-01"], "ms"),
+    ],
+)
+def test_dates_in_any_unit_are_seconds(tmp_path, dates, unit):
+    right = [(datetime.fromisoformat(x) - datetime.fromisoformat(dates[0])) for x in dates]
+    right = [x.total_seconds() for x in right]
+    q = np.arange(float(len(dates)))[:, None, None]
+    given = np.array(dates, f"datetime64[{unit}]")
+    assert nx.Tracks(given, q)[0].t.tolist() == right
+    # Of recordings as far apart, in units of their own.
+    parts = nx.Tracks([given[:2], np.array(dates[-2:], "datetime64[us]")], [q[:2], q[-2:]])
+    assert parts[1].t[-1] == right[-1]
+    table = tmp_path / "dates.csv"
+    rows = (f"{t},{x}" for t, x in zip(dates, q.ravel(), strict=True))
+    table.write_text("\n".join(["t,x", *rows]))
+    assert nx.Tracks.from_csv(table, time="t", position=[["x"]])[0].t.tolist() == right
+
+
+def test_dates_that_do_not_fit_are_told(tmp_path):
+    table = tmp_path / "dates.csv"
+    table.write_text("t,x\n1600-01-01T00:00:00.123456789,0\n1600-01-02,1\n")
+    with pytest.raises(ValueError, match="'1600-01-01T00:00:00.123456789' does not fit"):
+        nx.Tracks.from_csv(table, time="t", position=[["x"]])
+    with pytest.raises(ValueError, match="within .* seconds of 1970"):
+        nx.Tracks(np.array([-(10**10), 10**10], "datetime64[Y]"), Q[:2])
+
+
+def test_durations():
+    picoseconds = np.array([0, 1500, 3000, 4500], "timedelta64[ps]")
+    assert np.allclose(nx.Tracks(picoseconds, Q[:4])[0].t, [0, 1.5e-9, 3e-9, 4.5e-9], rtol=1e-15)
+    coarse = np.arange(4).astype("timedelta64[25us]")
+    assert np.allclose(nx.Tracks(coarse, Q[:4])[0].t, 25e-6 * np.arange(4), rtol=1e-15)
+    for unit, why in (("m8[M]", "months or years"), ("m8", "no unit")):
+        with pytest.raises(TypeError, match=f"durations that .*{why}"):
+            nx.Tracks(np.arange(4).astype(unit), Q[:4])
 
 
 def test_observations_need_accelerations():

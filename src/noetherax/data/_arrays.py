@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ._numbers import as_times, earliest
+from ._dates import earliest
+from ._numbers import as_times
 from ._recording import MEMBERS, Recording, recording_of
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ._dates import check_held, dates_of
 from ._table import Table
 
 MISSING = {"", "na", "n/a", "nan", "null", "none"}
@@ -93,11 +94,13 @@ def _parsed(entries: list[str], text: bool) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # of time zones, which would be dropped
-            return np.array([entry.removesuffix("Z") for entry in entries], "datetime64[ns]")
+            dates = dates_of(entries)
     except (ValueError, Warning):
         # Floats next to what is none, so that an error names the first entry that is no number.
         mixed = [float(x) if _is_number(x) and x.lower() not in MISSING else x for x in entries]
         return np.array(mixed, object)
+    check_held(dates, entries)
+    return dates
 
 
 def _is_number(entry: str) -> bool:

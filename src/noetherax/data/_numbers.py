@@ -1,12 +1,13 @@
 """What a user recorded as float64, or an error that says where it is no number."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from ._dates import Instant, in_seconds
+
 KINDS = {"b": "truth values", "c": "complex numbers", "M": "dates", "m": "durations"}
-NANOSECOND = 1e-9
 
 Place = Callable[[tuple[int, ...]], str]
 """Where in what was given an entry stands, for a reader: from its index to \"column 'x', row 3\"."""
@@ -33,22 +34,7 @@ def as_numbers(name: str, values: Any, place: Place) -> np.ndarray:
     return numbers
 
 
-def earliest(several: Iterable[Any]) -> np.datetime64 | None:
-    """The first of all dates in some times, or `None` where there are none: one clock for all."""
-    dates = []
-    for values in several:
-        try:
-            array = np.asarray(values)
-        except ValueError:
-            continue  # ragged, of which `as_times` tells
-        if array.dtype.kind == "M" and not np.all(np.isnat(array)):
-            dates.append(np.nanmin(array))
-    return min(dates, default=None)
-
-
-def as_times(
-    name: str, values: Any, place: Place, epoch: np.datetime64 | None = None
-) -> np.ndarray:
+def as_times(name: str, values: Any, place: Place, epoch: Instant | None = None) -> np.ndarray:
     """Times as float64. Dates become seconds since an epoch, durations seconds."""
     array = _as_array(name, values)
     if array.dtype.kind not in "Mm":
@@ -58,9 +44,7 @@ def as_times(
         raise ValueError(
             f"{name}: a time is missing at {place(tuple(int(i) for i in missing[0]))}."
         )
-    # Differences of whole numbers, since a date in nanoseconds has more digits than float64.
-    since = array - epoch if array.dtype.kind == "M" and epoch is not None else array
-    return np.asarray(since.astype("timedelta64[ns]").astype(np.int64) * NANOSECOND, np.float64)
+    return in_seconds(name, array, epoch)
 
 
 def _as_array(name: str, values: Any) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ._angles import check_periods, unwrapped
-from ._numbers import as_numbers, as_times, earliest
+from ._dates import Instant, earliest
+from ._numbers import as_numbers, as_times
 from ._recording import Recording, recording_of
 
 Columns = Sequence[Sequence[Hashable]]
@@ -48,7 +49,7 @@ def recordings_of_tables(
 
 def _recordings(
     source: Table,
-    epoch: np.datetime64 | None,
+    epoch: Instant | None,
     *,
     time: Hashable,
     position: Columns,

@@ -12,6 +12,9 @@ DEPENDENT = 1e-5
 """Singular values of the features' unit Jacobian below which they are dependent: a model would have to
 blow up what is left by the inverse."""
 
+NOTHING = 1e-12
+"""Of the terms of a feature: a slope that is no larger is their rounding."""
+
 MANY_TURNS = 7
 """Periods by which a point is shifted, beside one."""
 
@@ -123,12 +126,17 @@ def _complete(record: FunctionRecord, of: str, size: int) -> int:
     fields = (flattened(record.moves.here["fields"].astype(float)) / unit)[..., :size]
     slope = (record.values.here["slope"] * unit)[..., :size]
     # A state of a lower rank than most is not a generic one; nor is one of a higher rank.
-    found = int(np.quantile([_rank(slope[case]) for case in usual], 0.75, method="lower"))
+    scale = record.values.scale
+    ranks = [_rank(slope[case], scale[case]) for case in usual]
+    found = int(np.quantile(ranks, 0.75, method="lower"))
     # Of generators, however unlike, every independent one counts.
     columns = np.linalg.norm(fields, axis=1, keepdims=True)
     fields = fields / np.where(columns > 0, columns, 1)
     exact = float(np.finfo(record.batch.dtype).eps) ** 0.5
-    orbit = int(np.quantile([_rank(fields[case], exact) for case in usual], 0.75, method="lower"))
+    ranks = [
+        _rank(fields[case], float(np.abs(fields[case]).max(initial=0)), exact) for case in usual
+    ]
+    orbit = int(np.quantile(ranks, 0.75, method="lower"))
     needed = size - orbit
     if found < needed:
         raise AssertionError(
@@ -152,9 +160,11 @@ def _usual(record: FunctionRecord) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(near if near.any() else np.ones(len(size), bool)), unit
 
 
-def _rank(matrix: np.ndarray, tolerance: float = DEPENDENT) -> int:
+def _rank(matrix: np.ndarray, scale: np.ndarray | float, tolerance: float = DEPENDENT) -> int:
+    """Of rows of any size: features have units of their own. Those that are nothing beside the scale of
+    their own terms are rounding."""
     if not len(matrix) or not np.all(np.isfinite(matrix)):
         return 0
-    size = np.linalg.norm(matrix, axis=1, keepdims=True)
-    matrix = matrix / np.where(size <= 1e-12 * size.max(initial=0.0), 1, size)
+    size = np.linalg.norm(matrix, axis=1)
+    matrix = matrix / np.where(size <= NOTHING * scale, np.inf, size)[:, None]
     return int(np.linalg.matrix_rank(matrix, tol=tolerance))
