@@ -325,6 +325,22 @@ def test_the_balance_of_a_motion_back_in_time():
             assert np.max(np.abs(nx.balance(each, path))) < 1e-14
 
 
+@pytest.mark.parametrize("solver", [nx.RK4(), nx.VariationalMidpoint()])
+def test_the_balance_where_nothing_acts_is_the_drift(solver):
+    def spring(q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+    start = jnp.array([[1.0, 0.2]]), jnp.array([[0.1, 0.4]])
+    path = nx.rollout(spring, *start, ts=jnp.linspace(0, 1, 3), solver=solver, dt=0.1)
+    energy = nx.Energy(spring)
+    values = jax.vmap(energy)(path.q, path.v)[:, None]
+    assert nx.impulses(energy, path).shape == (3, 0, 1)
+    if path.p is None:
+        assert np.allclose(nx.balance(energy, path), values - values[0], rtol=0, atol=1e-15)
+    nothing = nx.Trivial(2).noether_charge(nx.Forced(spring, lambda q, v: -v))
+    assert nx.balance(nothing, path).shape == (3, 0)
+
+
 def test_boosts_keep_their_balance():
     """Generators that depend on time, and a boundary term."""
     masses = jnp.array([[1.0], [2.0]])

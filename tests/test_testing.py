@@ -246,6 +246,8 @@ AT_VALUES = {  # and these where no draw would find them
     "a sphere of velocities": lambda q, v: jnp.where(
         jnp.abs(jnp.sum(v * v) - 7.25) < 1e-6, v[0, 0], 0
     ),
+    "a wall": lambda q, v: jnp.maximum(q[0, 2] - 37, 0) ** 2,
+    "a wall of velocities": lambda q, v: jax.nn.relu(v[0, 1] - 42.0),
     "float32 alone": SOMEWHERE["float32 alone"],
 }
 

@@ -207,6 +207,9 @@ def _impulses(charge: Any, trajectory: Trajectory):
     model, solver = charge.lagrangian, trajectory.solver
     ts, q, v, p = trajectory.ts, trajectory.q, trajectory.v, trajectory.p
     grid, steps = trajectory.grid, trajectory.steps
+    rate = jax.eval_shape(lambda q, v, t: rates(charge, q, v, t), q[0], v[0], ts[0])
+    if not rate.size:  # nothing acts, or nothing is conserved
+        return jnp.zeros((len(ts), *rate.shape), rate.dtype)
     if p is None or solver is None or steps is None:
         between = _fine(charge, model, q, v, ts)
     else:

@@ -15,14 +15,19 @@ LARGEST_CONSTANT = 16
 """Entries of constant arrays up to which they count as special values: masses, not tables."""
 
 SPECIAL_VALUES = 16
-"""Special values that are drawn; those in comparisons come first."""
+"""Special values that are drawn; likely thresholds come first."""
 
 SPECIAL_RANGE = (1e-9, 1e6)
 """Sizes of special values: others guard a division or an overflow."""
 
-COMPARISONS = ({"eq", "ne"}, {"lt", "le", "gt", "ge", "clamp", "max", "min", "jit", "pjit"})
+THRESHOLDS = (
+    {"eq", "ne"},
+    {"lt", "le", "gt", "ge", "clamp", "max", "min", "jit", "pjit"},
+    {"add", "sub"},
+)
 """Primitives whose constants are thresholds, the surest first. `jit` is among them because
-`jax.numpy.clip` and `where` are traced as calls of it."""
+`jax.numpy.clip` and `where` are traced as calls of it, and differences are, since a wall is written as
+max(x − c, 0). Constants of others are mostly coefficients."""
 
 
 OPTIONS: dict[str, Any] = {"xla_allow_excess_precision": False}
@@ -82,16 +87,17 @@ def _work(jaxpr: Any) -> int:
 
 
 def special_values(jaxpr: Any) -> tuple[float, ...]:
-    """Numbers that stand in a program, those in comparisons first: where it may do something else."""
+    """Numbers that stand in a program, likely thresholds first: where it may do something else."""
     found: dict[float, int] = {}
 
     def visit(closed: Any) -> None:
         inner = getattr(closed, "jaxpr", closed)
         for constant in getattr(closed, "consts", ()):
-            note(constant, len(COMPARISONS))
+            note(constant, len(THRESHOLDS))
         for equation in inner.eqns:
             name = equation.primitive.name
-            rank = next((i for i, names in enumerate(COMPARISONS) if name in names), 2)
+            ranks = (i for i, names in enumerate(THRESHOLDS) if name in names)
+            rank = next(ranks, len(THRESHOLDS))
             for operand in equation.invars:
                 note(getattr(operand, "val", None), rank)
             for part in inner_jaxprs(equation.params):
