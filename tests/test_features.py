@@ -318,6 +318,46 @@ def test_hard_groups(name):
     testing.check_features(group.invariant_features(1), group, points=1, max_examples=5)
 
 
+ROTATED = {  # name: linear part, shift, points
+    "regular nilpotent": (np.diag([1.0, 1, 1], 1)[None], None, 2),
+    "resonance 2 : 3": (np.kron(np.diag([2.0, 3]), [[0.0, -1], [1, 0]])[None], None, 1),
+    # Its left translations: d/dx, d/dy + x d/dz and d/dz.
+    "Heisenberg": (np.eye(27)[15].reshape(3, 3, 3), np.eye(3), 2),
+}
+
+
+@pytest.mark.parametrize("name", ROTATED)
+def test_axes_that_mean_nothing_to_a_group_do_not_matter(name):
+    linear, shift, points = ROTATED[name]
+    space = linear.shape[1]
+    plain = helpers.Declared(linear, shift).invariant_features(points, max_degree=5)
+    for seed in range(3):
+        turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(space, space)))[0]
+        turned = turn @ linear @ turn.T, None if shift is None else shift @ turn.T
+        group = helpers.Declared(*turned)
+        found = group.invariant_features(points, max_degree=5)
+        assert found.num_features == plain.num_features
+        q, v = np.random.default_rng(9).normal(size=(2, points, space))
+        moved = group.act(jnp.full(len(linear), 0.3), q, v)
+        before, after = found(jnp.asarray(q), jnp.asarray(v)), found(*moved)
+        assert np.allclose(before, after, rtol=0, atol=1e-9 * np.max(np.abs(after)))
+
+
+@pytest.mark.parametrize("unit", [1e6, 1e-9, 299792458.0])
+def test_axes_may_have_units_of_their_own(unit):
+    """Rotations of x in metres and y in another unit, and boosts with the time first."""
+    turn = helpers.Declared([[[0.0, -1 / unit], [unit, 0.0]]])
+    boost = nx.Lorentz(2, axes=(1, 0), speed_of_light=unit)
+    for group, angle in ((turn, 0.7), (boost, 0.7 * unit)):
+        features = group.invariant_features(1)
+        q, v = np.random.default_rng(0).normal(size=(2, 1, 2)) * [1.0, unit]
+        before = features(jnp.asarray(q), jnp.asarray(v))
+        after = features(*group.act(jnp.array([angle]), q, v))
+        assert np.allclose(before, after, rtol=1e-12, atol=0)
+        other = features(jnp.asarray(q * [1, 2]), jnp.asarray(v))  # all axes are seen
+        assert not np.allclose(before[0], other[0], rtol=0.01)
+
+
 def test_features_do_not_depend_on_the_basis_of_the_algebra():
     """Generators in another order, sign and mixture declare the same group."""
     linear = helpers.binary_forms(3)

@@ -564,12 +564,46 @@ def test_a_rule_that_forgets_time_is_caught():
             law(subject)
         except AssertionError as error:
             caught[law.__name__] = str(error)
-    assert list(caught) == ["terms_law", "residual_law", "energy_law"]
+    assert list(caught) == ["terms_law", "residual_law", "rules_law", "energy_law"]
     assert "the energy changes by −∂L/∂t" in caught["energy_law"]
     q, v = np.random.default_rng(0).normal(size=(2, 4, 1, 2))
     testing.check_rules(nx.at_time(swinging, 0.3), q, v)
     with pytest.raises(AssertionError, match="Instant equals automatic differentiation: force"):
         testing.check_rules(nx.at_time(Forgetful(), 0.3), q, v)
+
+
+class Quartic(nx.Lagrangian):
+    """With rules whose factor may be wrong: of its momentum and its masses."""
+
+    momentum: float = eqx.field(default=1.0, static=True)
+    masses: float = eqx.field(default=1.0, static=True)
+
+    def __call__(self, q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**4) / 4
+
+
+@nx.dynamics.lagrangian_gradient.register
+def _(lagrangian: Quartic, q, v):
+    return -(q**3), lagrangian.momentum * v
+
+
+@nx.dynamics.constant_inertia.register
+def _(lagrangian: Quartic, q):
+    return jnp.full(q.shape, lagrangian.masses)
+
+
+@pytest.mark.parametrize(
+    ("factors", "name"),
+    [((1.01, 1.0), "lagrangian_gradient"), ((1.0, 1.01), "constant_inertia"), ((1.0, 1.0), None)],
+)
+def test_rules_by_which_solvers_step_are_judged(factors, name):
+    subject = testing.Lagrangian(Quartic(*factors), nx.Trivial(2), 1, max_examples=16)
+    (law,) = (law for law in testing.laws(subject) if law.__name__ == "rules_law")
+    if name is None:
+        assert law(subject).cases == 16
+    else:
+        with pytest.raises(AssertionError, match=f"own rule equals automatic.*: {name}: violated"):
+            law(subject)
 
 
 def test_models_with_forces_are_refused_as_lagrangians():
@@ -624,7 +658,7 @@ def test_laws_as_a_user_parametrises_them(subject, law):
 
 def test_every_law_has_a_name_and_a_sentence():
     named = {law.__name__: law.__doc__ for subject in SUBJECTS for law in testing.laws(subject)}
-    assert len(named) == 21
+    assert len(named) == 22
     assert all(named.values())
     with pytest.raises(TypeError, match="Laws are known of"):
         testing.laws(dots)

@@ -180,7 +180,7 @@ class ThroughEncounters(nx.Loss):
 
 def encounters_of(model, charges, x, v) -> Encounter:
     """Some intervals between saved states in which a pair comes near, as the law has it."""
-    first, later = ((y[:, part].reshape(-1, POINTS, 3) for y in (x, v)) for part in FROM_TO)
+    first, later = ([y[:, part].reshape(-1, POINTS, 3) for y in (x, v)] for part in FROM_TO)
     found = Encounter(jnp.repeat(charges, SAVES, axis=0), *first, *later, jnp.zeros(2, int))
     force = clipped(force_of(model))
 

@@ -217,9 +217,10 @@ def _orthogonal(
     """All products, and all determinants unless a reflection turns them (Weyl's first fundamental
     theorem for SO(G) and O(G))."""
     vectors = _vectors(block, frame)
-    metric = frame.covariant(metric)
-    whole = np.abs(metric - np.round(metric)) <= 10 * block.tolerance
-    metric = np.where(whole, np.round(metric), metric)  # exact where it is meant to be
+    # Exact where it is meant to be. What is zero shows in units in which all axes are alike.
+    metric = frame.covariant(np.where(np.abs(metric) <= 10 * block.tolerance, 0, metric))
+    whole = np.abs(metric - np.round(metric)) <= 10 * block.tolerance * np.abs(metric)
+    metric = np.where(whole, np.round(metric), metric)
     identity = np.array_equal(metric, np.eye(len(frame.axes)))
     parts: list[InvariantFeatures] = [ScalarProducts(vectors, None if identity else nested(metric))]
     reflected = np.any(np.linalg.det(block.components) < 0)

@@ -60,7 +60,11 @@ def centre(block: AffineAlgebra) -> np.ndarray | None:
     maps = block.components - np.eye(dim)
     linear = np.concatenate([(beyond @ x).reshape(-1, dim) for x in (block.linear, maps)])
     shift = np.concatenate([(block.shift @ beyond.T).ravel(), np.zeros(len(maps) * dim)])
-    point, *_ = np.linalg.lstsq(linear, -shift, rcond=block.tolerance)
+    # What is rounding of the maps themselves has no inverse, though it may be all that is left of them.
+    size = max(1.0, float(np.abs(block.linear).max(initial=0.0)))
+    left, values, right = np.linalg.svd(linear, full_matrices=False)
+    kept = values > block.tolerance * size
+    point = -right[kept].T @ ((left[:, kept].T @ shift) / values[kept])
     scale = max(1.0, float(np.abs(shift).max(initial=0.0)))
     if np.abs(linear @ point + shift).max(initial=0.0) > block.tolerance * scale * dim:
         return None

@@ -7,6 +7,10 @@ from ._tensor_action import derivative, transformed
 PIVOT = 1e-3
 """Smallest pivot of the reduction to echelon form, which divides by it."""
 
+LARGEST = 8.0
+"""Largest entry of a reduced basis. In coordinates that mean nothing to a group entries are larger, and
+their differences lose digits."""
+
 
 def readable_basis(rows: np.ndarray, slots, components, shape) -> np.ndarray:
     """Tensors of `shape` that span what orthonormal `rows` span, for generators `slots` and further
@@ -21,7 +25,7 @@ def _row_echelon(rows: np.ndarray) -> np.ndarray:
     done = 0
     for column in range(rows.shape[1]):
         if done == len(rows):
-            return reduced
+            break
         pivot = done + int(np.argmax(np.abs(reduced[done:, column])))
         if np.abs(reduced[pivot, column]) <= PIVOT:
             continue
@@ -31,7 +35,7 @@ def _row_echelon(rows: np.ndarray) -> np.ndarray:
         others = others[others != done]
         reduced[others] -= np.outer(reduced[others, column], reduced[done])
         done += 1
-    return reduced if done == len(rows) else rows
+    return reduced if done == len(rows) and np.abs(reduced).max() <= LARGEST else rows
 
 
 def _polish(tensors: np.ndarray, slots, components, shape) -> np.ndarray:

@@ -86,24 +86,50 @@ class Search:
             for vector in x:
                 x[vector][:, -1] = float(vector == self.vectors.num_vectors - 1)
         span = self._products(products, x)
-        values = monomials([x[vector] for vector in slots]) @ candidates.T
+        scale = np.linalg.norm(candidates, axis=1)
+        values = monomials([x[vector] for vector in slots]) @ (candidates.T / scale)
+        chosen = self._picked(values, span)
+        if chosen is not None:
+            return candidates[chosen]
+        return self._orthogonal(values, span, len(slots)) @ (candidates / scale[:, None])
+
+    def _picked(self, values: np.ndarray, span: np.ndarray) -> list[int] | None:
+        """Candidates, one after the other, that are no polynomials in what there is; `None` where one
+        hardly is none."""
         size = np.linalg.norm(values, axis=0)
-        chosen = []
+        chosen: list[int] = []
         for index in np.flatnonzero(size > self.small):
             rest = values[:, index] / size[index]
             for _ in range(2):
                 rest = rest - span @ (span.T @ rest)
             new = float(np.linalg.norm(rest))
             if self.small < new < min(CLEARLY_NEW, 1e3 * self.small):
-                raise IllConditioned(
-                    f"An invariant of degree {len(slots)} is a polynomial in others but for a part "
-                    f"of {new:.2g}, where rounding explains {self.small:.1g}: it is neither new nor "
-                    f"known. {NEARLY}"
-                )
+                return None
             if new > self.small:
                 span = np.concatenate([span, rest[:, None] / np.linalg.norm(rest)], axis=1)
-                chosen.append(index)
-        return candidates[chosen]
+                chosen.append(int(index))
+        return chosen
+
+    def _orthogonal(self, values: np.ndarray, span: np.ndarray, degree: int) -> np.ndarray:
+        """Combinations of candidates whose values are orthogonal to those of polynomials in what there
+        is. These polynomials are combinations of candidates, too: what is not orthogonal to all of them
+        is one of them, in whatever coordinates."""
+        left, singular, right = np.linalg.svd(values, full_matrices=False)
+        kept = singular > self.small * singular.max(initial=0.0)
+        left, combinations = left[:, kept], right[kept] / singular[kept, None]
+        rest = left
+        for _ in range(2):
+            rest = rest - span @ (span.T @ rest)
+        _, sines, mixing = np.linalg.svd(rest, full_matrices=False)
+        unclear = sines[(sines > self.small) & (sines < 1 - self.small)]
+        if len(unclear):
+            raise IllConditioned(
+                f"An invariant of degree {degree} is a polynomial in others but for a part of "
+                f"{unclear.min():.2g}, where rounding explains {self.small:.1g}: it is neither new nor "
+                f"known. {NEARLY}"
+            )
+        found = mixing[sines > self.small] @ combinations
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
 
     def _tensors(self, kinds: list[Slots]) -> np.ndarray:
         """All invariant tensors on slots of these kinds, in the coordinates of `StateVectors`."""

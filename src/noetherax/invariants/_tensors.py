@@ -31,9 +31,12 @@ def tensor_invariants(
     needed = _independent_count(block, frame)
     try:
         return _tensor_invariants(block, frame, name, max_degree, needed)
-    except IllConditioned:
+    except IllConditioned as error:
         # Not at first: other coordinates make integers of most groups of physics irrational.
-        return _tensor_invariants(*well_conditioned(block, frame), name, max_degree, needed)
+        try:
+            return _tensor_invariants(*well_conditioned(block, frame), name, max_degree, needed)
+        except (IllConditioned, Incomplete):
+            raise error from None  # which shows the group in the coordinates of the user
 
 
 def _tensor_invariants(

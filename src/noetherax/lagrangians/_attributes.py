@@ -58,6 +58,15 @@ class Attributes(eqx.Module):
     def columns(self) -> int:
         return self.unit.shape[0]
 
+    def measured(self, u: Any) -> "Attributes":
+        """In units of those that come with data, of shape `(samples, points·columns)`, if they are to
+        come, and no unit was given."""
+        if self.values is not None or np.shape(u)[-1] % self.columns or np.any(self.unit != 1):
+            return self
+        size = np.max(np.abs(np.asarray(u).reshape(-1, self.columns)), axis=0)
+        usable = np.isfinite(size) & (size > 0)
+        return Attributes(None, jnp.asarray(np.where(usable, size, 1), self.unit.dtype))
+
 
 def checked_attributes(given: Any) -> Any:
     """Attributes as an array of shape `(points, columns)`, a traced one as it is."""

@@ -20,6 +20,7 @@ from ._motion_laws import (
     energy_law,
     noether_law,
     residual_law,
+    rules_law,
     terms_law,
 )
 from ._records import (
@@ -145,6 +146,7 @@ LAGRANGIAN_LAWS = (
     of_its_function(regularity_law),
     terms_law,
     residual_law,
+    rules_law,
     of_its_function(invariance_law),
     of_its_function(lie_derivative_law),
     of_its_function(component_law),

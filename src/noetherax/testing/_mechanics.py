@@ -9,7 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..charges import Energy
-from ..dynamics import at_time, equilibrate, euler_lagrange_residual, euler_lagrange_terms
+from ..dynamics import (
+    at_time,
+    constant_inertia,
+    equilibrate,
+    euler_lagrange_residual,
+    euler_lagrange_terms,
+    has_rule,
+    lagrangian_gradient,
+    solve_motion,
+    solve_terms,
+)
 from ._explicit_time import explicit_change
 from ._functions import expansion, flat_values, in_both_precisions, other_precision, summary
 
@@ -32,6 +42,7 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
         in_time = explicit_change(lagrangian, state, t)
         known |= _equations(now, state, second, in_time["transport"]) | in_time
         known["residual"] = euler_lagrange_residual(now, state[0], state[1], a)
+        known |= _by_rules(now, state[0], state[1])
         charges = [Energy(lagrangian)]
         if group.dimension:
             charges.insert(0, group.noether_charge(lagrangian))
@@ -71,6 +82,21 @@ def charge_of(static: Any) -> Callable:
         return equations | {"charges": value, "slopes": slopes, "explicit": explicit}
 
     return at
+
+
+def _by_rules(lagrangian, q, v):
+    """What the type's rules say beside its equations: slopes, masses and accelerations, if it has such
+    rules. Those of its equations are taken everywhere."""
+    known, kind = {}, type(lagrangian)
+    if has_rule(lagrangian_gradient, kind):
+        slopes = lagrangian_gradient(lagrangian, q, v)
+        known["own_slope"] = jnp.concatenate([x.reshape(-1) for x in slopes])
+    masses = constant_inertia(lagrangian, q) if has_rule(constant_inertia, kind) else None
+    if masses is not None:
+        known["own_masses"] = jnp.broadcast_to(jnp.asarray(masses, q.dtype), q.shape).reshape(-1)
+    if has_rule(solve_motion, kind):
+        known["own_acceleration"] = solve_motion(lagrangian, q, v, solve_terms)[0].reshape(-1)
+    return known
 
 
 def _equations(lagrangian, state, second, transport):

@@ -11,6 +11,8 @@ from ._records import ChargeRecord, FunctionRecord, LagrangianRecord
 CONSTANT = "the charge is constant along the equations of motion"
 OF_TIME = f"{CONSTANT}, which depend on time: an energy is not, but changes by −∂L/∂t"
 
+NO_RULES = "the type has registered no rule for slopes, masses or accelerations"
+
 SINGULAR = "∂²L/∂v² is singular there, so that L determines no motion"
 
 
@@ -39,6 +41,44 @@ def residual_law(record: LagrangianRecord) -> Seen:
     law = "euler_lagrange_residual equals automatic differentiation"
     require(law, difference, scale, ROUNDING, cases)
     return Seen("residual_law", cases.distinct)
+
+
+def rules_law(record: LagrangianRecord) -> Seen:
+    """The slopes, constant masses and accelerations of a type's own rules are those of automatic
+    differentiation: by these, and not by the terms, solvers step."""
+    cases, known = record.function.cases, record.function.values.here
+    of_mass, of_force = _sizes_of_terms(record.function)
+    mass, force, _ = _autodiff(known)
+    law = "the type's own rule equals automatic differentiation: "
+    held = 0
+    if "own_slope" in known:
+        held += 1
+        difference = known["own_slope"] - known["slope"][:, 0]
+        require(f"{law}lagrangian_gradient", difference, _size_of_slopes(record), ROUNDING, cases)
+    if "own_masses" in known:
+        held += 1
+        difference = known["own_masses"][:, :, None] * np.eye(mass.shape[-1]) - mass
+        require(f"{law}constant_inertia", difference, of_mass, ROUNDING, cases)
+    if "own_acceleration" in known:
+        held += 1
+        a, regular = known["own_acceleration"], record.solution[2]
+        difference = np.einsum("nij,nj->ni", mass, np.where(regular[:, None], a, 0)) - force
+        scale = of_force + np.einsum("nij,nj->ni", of_mass, np.abs(a))
+        require(f"{law}solve_motion", difference, scale, SOLVED, cases, judged=regular[:, None])
+    return Seen("rules_law", cases.distinct if held else 0, 0, "" if held else NO_RULES)
+
+
+def _size_of_slopes(record: LagrangianRecord) -> np.ndarray:
+    """What rounding of ∂L/∂q and ∂L/∂v is relative to: themselves, how they change with the state, and
+    L over its size."""
+    function = record.function
+    size = function.units.state.reshape(len(function.units.state), -1)
+    scale = 0.0
+    for known in (function.values.here, function.values.filled):
+        slope, bend = (np.abs(known[x][:, 0]) for x in ("slope", "bend"))
+        whole = np.abs(known["value"]) + ((slope + bend) * size).sum(axis=1, keepdims=True)
+        scale = np.fmax(scale, slope + bend + whole / size)
+    return scale
 
 
 def _sizes_of_terms(function: FunctionRecord) -> tuple[np.ndarray, np.ndarray]:

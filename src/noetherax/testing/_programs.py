@@ -17,6 +17,9 @@ LARGEST_CONSTANT = 16
 SPECIAL_VALUES = 16
 """Special values that are drawn; likely thresholds come first."""
 
+SAME = 1e-6
+"""Relative difference of numbers of which one is the other in single precision."""
+
 SPECIAL_RANGE = (1e-9, 1e6)
 """Sizes of special values: others guard a division or an overflow."""
 
@@ -117,4 +120,8 @@ def special_values(jaxpr: Any) -> tuple[float, ...]:
     ordered = sorted(
         found, key=lambda x: (found[x], float(x).is_integer() and x <= 2, len(repr(x)))
     )
-    return tuple(ordered[:SPECIAL_VALUES])
+    apart: list[float] = []
+    for number in ordered:
+        if not any(abs(number - other) <= SAME * number for other in apart):
+            apart.append(number)
+    return tuple(apart[:SPECIAL_VALUES])

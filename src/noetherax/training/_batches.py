@@ -96,10 +96,13 @@ def at_most(drawn):
     return jax.tree.map(strided, drawn) if batches == 1 else drawn
 
 
-def rule(observations: Any, batch_size: int, data: Any, *, split: bool = False) -> tuple[Any, Any]:
-    """How batches are drawn, and what from: arrays, or nothing for a sampler. Batches that are split
-    between devices need have the size that was asked for."""
+def rule(observations: Any, batch_size: int, data: Any) -> tuple[Any, Any]:
+    """How batches are drawn, and what from: arrays, or nothing for a sampler."""
     if callable(observations):
         return Sampled(observations), data
-    few = data is not None and not split and len(jax.tree.leaves(data)[0]) <= batch_size
-    return (Whole() if few else Resampled(batch_size)), data
+    return (Whole() if are_few(data, batch_size) else Resampled(batch_size)), data
+
+
+def are_few(data: Any, batch_size: int) -> bool:
+    """Whether arrays hold no more samples than a batch."""
+    return data is not None and len(jax.tree.leaves(data)[0]) <= batch_size

@@ -133,7 +133,7 @@ def fit_ensemble(
     )
     split = split_sharding(sharding, keys, "The members")
     sampled = [member.sampled for member in members]
-    learned, history, failed_in_a_row = take_steps(
+    learned, history, failed_in_a_row, judged = take_steps(
         plan(
             _stacked(starts),
             _rule(observations, batch_size, [member.data for member in members]),
@@ -146,13 +146,13 @@ def fit_ensemble(
             | known_by(held_out, optimizer_state),
         )
     )
-    recent = np.atleast_1d(history.recent_loss)
+    final = np.atleast_1d(history.final_loss)
     history = history._replace(
         preparation=tuple(member.preparation for member in members),
         preparation_seconds=sum(member.seconds for member in members),
         chosen_loss=why,
         without_force=tuple(member.scale.without_force for member in members),
-        explained=tuple(x.scale.explained(y) for x, y in zip(members, recent, strict=True)),
+        explained=tuple(x.scale.explained(y) for x, y in zip(members, final, strict=True)),
     )
     done = history.loss.shape[1]
     untrained = np.flatnonzero(history.skipped >= done)
@@ -175,7 +175,8 @@ def fit_ensemble(
         findings: dict[str, list[str]] = {}
         for index in sorted(set(range(len(members))) - set(untrained.tolist())):
             skipped = int(np.asarray(history.skipped)[index])
-            record = history.loss[index], skipped, member_of(learned, index), members[index]
+            losses = history.loss[index], judged[index]
+            record = *losses, skipped, member_of(learned, index), members[index]
             for finding, advice in verdicts(*record, loss):
                 findings.setdefault(advice, []).append(f"Member {index}: {finding}")
         for advice, found in findings.items():

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 from .._types import Model
 from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss
-from ._batches import rule
+from ._batches import are_few, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
 from ._checks import about
 from ._default_loss import suited
@@ -94,6 +94,7 @@ def fit(
     - `key`: random key for batches.
     - `averaging`: return the average of the weights over about this fraction of the steps before the
         end (exponentially weighted), instead of the last ones; it averages the noise of batches out.
+        Without `validation`, the last ones are returned where the average has a clearly larger loss.
     - `preparation`: whether a model that is new is prepared, from the states that the loss knows (of a
         plain function as loss, the first two members of a batch): features are standardised, and the
         last layer is set where accelerations are known. `preparation` of the history says what was
@@ -114,7 +115,8 @@ def fit(
         and then, and to go on from what is saved there.
     - `sharding`: devices to train on in parallel: a `jax.sharding.Mesh`, over all of whose axes every
         batch is split, or a `NamedSharding` that says how its leading axis is. Weights are kept on
-        every device. The result differs from that of one device by rounding. With several processes
+        every device, and so are samples that are fewer than a batch and do not divide evenly. The
+        result differs from that of one device by rounding. With several processes
         (`jax.distributed`), call `fit` in each of them with the same arguments; the first one shows
         progress and writes checkpoints, in a folder that all must see.
     - `progress`: show a progress bar.
@@ -158,11 +160,12 @@ def fit(
     watching = watching_of(
         held_out, drawn, callback, optimizer_state, [member.start], options, ensemble=False
     )
-    split = split_sharding(sharding, member.batch)
-    learned, history, failed_in_a_row = take_steps(
+    few = are_few(member.data, batch_size)
+    split = split_sharding(sharding, member.data if few else member.batch, few=few)
+    learned, history, failed_in_a_row, judged = take_steps(
         plan(
             member.start,
-            rule(observations, batch_size, member.data, split=split is not None),
+            rule(observations, batch_size, member.data),
             run_key,
             member.scale.unit,
             Placement(batch=split, weights=whole(split)),
@@ -177,7 +180,7 @@ def fit(
         preparation_seconds=member.seconds,
         chosen_loss=why,
         without_force=member.scale.without_force,
-        explained=member.scale.explained(history.recent_loss),
+        explained=member.scale.explained(history.final_loss),
     )
     done = len(history.loss)
     if done and history.skipped >= done:
@@ -190,6 +193,8 @@ def fit(
         )
         warnings.warn(diagnosis(start, learned, loss, member.batch), stacklevel=2)
     elif not history.interrupted:
-        for finding, advice in verdicts(history.loss, int(history.skipped), learned, member, loss):
+        for finding, advice in verdicts(
+            history.loss, judged, int(history.skipped), learned, member, loss
+        ):
             warnings.warn(f"{finding} {advice}", stacklevel=2)
     return learned, history

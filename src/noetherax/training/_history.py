@@ -1,5 +1,6 @@
 """What happened during a training."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ class History(NamedTuple):
     members, a [`noetherax.fit_ensemble`][]. Printed, it is a short summary.
 
     - `loss`: loss of every step taken, shape `(steps,)`; of the weights at that step, on its batch,
-        not of the average that is returned. Those of `polish` are another kind: see `full_batch`.
+        not of those that are returned. Those of `polish` are another kind: see `full_batch`.
     - `skipped`: number of updates left out because they were not finite; of [`noetherax.polish`][],
         number of steps tried that did not help.
     - `seconds`: wall time, of which `compile_seconds` before the first step; with checkpoints, that of
@@ -25,8 +26,9 @@ class History(NamedTuple):
         much that their plain loss would not do.
     - `without_force`: what to compare the loss with: the loss of a free particle on the first
         batches; `None` where the loss has none.
-    - `explained`: share of `without_force` that the model takes away, by the median loss of the last
-        tenth of the steps; `None` where that scale is not known.
+    - `explained`: share of `without_force` that the model takes away, by `returned_loss`, or, where
+        there is none, by the median loss of the last tenth of the steps; `None` where that scale is not
+        known.
     - `validation`: loss of the weights that would be returned, on the data held out, at
         `validation_steps`; empty without [`noetherax.Validation`][].
     - `explained_validation`: share of the loss without force on the data held out that the model that
@@ -38,6 +40,8 @@ class History(NamedTuple):
     - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.
     - `preparation_seconds`: wall time before all that, of preparing the model by its data and judging
         them; most of it compiles what a second fit finds compiled.
+    - `returned_loss`: of the weights that are returned, its mean over some further batches; NaN after
+        an interruption, and after a few steps.
 
     !!! example
 
@@ -72,11 +76,17 @@ class History(NamedTuple):
     chosen_loss: str = ""
     full_batch: bool = False
     preparation_seconds: float = 0.0
+    returned_loss: float | np.ndarray = np.nan
 
     @property
     def recent_loss(self) -> np.floating | np.ndarray:
         """Median loss of the last tenth of the steps, which no single batch rules."""
         return recent(self.loss)
+
+    @property
+    def final_loss(self) -> Any:
+        """`returned_loss` where it is known, else `recent_loss`."""
+        return np.where(np.isnan(self.returned_loss), self.recent_loss, self.returned_loss)[()]
 
     def __repr__(self) -> str:
         *members, steps = self.loss.shape
@@ -132,9 +142,18 @@ def recent(losses: np.ndarray) -> Any:
 
 def median(losses: np.ndarray) -> Any:
     """Median of what is finite along the last axis; NaN where nothing is."""
-    rows = [x[np.isfinite(x)] for x in losses.reshape(-1, losses.shape[-1])]
-    found = [np.median(x) if len(x) else np.nan for x in rows]
-    return np.array(found).reshape(losses.shape[:-1])[()]
+    return _of_finite(np.median, losses)
+
+
+def mean(losses: np.ndarray) -> Any:
+    """As above, the mean."""
+    return _of_finite(np.mean, losses)
+
+
+def _of_finite(function: Callable, losses: np.ndarray) -> Any:
+    members = losses.shape[:-1]
+    rows = [x[np.isfinite(x)] for x in losses.reshape(int(np.prod(members)), -1)]
+    return np.array([function(x) if len(x) else np.nan for x in rows]).reshape(members)[()]
 
 
 def _known(values: Any) -> bool:

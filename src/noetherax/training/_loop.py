@@ -13,9 +13,10 @@ from tqdm.auto import tqdm
 
 from .._programs import program
 from ._checkpoints import Checkpoints, record, restore
-from ._history import History, median
+from ._history import History, mean, median
 from ._interruption import noted_interrupts
 from ._plan import Plan
+from ._returned import Judge
 from ._sharding import from_first_process, in_any_process, on_devices, on_this_process, whole
 from ._steps import LONGEST_CHUNK, State, chunk, lift, state_distributed
 from ._watch import Watch
@@ -33,6 +34,7 @@ class Outcome(NamedTuple):
     learned: PyTree
     history: History
     failed_in_a_row: int  # updates left out in a row at the end, by every member
+    judged: np.ndarray  # losses of what was learned, by members and batches
 
 
 def take_steps(plan: Plan) -> Outcome:
@@ -111,6 +113,11 @@ def take_steps(plan: Plan) -> Outcome:
                     else:
                         length = int(np.clip(length / seconds, 1, LONGEST_CHUNK))
                     interrupted = in_any_process(bool(interrupts))
+                if not interrupted:
+                    given = static, rest, data, jnp.array(1)
+                    take = program(chunk, given, state, donated=1) if take is None else take
+                    judge = Judge(take, given, placement, state, done)
+                    last, judged = judge.better(bool(averaging), watched.validates)
         except KeyboardInterrupt:
             if any(x.is_deleted() for x in jax.tree.leaves(state)):
                 raise  # a second Ctrl-C, within a chunk
@@ -119,7 +126,12 @@ def take_steps(plan: Plan) -> Outcome:
                 losses[..., done:taken] = np.asarray(values)[..., : taken - done]
             done = taken
         if interrupted:
+            last, judge = state.average if averaging else state.parameters, None
+            judged = np.zeros((*members, 0))
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
+        learned = watched.chosen(on_this_process(placement.weights, last))
+        if watched.chooses and judge is not None and not several:
+            judged = judge.losses(on_devices(placement.weights, learned))
         state = on_this_process(placement.weights, state)
         seconds = before + time.perf_counter() - start
         if checkpoints is not None and (interrupted or watched.stopped):
@@ -127,5 +139,6 @@ def take_steps(plan: Plan) -> Outcome:
     skipped = np.asarray(state.skipped) if problem.ensemble else int(state.skipped)
     history = History(losses[..., :done], skipped, seconds, compile_seconds, interrupted)
     history = history._replace(optimizer_state=state.optimizer, **watched.record(done))
-    learned = watched.chosen(state.average if averaging else state.parameters)
-    return Outcome(eqx.combine(learned, plan.problem.constants), history, failed_in_a_row)
+    history = history._replace(returned_loss=mean(judged))
+    learned = eqx.combine(learned, plan.problem.constants)
+    return Outcome(learned, history, failed_in_a_row, judged)

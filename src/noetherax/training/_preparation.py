@@ -19,7 +19,13 @@ from ._default_loss import suited
 from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
 from ._regular_start import regular_start_of
-from ._trainable import chosen_leaves, is_new, needs_standardisation, standardised
+from ._trainable import (
+    chosen_leaves,
+    is_new,
+    needs_standardisation,
+    standardised,
+    with_attribute_units,
+)
 from ._trial import trial_of
 
 BETTER = 0.6
@@ -124,6 +130,9 @@ def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | N
             f"But the batch is {eqx.tree_pformat(batch)}. Pass preparation=False, and call "
             "noetherax.standardise(lagrangian, q, v) before."
         )
+    if len(states) > 4 and states[4] is not None:
+        lagrangian = with_attribute_units(lagrangian, states[4])
+        forces = new_forces(lagrangian)
     silent = silenced(lagrangian, forces, states) if forces else lagrangian
     prepared = _prepared(silent, states, loss, mask)
     if not forces:

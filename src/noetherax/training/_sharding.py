@@ -12,9 +12,10 @@ from jaxtyping import PyTree
 
 
 def split_sharding(
-    sharding: Any, arrays: PyTree, name: str = "Every array of a batch"
+    sharding: Any, arrays: PyTree, name: str = "Every array of a batch", *, few: bool = False
 ) -> NamedSharding | None:
-    """How the leading axis of arrays is split: over all devices of a mesh, or as one says.
+    """How the leading axis of arrays is split: over all devices of a mesh, or as one says. Where there
+    are `few`, which may be any number, those that do not divide evenly go to every device.
 
     Raises `TypeError` for anything else, and `ValueError` if an array does not divide evenly.
     """
@@ -32,13 +33,16 @@ def split_sharding(
     axes = sharding.spec[0] if len(sharding.spec) else None
     axes = () if axes is None else (axes,) if isinstance(axes, str) else tuple(axes)
     parts = int(np.prod([sharding.mesh.shape[axis] for axis in axes]))
+    split = NamedSharding(_automatic(sharding.mesh), sharding.spec)
     for leaf in jax.tree.leaves(arrays):
         if not np.ndim(leaf) or len(leaf) % parts:
+            if few:
+                return whole(split)
             raise ValueError(
                 f"{name} must divide evenly between {parts} devices, but the shape is "
                 f"{np.shape(leaf)}."
             )
-    return NamedSharding(_automatic(sharding.mesh), sharding.spec)
+    return split
 
 
 def _automatic(mesh):

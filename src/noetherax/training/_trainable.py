@@ -164,6 +164,22 @@ def standardised(model: PyTree, q, v, choose: Callable[[Callable[[Bend], Any]], 
     return jax.tree.map(set_from_data, model, is_leaf=is_standardised)
 
 
+def with_attribute_units(model: PyTree, u) -> PyTree:
+    """A model whose new neural parts see attributes that come with the data, `u`, in units of their
+    size."""
+
+    def measured(node: Any):
+        if not _unfitted(node):
+            return node
+        return jax.tree.map(
+            lambda x: x.measured(u) if isinstance(x, Attributes) else x,
+            node,
+            is_leaf=lambda x: isinstance(x, Attributes),
+        )
+
+    return jax.tree.map(measured, model, is_leaf=is_standardised)
+
+
 def needs_standardisation(model: PyTree) -> bool:
     """Whether a model holds a part whose standardisation has not been fitted."""
     return any(_unfitted(node) for node in standardised_parts(model))

@@ -51,18 +51,24 @@ class Verdict(NamedTuple):
 
 
 def verdicts(
-    losses: np.ndarray, skipped: int, trained: PyTree, member: Member, loss: Callable
+    losses: np.ndarray,
+    judged: np.ndarray,
+    skipped: int,
+    trained: PyTree,
+    member: Member,
+    loss: Callable,
 ) -> list[Verdict]:
     """What is wrong with a finished run; nothing, as a rule, and at no cost where nearly all is
-    explained."""
+    explained. `judged` are losses of what was trained on some batches; if there are none, those of the
+    last steps stand for them."""
     try:
-        return _found(losses, skipped, trained, member, loss)
+        return _found(losses, judged, skipped, trained, member, loss)
     except Exception as error:  # of any kind: what was learned must not be lost by judging it
         finding = f"The end of this run could not be judged: {type(error).__name__}: {error}"
         return [Verdict(finding, "Compare the model with data of your own.")]
 
 
-def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
+def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
     done, found, without_force = len(losses), [], member.scale.without_force
     if skipped > max(1, LEFT_OUT * done):
         finding = f"{skipped} of {done} updates were left out, not being finite."
@@ -75,7 +81,7 @@ def _found(losses, skipped, trained, member, loss) -> list[Verdict]:
         found.append(Verdict(finding, advice))
     if done < FEW or without_force is None:
         return found
-    recent = losses[-(done // 10) :]
+    recent = judged if len(judged) else losses[-(done // 10) :]
     recent = recent[np.isfinite(recent)]
     level = float(np.mean(recent)) / without_force if len(recent) else np.inf
     if level < 1 - GOOD:

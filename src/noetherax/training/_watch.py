@@ -102,7 +102,7 @@ class Watch:
         value = np.where(np.isfinite(value), value, np.inf)
         least = np.min(values[..., :index], axis=-1, initial=np.inf)
         values[..., index] = value
-        self.found = Found(values, _either(value < least, weights, best))
+        self.found = Found(values, either(value < least, weights, best))
 
     def _best(self) -> Any:
         """The look of the least loss, for each member."""
@@ -133,12 +133,19 @@ class Watch:
         looks = np.sum(~np.isnan(self.found.values), axis=-1)
         return {"validation": f"{np.median(self.found.values[..., np.max(looks) - 1]):.3g}"}
 
+    @property
+    def validates(self) -> bool:
+        """Whether weights are judged by data held out."""
+        return self.found is not None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether other weights than the last ones may be returned."""
+        return self.validates and self.held_out.best and bool(np.any(self._finite))
+
     def chosen(self, last: PyTree) -> PyTree:
         """The parameters to return."""
-        found = self.found
-        if found is None or not self.held_out.best or not np.any(self._finite):
-            return last
-        return _either(self._finite, found.best, last)
+        return either(self._finite, self.found.best, last) if self.chooses else last
 
     @property
     def _finite(self) -> Any:
@@ -167,7 +174,7 @@ class Watch:
         return told
 
 
-def _either(members: Any, yes: PyTree, no: PyTree) -> PyTree:
+def either(members: Any, yes: PyTree, no: PyTree) -> PyTree:
     """One tree for some members, and another for the rest."""
     of = jnp.asarray(members)
     return jax.tree.map(
