@@ -13,6 +13,7 @@ from helpers import compiled
 import noetherax as nx
 from noetherax.dynamics import _matrix_free
 from noetherax.solvers import _variational
+from noetherax.training._trainable import with_attribute_units
 
 PLANE = nx.Euclidean(2)
 COLUMNS = np.random.default_rng(3).uniform(0.5, 2.0, size=(4, 2))
@@ -282,6 +283,20 @@ def test_attributes_that_are_inputs_reach_the_law_and_its_friction():
     assert beside.forces[1] is rest
     with pytest.raises(TypeError, match="made with attributes"):
         nx.with_attributes(nx.Forced(helpers.pairwise(PLANE), rest), COLUMNS)
+
+
+def test_attributes_that_come_with_the_data_are_seen_in_units_of_their_size():
+    law = helpers.general_pairwise(PLANE, attributes=2, mass_attribute=0)
+    model = nx.Forced(law, nx.PairFriction(PLANE, **helpers.small(), attributes=2))
+    u = np.tile((COLUMNS * [1e24, 1e-6]).reshape(-1), (8, 1))
+    found = with_attribute_units(model, u)
+    for part in (found.lagrangian, found.forces[0]):
+        assert np.allclose(part.attributes.unit, np.abs(COLUMNS).max(axis=0) * [1e24, 1e-6])
+        assert part.attributes.values is None
+    own = helpers.general_pairwise(PLANE, attributes=2, attribute_unit=[2.0, 3.0])
+    assert np.array_equal(with_attribute_units(own, u).attributes.unit, [2, 3])
+    known = helpers.general_pairwise(PLANE, attributes=COLUMNS)
+    assert np.array_equal(with_attribute_units(known, u).attributes.unit, known.attributes.unit)
 
 
 @pytest.mark.parametrize("form", ["linear", "convex"])

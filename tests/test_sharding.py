@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import noetherax as nx
+from noetherax.training._batches import rule
 from noetherax.training._sharding import split_sharding
 
 PROGRAM = Path(__file__).parent / "parallel_fit.py"
@@ -68,3 +70,30 @@ def test_batches_that_do_not_divide_are_named():
         nx.fit(model, sampler, sharding=sideways, **options)
     with pytest.raises(TypeError, match="Mesh or NamedSharding, but it is of type int"):
         split_sharding(4, sampler(jax.random.key(0)))
+
+
+@pytest.mark.parametrize("kind", ["Auto", "Explicit"])
+def test_states_on_a_mesh(kind):
+    def spring(q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2
+
+    kinds = (getattr(AxisType, kind),)
+    mesh = jax.make_mesh((1,), ("batch",), axis_types=kinds, devices=jax.devices()[:1])
+    q = jax.device_put(np.ones((4, 1, 2)), NamedSharding(mesh, PartitionSpec("batch")))
+    accelerate = jax.jit(jax.vmap(lambda q: nx.acceleration(spring, q, jnp.zeros_like(q))))
+    if kind == "Auto":
+        assert np.array_equal(accelerate(q), -q)
+    else:
+        with pytest.raises(ValueError, match=r"axes of type Explicit.*axis_types=.*Auto"):
+            accelerate(q)
+
+
+@pytest.mark.parametrize("samples", [7, 8])
+def test_fewer_samples_than_a_batch_go_to_every_device_as_they_are(samples):
+    mesh = jax.sharding.AbstractMesh((2,), ("batch",))
+    given = NamedSharding(mesh, PartitionSpec("batch"))
+    split = split_sharding(given, np.zeros((samples, 1, 2)), few=True)
+    assert split.spec == (PartitionSpec("batch") if samples == 8 else PartitionSpec())
+    data = np.arange(samples)
+    draw, _ = rule(None, 16, data)
+    assert np.array_equal(draw(data, None), data)

@@ -343,6 +343,14 @@ def test_dates_that_do_not_fit_are_told(tmp_path):
         nx.Tracks(np.array([-(10**10), 10**10], "datetime64[Y]"), Q[:2])
 
 
+@pytest.mark.parametrize("column", ["t", "x", "run"])
+def test_what_is_masked_is_missing(column):
+    table = {"t": DAYS[:4], "x": X[:4], "run": np.array([0, 0, 1, 1])}
+    table[column] = np.ma.array(table[column], mask=[0, 0, 1, 0])
+    with pytest.raises(ValueError, match="row 2( of recording 1|[.])"):
+        nx.Tracks.from_table(table, time="t", position=[["x"]], recording="run")
+
+
 def test_durations():
     picoseconds = np.array([0, 1500, 3000, 4500], "timedelta64[ps]")
     assert np.allclose(nx.Tracks(picoseconds, Q[:4])[0].t, [0, 1.5e-9, 3e-9, 4.5e-9], rtol=1e-15)

@@ -50,6 +50,34 @@ def test_training_from_arrays_lowers_the_error():
     assert not history.interrupted
 
 
+class Weight(eqx.Module):
+    w: jax.Array
+
+
+def two_valleys(model, batch):
+    return jnp.square(jnp.square(model.w) - 1)
+
+
+@pytest.mark.parametrize(("factor", "returned"), [(-2.0, "last"), (-1e-3, "average")])
+def test_an_average_that_is_worse_is_not_returned(factor, returned):
+    """Each step leads from one valley to the other, and the average lies on the hill between them."""
+    step = optax.stateless(lambda _, w: jax.tree.map(lambda x: factor * x, w))
+    options = dict(optimizer=step, preparation=False, steps=100, averaging=0.1, **SMALL)
+    start = Weight(jnp.array(1.0 if returned == "last" else 2.0))
+    trained, history = nx.fit(start, observations(), loss=two_valleys, **options)
+    last = start.w * (1 + factor) ** 100
+    assert bool(np.isclose(trained.w, last, rtol=1e-12)) == (returned == "last")
+    assert np.isclose(history.returned_loss, two_valleys(trained, None), rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_explained_is_of_what_is_returned():
+    data = observations(64)  # no more than a batch: all of them, at every step
+    trained, history = nx.fit(model(), data, steps=100, optimizer=ADAM, **SMALL)
+    assert np.isclose(history.returned_loss, ACCELERATION(trained, data), rtol=1e-9)
+    assert np.isclose(history.explained, 1 - history.returned_loss / history.without_force)
+    assert history.returned_loss != history.recent_loss
+
+
 def test_the_same_settings_compile_once():
     seen = []
     observe = jax.monitoring.register_event_duration_secs_listener
@@ -366,7 +394,7 @@ def test_the_verdict_is_silent_about_what_went_well():
     member = Member(None, "", None, None, None, Scale(1.0, without_force=1.0))
 
     def of(losses, skipped):
-        return verdicts(losses, skipped, None, member, ACCELERATION)
+        return verdicts(losses, np.zeros(0), skipped, None, member, ACCELERATION)
 
     assert not of(np.full(99, 2.0), 0)  # too few steps to say
     assert not of(np.full(200, 0.4), 9)

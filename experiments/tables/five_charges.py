@@ -38,18 +38,18 @@ AGREE, FLOOR = 1e-2, 1.0
 """Difference of two estimates of an acceleration, relative to it or to the floor, up to which the
 better one is used."""
 
-NEAR = (0.04, 0.3)
-"""Distances of the nearest pair on the way, of encounters that are learned from. Below, the clipping
-rules, and motions depend too strongly on where they come from."""
+NEAR = ((0.12, 0.3), (0.04, 0.3))
+"""Distances of the nearest pair on the way, of encounters that are learned from, first and then: from
+where the law is known to where it is not. Nearer, the clipping rules, and motions depend too strongly
+on where they come from."""
 
 ENCOUNTERS, BESIDE = 400, 5
 """Encounters that are learned from, and observations beside each."""
 
 WIDTH, ITERATIONS, SAMPLES = 16, 60, 3000
-THROUGH = 12
-"""Steps of training through encounters."""
+THROUGH = (4, 12)
+"""Steps of training through these."""
 
-FROM_TO = (slice(None, -1), slice(1, None))
 ARMS = "charges multiply", "any function of the charges"
 
 
@@ -178,27 +178,27 @@ class ThroughEncounters(nx.Loss):
         return None  # of models that are prepared
 
 
-def encounters_of(model, charges, x, v) -> Encounter:
+def encounters_of(model, near: tuple, charges, x, v) -> Encounter:
     """Some intervals between saved states in which a pair comes near, as the law has it."""
-    first, later = ([y[:, part].reshape(-1, POINTS, 3) for y in (x, v)] for part in FROM_TO)
-    found = Encounter(jnp.repeat(charges, SAVES, axis=0), *first, *later, jnp.zeros(2, int))
+    first_x, first_v = (y[:, :-1].reshape(-1, POINTS, 3) for y in (x, v))
+    later_x, later_v = (y[:, 1:].reshape(-1, POINTS, 3) for y in (x, v))
+    charges = jnp.repeat(charges, SAVES, axis=0)
     force = clipped(force_of(model))
 
     def nearest(charges, x, v):
         def one(state, _):
-            x, v = leapfrog(force, charges, *state, 1)
-            return (x, v), jnp.linalg.norm(x[:, None] - x, axis=-1) + jnp.diag(
-                jnp.full(POINTS, jnp.inf)
-            )
+            x, v = leapfrog(force, charges, state[0], state[1], 1)
+            itself = jnp.diag(jnp.full(POINTS, jnp.inf))
+            return (x, v), jnp.linalg.norm(x[:, None] - x, axis=-1) + itself
 
         apart = jax.lax.scan(one, (x, v), None, length=EVERY)[1].min(axis=0)
         return apart.min(), jnp.stack(jnp.unravel_index(apart.argmin(), apart.shape))
 
-    distance, pair = jax.jit(jax.vmap(nearest))(found.charges, found.x, found.v)
-    low, high = NEAR
-    chosen = np.flatnonzero((distance > low) & (distance < high))
+    distance, pair = jax.jit(jax.vmap(nearest))(charges, first_x, first_v)
+    chosen = np.flatnonzero((distance > near[0]) & (distance < near[1]))
     chosen = np.random.default_rng(0).permutation(chosen)[:ENCOUNTERS]
-    return Encounter(*(y[chosen] for y in found[:-1]), pair[chosen])
+    found = Encounter(charges, first_x, first_v, later_x, later_v, pair)
+    return jax.tree.map(lambda y: y[chosen], found)
 
 
 def learned(arm: str, seed: int, motions: tuple, data: nx.TimedObservations, quick: bool):
@@ -208,18 +208,23 @@ def learned(arm: str, seed: int, motions: tuple, data: nx.TimedObservations, qui
     loss = nx.RelativeAccelerationLoss(floor=FLOOR)
     model, done = nx.prepare(model, data, loss=loss)
     print(f"{arm}: {done}", flush=True)
-    iterations = (5, 1) if quick else (ITERATIONS, THROUGH)
     options: dict = {"tolerance": 0, "progress": False}
-    model, _ = nx.polish(model, data, loss=loss, iterations=iterations[0], **options)
-    encounters = encounters_of(model, *motions)
-    count = min(len(encounters.x), len(data.q) // BESIDE)
-    beside = [
-        y[: count * BESIDE].reshape(count, BESIDE, *y.shape[1:]) for y in (data.q, data.a, data.u)
-    ]
-    batch = jax.tree.map(lambda y: y[:count], encounters), tuple(beside)
-    print(f"{count} encounters beside {count * BESIDE} observations", flush=True)
-    loss = ThroughEncounters()
-    return nx.polish(model, batch, loss=loss, iterations=iterations[1], **options)
+    model, _ = nx.polish(model, data, loss=loss, iterations=5 if quick else ITERATIONS, **options)
+    options["loss"] = ThroughEncounters()
+    few, more = (1, 1) if quick else THROUGH
+    encounters = beside(data, encounters_of(model, NEAR[0], *motions))
+    model, _ = nx.polish(model, encounters, iterations=few, **options)
+    encounters = beside(data, encounters_of(model, NEAR[1], *motions))
+    return nx.polish(model, encounters, iterations=more, **options)
+
+
+def beside(data: nx.TimedObservations, encounters: Encounter) -> tuple:
+    """Encounters, and some observations beside each."""
+    count = len(encounters.x)
+    chosen = np.resize(np.arange(len(data.q)), count * BESIDE)
+    observed = [jnp.asarray(y)[chosen] for y in (data.q, data.a, data.u)]
+    print(f"{count} encounters", flush=True)
+    return encounters, tuple(y.reshape(count, BESIDE, *y.shape[1:]) for y in observed)
 
 
 def errors(forces: dict, charges, x, v) -> dict:

@@ -39,7 +39,8 @@ def as_times(name: str, values: Any, place: Place, epoch: Instant | None = None)
     array = _as_array(name, values)
     if array.dtype.kind not in "Mm":
         return as_numbers(name, values, place)
-    missing = np.argwhere(np.isnat(array))
+    masked = np.broadcast_to(np.ma.getmask(values), array.shape)
+    missing = np.argwhere(np.isnat(array) | masked)
     if len(missing):
         raise ValueError(
             f"{name}: a time is missing at {place(tuple(int(i) for i in missing[0]))}."

@@ -72,7 +72,7 @@ def _recordings(
         members["u"] = _input_names(inputs)
     _check_once([time, *(name for names in members.values() for name in names.flat)])
 
-    labels = None if recording is None else np.asarray(_column(table, recording)).tolist()
+    labels = None if recording is None else _labels(_column(table, recording))
 
     def place(name):
         def of(index):
@@ -201,10 +201,16 @@ def _check_length(name, column, time, t) -> None:
         )
 
 
+def _labels(column: Any) -> list:
+    """Entry by entry; those that are masked are `None`."""
+    return np.ma.array(np.asarray(column), mask=np.ma.getmask(column)).tolist()
+
+
 def _rows_of(labels: list, name: Hashable, row: Callable) -> dict[Any, list[int]]:
     rows: dict[Any, list[int]] = {}
     for k, label in enumerate(labels):
-        if label is None or label != label or type(label).__name__ == "NAType":
+        empty = label is None or label != label or type(label).__name__ == "NAType"
+        if empty or (isinstance(label, str) and not label.strip()):
             raise ValueError(
                 f"Column {name!r}, which tells recordings apart, is empty in {row(k)}."
             )

@@ -287,9 +287,24 @@ def solve_terms(
     return solve(terms.mass_matrix, terms.force)
 
 
+def _check_mesh(array: Array) -> None:
+    """Linear solves have no types that name the devices, as those of `jax.make_mesh` do, and of
+    `jax.pmap`."""
+    mesh = jax.typeof(array).sharding.mesh
+    kinds = {kind.name for kind in getattr(mesh, "axis_types", None) or ()} - {"Auto"}
+    if kinds:
+        raise ValueError(
+            f"States lie on a mesh of devices with axes of type {', '.join(sorted(kinds))}, on which "
+            "linear systems are not solved. Make the mesh with axes that the compiler distributes by, "
+            "jax.make_mesh(shape, names, axis_types=(jax.sharding.AxisType.Auto,) * len(names)), and "
+            "take jax.jit(jax.vmap(...)) instead of jax.pmap or jax.shard_map."
+        )
+
+
 def _by_lineax(matrix, right, linear_solver):
     """The solution and whether Lineax calls it successful; where not, NaN, with derivatives of zero.
     Lineax's own derivative raises there, so that one such member of a batch would end all."""
+    _check_mesh(matrix)
     operator = lx.MatrixLinearOperator(jax.lax.stop_gradient(matrix), lx.symmetric_tag)
     factors = linear_solver.init(operator, {})
 

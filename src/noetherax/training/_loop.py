@@ -70,6 +70,7 @@ def take_steps(plan: Plan) -> Outcome:
         state = jax.tree.map(jnp.copy, state_distributed(placement, state))
         several = jax.process_count() > 1
         compile_seconds, interrupted, failed_in_a_row, take = 0.0, False, 0, None
+        last, judge, judged = None, None, np.zeros((*members, 0))
         hidden = not options.progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
@@ -116,8 +117,9 @@ def take_steps(plan: Plan) -> Outcome:
                 if not interrupted:
                     given = static, rest, data, jnp.array(1)
                     take = program(chunk, given, state, donated=1) if take is None else take
-                    judge = Judge(take, given, placement, state, done)
-                    last, judged = judge.better(bool(averaging), watched.validates)
+                    judging = Judge(take, given, state, done)
+                    last, judged = judging.better(bool(averaging), watched.validates)
+                    judge = judging
         except KeyboardInterrupt:
             if any(x.is_deleted() for x in jax.tree.leaves(state)):
                 raise  # a second Ctrl-C, within a chunk
@@ -125,9 +127,9 @@ def take_steps(plan: Plan) -> Outcome:
             if taken > done:  # or behind one, before its losses were noted
                 losses[..., done:taken] = np.asarray(values)[..., : taken - done]
             done = taken
+        if judge is None:  # interrupted, perhaps while weights were judged
+            last = state.average if averaging else state.parameters
         if interrupted:
-            last, judge = state.average if averaging else state.parameters, None
-            judged = np.zeros((*members, 0))
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
         learned = watched.chosen(on_this_process(placement.weights, last))
         if watched.chooses and judge is not None and not several:

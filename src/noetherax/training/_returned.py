@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ._history import median
-from ._plan import Placement
-from ._steps import State, state_distributed
+from ._steps import State
 from ._watch import either
 
 MOST = 16
@@ -30,8 +29,8 @@ class Judge:
     - `state`: that of the run, which is left as it is.
     """
 
-    def __init__(self, take: Callable, given: tuple, placement: Placement, state: State, done: int):
-        self.take, self.given, self.placement, self.state = take, given, placement, state
+    def __init__(self, take: Callable, given: tuple, state: State, done: int):
+        self.take, self.given, self.state = take, given, state
         self.count = min(MOST, done // STEPS_FOR_EACH)
 
     def losses(self, weights: PyTree) -> np.ndarray:
@@ -42,7 +41,7 @@ class Judge:
             step = self.state.step + index
             start = State(weights, weights, self.state.optimizer, step, self.state.skipped)
             # Copies, since a step takes over the buffers of what it starts from.
-            start = jax.tree.map(jnp.copy, state_distributed(self.placement, start))
+            start = jax.tree.map(jnp.copy, start)
             found[..., index] = np.asarray(self.take(self.given, start)[1])[..., 0]
         return found
 

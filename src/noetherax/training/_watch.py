@@ -176,7 +176,7 @@ class Watch:
 
 def either(members: Any, yes: PyTree, no: PyTree) -> PyTree:
     """One tree for some members, and another for the rest."""
-    of = jnp.asarray(members)
+    of = np.asarray(members)  # which goes to whatever devices the trees are on
     return jax.tree.map(
         lambda yes, no: jnp.where(of.reshape(of.shape + (1,) * (yes.ndim - of.ndim)), yes, no),
         yes,
