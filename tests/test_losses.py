@@ -78,7 +78,7 @@ def test_scale_and_verdict_of_a_loss_of_the_users_own():
     np.testing.assert_allclose(scale.without_force, square, rtol=1e-12)
     assert scale.unit == 2 ** np.round(np.log2(square))
     member = Member(None, "", None, drawn, None, scale)
-    found = verdicts(np.full(200, square), 0, FreeParticle(), member, OWN)
+    found = verdicts(np.full(200, square), np.zeros(0), 0, FreeParticle(), member, OWN)
     assert [x.finding.split(" in")[0] for x in found] == ["Next to nothing was learned"]
     assert "Trivial" in found[0].advice
     small = table() | {"ddx": 1e-200 * table()["ddx"]}

@@ -161,7 +161,8 @@ def test_a_history_prints_what_matters():
         assert part in text
     assert np.isclose(history.without_force, 4.0, rtol=0.2)
     assert history.recent_loss == np.median(history.loss[-10:])
-    assert np.isclose(history.explained, 1 - history.recent_loss / history.without_force)
+    # Of the weights that are returned: those of the least validation loss, and not of the last steps.
+    assert np.isclose(history.explained, 1 - history.returned_loss / history.without_force)
 
 
 def test_what_is_wrong_with_validation_is_named():
@@ -229,7 +230,7 @@ def test_the_verdict_names_a_loss_that_few_samples_rule():
 
     def of(a, losses):
         found = member._replace(drawn=(*drawn[:2], a))
-        (verdict,) = verdicts(losses, 0, Spring(jnp.array(-1.0)), found, ACCELERATION)
+        (verdict,) = verdicts(losses, np.zeros(0), 0, Spring(jnp.array(-1.0)), found, ACCELERATION)
         return verdict
 
     found = of(drawn[2], np.full(200, 2 * scale))

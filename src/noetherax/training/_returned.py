@@ -15,7 +15,7 @@ from ._watch import either
 MOST = 16
 """Batches on which weights are judged."""
 
-STEPS_FOR_EACH = 25
+STEPS_FOR_EACH = 50
 """Steps taken for every one of them: in a short run hardly anything was learned."""
 
 WORSE = 1.1
