@@ -41,7 +41,7 @@ class History(NamedTuple):
     - `preparation_seconds`: wall time before all that, of preparing the model by its data and judging
         them; most of it compiles what a second fit finds compiled.
     - `returned_loss`: of the weights that are returned, its mean over some further batches; NaN after
-        an interruption, and after a few steps.
+        an interruption, and after a few steps; `None` of `polish`, whose losses are of all the data.
 
     !!! example
 
@@ -76,7 +76,7 @@ class History(NamedTuple):
     chosen_loss: str = ""
     full_batch: bool = False
     preparation_seconds: float = 0.0
-    returned_loss: float | np.ndarray = np.nan
+    returned_loss: float | np.ndarray | None = None
 
     @property
     def recent_loss(self) -> np.floating | np.ndarray:
@@ -86,6 +86,8 @@ class History(NamedTuple):
     @property
     def final_loss(self) -> Any:
         """`returned_loss` where it is known, else `recent_loss`."""
+        if self.returned_loss is None:
+            return self.recent_loss
         return np.where(np.isnan(self.returned_loss), self.recent_loss, self.returned_loss)[()]
 
     def __repr__(self) -> str:

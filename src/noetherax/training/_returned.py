@@ -2,6 +2,7 @@
 more is compiled."""
 
 from collections.abc import Callable
+from typing import final
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,7 @@ WORSE = 1.1
 """Times the loss of the last weights: an average with more has not stayed in one valley of the loss."""
 
 
+@final
 class Judge:
     """Tells the losses of weights on the batches of the steps to come.
 
