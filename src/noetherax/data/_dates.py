@@ -64,8 +64,8 @@ def _instants(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         length = count * SECONDS[unit]
         if np.any(np.abs(whole.astype(float)) * length > FARTHEST):
             raise ValueError(
-                f"dates and durations must be within {FARTHEST} seconds of 1970, but {array.min()} to "
-                f"{array.max()} are not."
+                f"Dates must be within {FARTHEST} seconds of 1970, and durations no longer, but these "
+                f"are {array.min()} to {array.max()}."
             )
         return whole * length, np.zeros_like(whole)
     seconds, rest = np.divmod(whole, PARTS[unit])

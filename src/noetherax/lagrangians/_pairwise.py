@@ -81,7 +81,8 @@ class PairwiseLagrangian(Lagrangian):
         come.
     - `train_attributes`: whether the attributes given are where training starts.
     - `attribute_unit`: the size of each column, if they are to come or differ much from those given;
-        the largest of those given, or one, by default.
+        by default the largest of those given, or, of those to come, in the data of the first
+        [`noetherax.fit`][]; units of one throughout are taken for none given.
     - `cutoff`: distance beyond which points do not see each other.
     - `box`: lengths of the axes of a periodic box, infinite for those that do not close.
     - `neighbours`: most neighbours within the cut-off, in the mean over points.

@@ -16,7 +16,7 @@ from ._checkpoints import Checkpoints, record, restore
 from ._history import History, mean, median
 from ._interruption import noted_interrupts
 from ._plan import Plan
-from ._returned import Judge
+from ._returned import Comparison
 from ._sharding import from_first_process, in_any_process, on_devices, on_this_process, whole
 from ._steps import LONGEST_CHUNK, State, chunk, lift, state_distributed
 from ._watch import Watch
@@ -70,7 +70,7 @@ def take_steps(plan: Plan) -> Outcome:
         state = jax.tree.map(jnp.copy, state_distributed(placement, state))
         several = jax.process_count() > 1
         compile_seconds, interrupted, failed_in_a_row, take = 0.0, False, 0, None
-        last, judge, judged = None, None, np.zeros((*members, 0))
+        last, compared, judged = None, None, np.zeros((*members, 0))
         hidden = not options.progress or jax.process_index() > 0
         bar = tqdm(total=steps, initial=done, unit="step", disable=hidden, smoothing=0.05)
 
@@ -117,9 +117,9 @@ def take_steps(plan: Plan) -> Outcome:
                 if not interrupted:
                     given = static, rest, data, jnp.array(1)
                     take = program(chunk, given, state, donated=1) if take is None else take
-                    judging = Judge(take, given, state, done)
-                    last, judged = judging.better(bool(averaging), watched.validates)
-                    judge = judging
+                    comparison = Comparison(take, given, state, done)
+                    last, judged = comparison.better(bool(averaging), watched.validates)
+                    compared = comparison
         except KeyboardInterrupt:
             if any(x.is_deleted() for x in jax.tree.leaves(state)):
                 raise  # a second Ctrl-C, within a chunk
@@ -127,13 +127,13 @@ def take_steps(plan: Plan) -> Outcome:
             if taken > done:  # or behind one, before its losses were noted
                 losses[..., done:taken] = np.asarray(values)[..., : taken - done]
             done = taken
-        if judge is None:  # interrupted, perhaps while weights were judged
+        if compared is None:  # interrupted, perhaps while weights were judged
             last = state.average if averaging else state.parameters
         if interrupted:
             warnings.warn(f"fit was interrupted after {done} of {steps} steps.", stacklevel=3)
         learned = watched.chosen(on_this_process(placement.weights, last))
-        if watched.chooses and judge is not None and not several:
-            judged = judge.losses(on_devices(placement.weights, learned))
+        if watched.chooses and compared is not None and not several:
+            judged = compared.losses(on_devices(placement.weights, learned))
         state = on_this_process(placement.weights, state)
         seconds = before + time.perf_counter() - start
         if checkpoints is not None and (interrupted or watched.stopped):

@@ -24,8 +24,8 @@ WORSE = 1.1
 
 
 @final
-class Judge:
-    """Tells the losses of weights on the batches of the steps to come.
+class Comparison:
+    """Of weights, by their losses on the batches of the steps to come.
 
     - `take`: the program that takes steps, `take(given, state)`, and `given`, for one step.
     - `state`: that of the run, which is left as it is.
