@@ -245,7 +245,7 @@ def test_features_are_bent_where_that_starts_nearer_to_the_accelerations():
     for data, count, how in ((oscillator, 0, ""), (family, 1, " (inverse)")):
         fresh = nx.NeuralLagrangian(FEATURES, width=32, key=KEYS[0])
         fitted, history = nx.fit(fresh, data, **nothing)
-        words = f"{count or 'none'} of 3 features bent{how} (error of the start without "
+        words = f"{count or 'none'} of 3 features bent{how} (part missed by trials: without "
         assert history.preparation.startswith(words)
         assert history.preparation.endswith("last layer by least squares")
         rule = nx.standardise(fresh, *data[:2])

@@ -441,9 +441,46 @@ def test_velocities_help_where_they_agree():
     alone, both = nx.Tracks(t, q).smooth(), nx.Tracks(t, q, v).smooth()
     assert error_of(both) < 0.7 * error_of(alone)
     assert np.allclose(both.smoothing.noise.v, 1e-2, rtol=0.3)
-    with pytest.warns(UserWarning, match="velocities were not used.*their units"):
+    with pytest.warns(UserWarning, match="velocities were not used.*apart.*their units"):
         wrong = nx.Tracks(t, q, 1000 * v).smooth()
     assert error_of(wrong) == pytest.approx(error_of(alone))
+
+
+def test_exact_velocities_shorten_the_windows():
+    """A simulation has no noise: truncation is all, and no fault of the velocities."""
+    t = np.linspace(0, 10, 101)
+    q = np.stack([np.cos(t) ** 3, np.sin(t)], axis=-1)[:, None]
+    v = np.stack([-3 * np.cos(t) ** 2 * np.sin(t), np.cos(t)], axis=-1)[:, None]
+    a = np.stack([6 * np.cos(t) * np.sin(t) ** 2 - 3 * np.cos(t) ** 3, -np.sin(t)], -1)[:, None]
+    alone, both = nx.Tracks(t, q).smooth(), nx.Tracks(t, q, v).smooth()
+    assert both.smoothing.used == ("q", "v")
+    assert both.smoothing.times < alone.smoothing.times
+
+    def error(tracks):
+        found = tracks[0]
+        return np.sqrt(np.mean(np.square(found.a - a[np.isin(t, found.t)])))
+
+    assert error(both) < 0.1 * error(alone)
+    assert np.max(both.smoothing.error.a) == pytest.approx(error(both), rel=1)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-3])
+def test_what_is_no_derivative_is_left_out(noise):
+    t = np.linspace(0, 15, 301)
+    rng = np.random.default_rng(3)
+    q, v, a = (
+        x[:, None, None] + noise * rng.normal(size=(301, 1, 1))
+        for x in (np.cos(t), -np.sin(t), -np.cos(t))
+    )
+    with pytest.warns(UserWarning, match=r"accelerations were not used.*1\.[34]\d* apart"):
+        found = nx.Tracks(t, q, v, 3 * a).smooth().smoothing
+    assert found.used == ("q", "v")  # and the warning is the only one
+    # A column that was never filled in.
+    with pytest.warns(UserWarning, match=r"velocities were not used.*0\.7\d* apart"):
+        found = nx.Tracks(t, q, 0 * v).smooth().smoothing
+    assert found.used == ("q",)
+    at_rest = nx.Tracks(t, np.stack([q, 0 * q], 2)[..., 0], np.stack([v, 0 * v], 2)[..., 0])
+    assert at_rest.smooth().smoothing.used == ("q", "v")
 
 
 def test_unlike_instruments():

@@ -33,6 +33,7 @@ MOVING = 0.3
 class Survey(NamedTuple):
     """What is known of recordings before polynomials are chosen.
 
+    - `kinds`: the orders of the derivatives that are observed.
     - `noise`: standard deviations, shape `(kinds, coordinates)`: what polynomials of the best of all
         degrees and lengths leave over; zero where all samples are zero.
     - `given`: whether the user said so.
@@ -41,11 +42,15 @@ class Survey(NamedTuple):
     - `lengths`: of windows, up to those that polynomials of the highest degree no longer follow.
     """
 
+    kinds: tuple[int, ...]
     noise: np.ndarray
     given: bool
     spread: np.ndarray
     interval: float | None
     lengths: list[int]
+
+    def noise_of(self, kinds: tuple[int, ...]) -> np.ndarray:
+        return self.noise[[self.kinds.index(order) for order in kinds]]
 
     @property
     def units(self) -> np.ndarray:
@@ -110,9 +115,13 @@ def surveyed(
 ) -> Survey:
     """Noise, estimated if it is not `given`, and lengths of windows worth a trial."""
     noise, most = [], []
-    for k in range(len(recordings[0].kinds)):
+    spread = _spread(recordings)
+    longest = max(series.t[-1] - series.t[0] for series in recordings)
+    for k, order in enumerate(recordings[0].kinds):
         own = [Series(series.t, (0,), series.x[k : k + 1]) for series in recordings]
-        size = np.max([np.max(np.abs(series.x), axis=(0, 1)) for series in own], axis=0)
+        # Derivatives that are all zero are exact, too, and contradict positions that move.
+        size = spread / longest**order
+        size = np.max([size, *(np.max(np.abs(series.x), axis=(0, 1)) for series in own)], axis=0)
         rounding = np.square(ROUNDING * np.finfo(float).eps * size)
         floor = rounding if given is None else np.square(given[k])
         # Of lengths only: those that leave more than the noise that is given are tried, not trusted.
@@ -129,8 +138,8 @@ def surveyed(
             lengths.append(times)
         noise.append(np.sqrt(np.maximum(least, rounding)) if given is None else given[k])
         most.append(lengths)
-    spread = _spread(recordings)
-    return Survey(np.array(noise), given is not None, spread, interval, min(most, key=len))
+    kinds = recordings[0].kinds
+    return Survey(kinds, np.array(noise), given is not None, spread, interval, min(most, key=len))
 
 
 def _spread(recordings: Sequence[Series]) -> np.ndarray:
@@ -151,13 +160,13 @@ class Sample(NamedTuple):
 def sampled(recordings: Sequence[Series], times: int, degree: int, survey: Survey) -> Sample:
     """Fits up to a degree, or the highest that so many times allow."""
     kinds = recordings[0].kinds
-    sigma = survey.noise[: len(kinds)]
+    sigma = survey.noise_of(kinds)
     unit = np.where(sigma > 0, sigma, 1.0)
     groups, found = groups_of(unit), []
     for group in groups:
         own = [Series(s.t, kinds, s.x[..., group]) for s in recordings]
         subset = even_subset(own, times, most_of(own, times))
-        top = min(degree, times - 2)
+        top = min(degree, times * len(kinds) - 2)
         found.append(
             [
                 fits
@@ -177,10 +186,11 @@ def tried(
     makes σ² Σ φ_k⁽ᵒ⁾². What the next two terms would add is its truncation; the square of that, less
     what the least noise makes of it, so as not to take motion for noise in short recordings. What is
     left changes sign d + 3 times or more in a window of span T, so that its derivatives are larger by
-    π(d + 3)/T each, at least. What leaves much more than the same fit to `positions` alone does not
-    agree with them, and counts as motion that is not followed.
+    π(d + 3)/T each, at least. What leaves much more than the same fit to `positions` alone, or than
+    noise where these are too few for one, does not agree with them, and counts as motion that is not
+    followed.
     """
-    sigma = survey.noise[: len(sample.kinds)]
+    sigma = survey.noise_of(sample.kinds)
     gains, changes = np.zeros((2, 3, sigma.shape[1]))
     lefts, usual = np.zeros((2, sigma.shape[1]))
     unit = np.where(sigma > 0, sigma, 1.0)
@@ -197,7 +207,7 @@ def tried(
         lefts[group] = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
         if positions is not None:
             usual[group] = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
-        elif survey.given:  # the user has said what noise may leave
+        elif survey.given or len(sample.kinds) > 1:  # the user has said it, or positions tell less
             usual[group] = EXPLAINED
         else:
             share = SHARE * np.square(survey.spread / unit[0])[group]

@@ -111,7 +111,7 @@ def _accelerations(
     choice: Choice, middles: Sequence[np.ndarray], coordinates: np.ndarray, survey: Survey
 ) -> np.ndarray:
     trial, own = choice
-    sigma = survey.noise[: len(trial.kinds), coordinates]
+    sigma = survey.noise_of(trial.kinds)[:, coordinates]
     states = [np.zeros((0, int(coordinates.sum())))]
     for s, m in zip(own, middles, strict=True):
         x = Series(s.t, s.kinds, s.x[..., coordinates])

@@ -1,5 +1,6 @@
 """Recordings with the states and accelerations of the polynomials nearest to what was observed."""
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ from .._checks import check_count, check_number
 from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, surveyed, tried
 from ._left_over import Choice, Doubt, doubted
 from ._local_fits import Series, middles_of, series_of, states_at
-from ._recording import MEMBERS, Recording
-from ._times import even_interval, typical_intervals
-
-POOR = 0.5
-"""Of the accelerations themselves: an estimated error above tells the reader that they are noise."""
-
-UNLIKE = 3.0
-"""Times the shortest of the typical intervals: one number of samples does not suit the longest."""
+from ._recording import Recording
+from ._smoothing_warnings import (
+    warn_of_intervals,
+    warn_of_lost_motion,
+    warn_of_noise,
+    warn_of_unused,
+)
+from ._times import even_interval
 
 PerCoordinate = Float[np.ndarray, "points space"]
 
@@ -41,6 +42,7 @@ class Smoothing:
 
     - `degree`: of the polynomials.
     - `times`: samples in the window of each.
+    - `used`: what of them: `q`, and `v` and `a` where these were observed and agree with it.
     - `noise`: standard deviations of what was observed, given or estimated: `noise.q`, and
         `noise.v` and `noise.a` where these were observed, each of shape `(points, space)`.
     - `error`: root mean squares of the estimated errors of the smoothed states, `error.q`,
@@ -68,6 +70,7 @@ class Smoothing:
 
     degree: int
     times: int
+    used: tuple[str, ...]
     noise: StateErrors
     error: StateErrors
     trials: tuple[str, ...]
@@ -79,7 +82,8 @@ class Smoothing:
             return ", ".join(f"{name} {np.max(x):.2g}" for name, x in known.items())
 
         return (
-            f"Smoothing(degree {self.degree}, {self.times} times; noise {largest(self.noise)}; "
+            f"Smoothing(degree {self.degree}, {self.times} times of {', '.join(self.used)}; "
+            f"noise {largest(self.noise)}; "
             f"estimated error {largest(self.error)}; {self.omitted} samples omitted)"
         )
 
@@ -92,7 +96,7 @@ def smoothed(
     series = [series_of(recording) for recording in recordings]
     degrees, least = _limits(series, degree, times)
     interval = even_interval([x.t for x in series])
-    _warn_of_intervals(series)
+    warn_of_intervals(series)
     survey = surveyed(series, interval, _given(series, noise))
     if not survey.lengths:
         raise ValueError(
@@ -114,8 +118,9 @@ def smoothed(
         shorter = _trials(series, less, list(DEGREES), survey)
     choices, doubt = _ranked(choices, shorter, survey)
     best, own = choices[0]
-    found, omitted = _states(recordings, own, best, survey)
-    _warn(found, best, kinds, doubt)
+    observed, found, omitted = _states(recordings, own, best, survey)
+    warn_of_unused(observed, found, best, survey)
+    warn_of_lost_motion(best, doubt) if doubt.doubtful.any() else warn_of_noise(found, best)
     sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
         zip(best.kinds, best.sigma, strict=True)
     )
@@ -123,6 +128,7 @@ def smoothed(
     return found, Smoothing(
         best.degree,
         best.times,
+        tuple("qva"[k] for k in best.kinds),
         StateErrors(rows[0], rows.get(1), rows.get(2)),
         StateErrors(*(x.reshape(shape) for x in best.error)),
         tuple(_row(trial) for trial, _ in choices),
@@ -133,21 +139,33 @@ def smoothed(
 def _trials(
     series: Sequence[Series], lengths: Sequence[int], degrees: Sequence[int], survey: Survey
 ) -> list[Choice]:
-    """Every degree and length, of positions alone and of all that is observed."""
-    kinds = series[0].kinds
-    alone = [Series(x.t, (0,), x.x[:1]) for x in series]
+    """Every degree and length, of positions alone and with what else is observed, for which shorter
+    windows are enough."""
+    positions, *others = (_part(series, kinds) for kinds in _subsets(survey.kinds))
     choices: list[Choice] = []
     for n in lengths:
         top = degrees[-1] + 2
-        first = sampled(alone, n, top, survey)
-        second = sampled(series, n, top, survey) if len(kinds) > 1 else None
-        for d in degrees:
-            trial = tried(first, d, survey) if n >= d + LEAST else None
-            if trial is not None:
-                choices.append((trial, alone))
-                both = tried(second, d, survey, trial) if second is not None else None
-                choices += [(both, series)] if both is not None else []
+        first = sampled(positions, n, top, survey)
+        alone = {d: tried(first, d, survey) for d in degrees if n >= d + LEAST}
+        choices += [(trial, positions) for trial in alone.values() if trial is not None]
+        for own in others:
+            more = sampled(own, n, top, survey)
+            enough = [d for d in degrees if n * len(more.kinds) >= d + LEAST]
+            trials = (tried(more, d, survey, alone.get(d)) for d in enough)
+            choices += [(trial, own) for trial in trials if trial is not None]
     return choices
+
+
+def _subsets(kinds: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """The positions, and all that may be used with them: something else may be wrong."""
+    rest = kinds[1:]
+    some = (x for count in range(len(rest) + 1) for x in itertools.combinations(rest, count))
+    return [(kinds[0], *x) for x in some]
+
+
+def _part(series: Sequence[Series], kinds: tuple[int, ...]) -> list[Series]:
+    rows = [series[0].kinds.index(order) for order in kinds]
+    return [Series(x.t, kinds, x.x[rows]) for x in series]
 
 
 def _score(choice: Choice) -> float:
@@ -205,9 +223,13 @@ def _given(series: Sequence[Series], noise: Any) -> np.ndarray | None:
     return np.outer([check_number("noise", x) for x in given], np.ones(coordinates))
 
 
-def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recording], int]:
-    found, short, omitted = [], [], 0
-    sigma = survey.noise[: len(best.kinds)]
+def _states(
+    recordings, series, best: Trial, survey: Survey
+) -> tuple[list[Recording], list[Recording], int]:
+    """What was observed, and what polynomials make of it, of recordings that are long enough; and how
+    many samples have none."""
+    observed, found, short, omitted = [], [], [], 0
+    sigma = survey.noise_of(best.kinds)
     for recording, own in zip(recordings, series, strict=True):
         middles = middles_of(own.t, best.times)
         states = np.full((3, len(own.t), own.x.shape[2]), np.nan)
@@ -221,6 +243,7 @@ def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recor
             continue
         q, v, a = states[:, kept].reshape(3, -1, *recording.q.shape[1:])
         u = None if recording.u is None else recording.u[kept]
+        observed.append(recording)
         found.append(Recording(recording.name, recording.t[kept], q.copy(), v.copy(), a.copy(), u))
     if not found:
         raise ValueError(
@@ -233,54 +256,7 @@ def _states(recordings, series, best: Trial, survey: Survey) -> tuple[list[Recor
             f"windows of {best.times} times: {short!r:.200}. Shorter windows keep them: times=.",
             stacklevel=4,
         )
-    return found, omitted
-
-
-def _warn(found: Sequence[Recording], best: Trial, kinds: Sequence[int], doubt: Doubt) -> None:
-    """Of observations that were not used, of accelerations that are noise, of lost motion."""
-    if len(best.kinds) < len(kinds):
-        names = " and ".join(MEMBERS["qva"[k]] for k in kinds[1:])
-        warnings.warn(
-            f"Recorded {names} were not used: with them the estimated error of the acceleration would "
-            "be larger than from positions alone. They are not the derivatives of the positions within "
-            "their noise; look at their units, and how they were measured.",
-            stacklevel=4,
-        )
-    if doubt.doubtful.any():
-        k = int(np.argmax(np.where(doubt.doubtful, doubt.difference / best.unit[0], -1.0)))
-        noise, left = best.unit[0, k] * np.sqrt([1, best.left[k]])
-        warnings.warn(
-            f"Windows of {best.times} times leave {left:.3g} of coordinate {k} over, beside noise of "
-            f"{noise:.3g} that shorter ones leave. It may be motion: windows of {doubt.times[k]} times "
-            f"find accelerations that are different by {doubt.difference[k]:.3g}, within "
-            f"{doubt.within[k]:.2g}; the estimated error here is {best.error[2, k]:.2g}. If it is "
-            f"motion, use times={doubt.times[k]}; if it is noise that is not independent between "
-            f"samples, say so: noise={left:.2g}.",
-            stacklevel=4,
-        )
-        return
-    a = np.concatenate([x.a.reshape(len(x), -1) for x in found if x.a is not None])
-    size, error = np.sqrt(np.mean(a**2)), np.sqrt(np.mean(best.error[2] ** 2))
-    if error > POOR * size > 0:
-        warnings.warn(
-            f"Smoothed accelerations are of size {size:.3g}, but their estimated error is {error:.3g}: "
-            "they are mostly noise, or the motion changes faster than samples follow each other. "
-            "Longer or more finely sampled recordings help, or noetherax.TrajectoryLoss, which "
-            "needs no accelerations.",
-            stacklevel=4,
-        )
-
-
-def _warn_of_intervals(series: Sequence[Series]) -> None:
-    low, high = typical_intervals([x.t for x in series])
-    if high > UNLIKE * low:
-        warnings.warn(
-            f"Samples follow each other at intervals of {low:.3g} in some places and of {high:.3g} in "
-            "others, and windows have the same number of samples everywhere: they are too short there, "
-            "or too long here. Smooth recordings of unlike intervals apart, each by its own "
-            "Tracks.smooth, and divide one whose interval changes.",
-            stacklevel=4,
-        )
+    return observed, found, omitted
 
 
 def _row(trial: Trial) -> str:

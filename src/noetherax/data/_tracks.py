@@ -266,8 +266,10 @@ class Tracks:
         mode is told from such noise by its acceleration, which shorter windows find within less than
         half of it, and because it oscillates: then the windows follow it. All windows have the same
         number of samples, so recordings of unlike intervals are smoothed apart.
-        Recorded velocities and accelerations that do not agree with the positions are not used, and a
-        warning says so.
+
+        With recorded velocities or accelerations shorter windows are enough. Those that would make the
+        estimated error larger are not used; where they are not the derivatives of the positions, a
+        warning says by how much.
 
         Samples whose window would leave the recording, or bridge a gap of half its length, are left
         out: their errors would be far larger.

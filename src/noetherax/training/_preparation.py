@@ -237,7 +237,7 @@ def _nearest(
         best = bent if better and told_enough else 0
     told = zip(("without", *BENDS[1:]), errors, strict=True)
     starts = ", ".join(f"{how} {x:.2g}" for how, x in told if not math.isnan(x))
-    notes.append(f"{names[best]} (error of the start {starts})")
+    notes.append(f"{names[best]} (part missed by trials: {starts})")
     return tried[best]
 
 
