@@ -286,3 +286,27 @@ def test_baselines_name_wrong_data():
         nx.NeuralODE(q.at[0].set(jnp.nan), v, key=jax.random.key(0))
     with pytest.raises(ValueError, match="width"):
         nx.NeuralODE(q, v, width=0, key=jax.random.key(0))
+
+
+def test_a_recording_is_judged_alike_beside_a_longer_one():
+    """A charge that is nothing at the start is measured by its terms, along what was recorded."""
+    ts, longer = np.linspace(0, 3, 31), np.linspace(0, 30, 301)
+    fall = np.stack([1 + 0.1 * longer, np.cos(longer)], axis=-1)[:, None]
+    slope = np.stack([np.full(301, 0.1), -np.sin(longer)], axis=-1)[:, None]
+    short = fall[:31], slope[:31]
+
+    def law(q, v):
+        return jnp.sum(v**2) / 2 - (jnp.sum(q[:, 1] ** 2) - 1.01 + 0.01 * q[0, 0]) / 2
+
+    assert abs(nx.energy(law, fall[0], slope[0])) < 1e-2
+    shift = float(nx.energy(law, fall[0], slope[0]))
+
+    def balanced(q, v):
+        return law(q, v) + shift  # of energy zero at the start
+
+    alone = nx.Tracks(ts, *short)
+    both = nx.Tracks([ts, longer], [short[0], fall], [short[1], slope])
+    found = [nx.evaluate(balanced, tracks, solver=nx.RK4()) for tracks in (alone, both)]
+    for name in ("recorded drift of energy", "model drift of energy"):
+        assert found[1][name].values[0] == pytest.approx(found[0][name].values[0], rel=1e-6)
+        assert "of its terms" in found[0][name].scale

@@ -375,3 +375,31 @@ def test_what_makes_no_sense_is_refused():
     for message, make in refusals.items():
         with pytest.raises((ValueError, TypeError), match=message):
             make()
+
+
+class Chain(nx.Lagrangian):
+    """Unit masses, with springs and inerters between neighbours."""
+
+    inerter: float = eqx.field(static=True)
+
+    def __call__(self, q, v):
+        rate, stretch = jnp.diff(v, axis=0), jnp.diff(q, axis=0)
+        return jnp.sum(v**2) / 2 + jnp.sum(self.inerter * rate**2 - stretch**2) / 2
+
+
+@nx.dynamics.leading_inertia.register
+def _(chain: Chain, q):
+    return jnp.ones_like(q)
+
+
+def test_single_precision_has_its_digits_without_a_matrix():
+    """From where on there is none is no place for a step in the error."""
+    errors = []
+    for points in (_matrix_free.MANY, _matrix_free.MANY + 1):
+        q = np.random.default_rng(0).normal(size=(points, 1))
+        steps = np.diff(np.eye(points), axis=0)
+        exact = np.linalg.solve(np.eye(points) + 100 * steps.T @ steps, -steps.T @ steps @ q)
+        single = jnp.asarray(q, jnp.float32)
+        a = nx.acceleration(Chain(100.0), single, single)
+        errors.append(np.max(np.abs(np.asarray(a) - exact)) / np.max(np.abs(exact)))
+    assert max(errors) < 1e-5  # the condition is 400; and not 5e-3

@@ -29,7 +29,7 @@ POINTS = 6, 4, 8
 TESTS, UNSEEN = 100, 1_000_000
 """Test systems, and what is added to the seed for them."""
 
-WIDTH, ITERATIONS = 8, 60
+WIDTH, ITERATIONS = 8, 200
 MANY = 4096
 ARMS = {"any dependence on the constants": None, "strength": 1}
 

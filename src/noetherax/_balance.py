@@ -5,16 +5,18 @@ from functools import singledispatch
 from typing import Any
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._drift import charge_along
+from ._drift import charge_along, without_padding
 from ._precision import PRECISION
 from ._programs import run
 from ._trajectory import Trajectory
 from .charges import Energy, MomentumMap
 from .dynamics import acceleration, at_time, covector, depends_on_time, forces_of, has_rule
+from .forces import held_until, jumps_of
 from .solvers import LagrangianTerm, RelativeController, first_memory, quadrature
 
 FINE = 1e-2
@@ -199,6 +201,8 @@ def _stacked(parts: list, charges: int, dtype):
 
 def _account(charge, trajectory: Trajectory):
     """The balance and the impulses: one program for both, since who asks for one asks for the other."""
+    if trajectory.solver is None:  # an event, or times of Diffrax' own, may leave entries unused
+        trajectory = without_padding(trajectory)
     values, parts = charge_along(charge, trajectory), _impulses(charge, trajectory)
     return values - values[0] - jnp.sum(parts, axis=1), parts
 
@@ -259,19 +263,22 @@ def _integral(charge, solver, dense, t0, t1):
 
 
 def _fine(charge, model, q, v, ts):
-    """The same by a fine integration of the motion from each saved state."""
+    """The same by a fine integration of the motion from each saved state; NaN where one is lost."""
     epsilon = float(jnp.finfo(q.dtype).eps)
     tolerance = max(FINE * 1e-8, 10 * epsilon)
 
-    def slope(t, state, args):
+    def slope(t, state, later):
         q, v, _ = state
         t = t.astype(q.dtype)
-        a = acceleration(at_time(model, t), q, v, throw=False)
-        return v, a, rates(charge, q, v, t)
+        held, own = _held(charge, model, later)
+        a = acceleration(at_time(held, t), q, v, throw=False)
+        return v, a, rates(own, q, v, t)
 
     def of_interval(interval):
         q, v, t0, t1 = interval
         nothing = jnp.zeros_like(rates(charge, q, v, t0))
+        lost = ~(jnp.all(jnp.isfinite(q)) & jnp.all(jnp.isfinite(v)) & jnp.isfinite(t1 - t0))
+        t0, t1 = (jnp.where(lost, 0, t) for t in (t0, t1))
         controller = RelativeController(tolerance, jnp.abs(t1 - t0), jnp.asarray(epsilon, q.dtype))
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(slope),
@@ -280,14 +287,23 @@ def _fine(charge, model, q, v, ts):
             t1,
             None,
             (q, v, nothing),
+            args=jnp.maximum(t0, t1),
             stepsize_controller=controller,
             max_steps=None,
             throw=False,
         )
         assert solution.ys is not None
-        return solution.ys[2][-1]
+        return jnp.where(lost, jnp.nan, solution.ys[2][-1])
 
     return jax.lax.map(of_interval, (q[:-1], v[:-1], ts[:-1], ts[1:]), batch_size=AT_A_TIME)
+
+
+def _held(charge, model, later):
+    """Model and charge with inputs that do not jump at the later end of an interval."""
+    if jumps_of(model) is None:
+        return model, charge
+    model = held_until(model, later)
+    return model, eqx.tree_at(lambda charge: charge.lagrangian, charge, model)
 
 
 __all__ = ["balance", "impulses", "rates"]

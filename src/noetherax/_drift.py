@@ -101,7 +101,7 @@ def drift(
     charge whose terms are not known, is zero at the start, and there is no `scale`. `ValueError` if
     there are no charges, or `scale` has another shape.
     """
-    trajectory = _compiled(_without_padding, trajectory)
+    trajectory = _compiled(without_padding, trajectory)
     values = _compiled(charge_along, charge, trajectory)
     values = values.reshape(len(values), -1)
     count = values.shape[1]
@@ -161,7 +161,7 @@ def _norm(x):
     return jnp.where(zero, 0, root) * unit[..., 0]
 
 
-def _without_padding(trajectory: Trajectory) -> Trajectory:
+def without_padding(trajectory: Trajectory) -> Trajectory:
     """A trajectory whose unused entries repeat the last one that is used."""
     used = jnp.isfinite(trajectory.ts) | ~diffrax.is_okay(trajectory.result)
     last = jnp.maximum(jnp.sum(used) - 1, 0)

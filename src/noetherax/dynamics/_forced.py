@@ -22,7 +22,16 @@ from ._closed import closure_converted
 from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
 from ._inertia import constant_inertia, leading_inertia
 from ._motion import terms_and_change
-from ._time import AtInstant, Instant, depends_on_time, opened_instant, over_instants, resolved
+from ._time import (
+    AtInstant,
+    InputsAt,
+    Instant,
+    depends_on_time,
+    opened_instant,
+    over_instants,
+    resolved,
+    value_of,
+)
 
 
 @singledispatch
@@ -240,7 +249,8 @@ def _(model: Forced) -> bool:
 
 @resolved.register
 def _(model: Forced, t, u):
-    return Forced(*(resolved(part, t, u) for part in (model.lagrangian, *model.forces)))
+    lagrangian, value = resolved(model.lagrangian, t, u), value_of(u)  # forces need no rate
+    return Forced(lagrangian, *(resolved(force, t, value) for force in model.forces))
 
 
 @depends_on_time.register
@@ -254,16 +264,7 @@ def _(model: Driven, t, u):
         raise ValueError(
             "The inputs of this model are bound to it, noetherax.Driven, and given as u=."
         )
-    u = model.inputs
-    for _ in range(t.ndim):
-        u = jax.vmap(u)
-    inputs = jnp.asarray(u(t))
-    if inputs.ndim != t.ndim + 1:
-        raise ValueError(
-            "Inputs must be a function of time whose value has shape (inputs,), but at one time it has "
-            f"shape {inputs.shape[t.ndim :]}."
-        )
-    return resolved(model.model, t, inputs)
+    return resolved(model.model, t, InputsAt(model.inputs, t))
 
 
 @closure_converted.register

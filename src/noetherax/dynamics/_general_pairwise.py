@@ -30,7 +30,7 @@ from ._equations import (
 )
 from ._inertia import leading_inertia
 from ._perceptron import value_and_gradient
-from ._time import NoInputs, at_time, depends_on_time, resolved
+from ._time import NoInputs, at_time, depends_on_time, resolved, value_of
 
 
 @euler_lagrange_terms.register
@@ -81,7 +81,7 @@ def _(lagrangian: GeneralPairwiseLagrangian, t, u):
         return lagrangian
     if u is None:
         raise NoInputs(NO_ATTRIBUTES)
-    return with_inputs(lagrangian, u)
+    return with_inputs(lagrangian, value_of(u))
 
 
 def _momentum(lagrangian, q, v):

@@ -23,7 +23,11 @@ MANY = 64
 """Unknowns up to which a matrix over all of them costs less than some products with it."""
 
 ROUNDINGS = 1e3
-"""Precision that is asked for, in roundings of the force: the sums of many pairs lose some digits."""
+"""Of the force, that may be left of it: the sums of many pairs lose some digits."""
+
+FINEST = 4.0
+"""Roundings that the methods go on to, by what they themselves know to be left. A product or two more,
+and in single precision some digits of the acceleration."""
 
 MOST = 400
 """Products before giving up, of each of the two methods."""
@@ -107,7 +111,8 @@ def _extended(x, last) -> Array:
 def _by_conjugate_gradients(product: Callable, b) -> tuple[Array, Array]:
     """The solution of a system near to the identity, with a right side of order one, and how much of
     that is left at each state."""
-    tolerance = float(ROUNDINGS * jnp.finfo(b.dtype).eps)
+    epsilon = float(jnp.finfo(b.dtype).eps)
+    tolerance, finest = ROUNDINGS * epsilon, FINEST * epsilon
     structure = jax.ShapeDtypeStruct(b.shape, b.dtype)
 
     def found(x) -> _Found:
@@ -116,7 +121,7 @@ def _by_conjugate_gradients(product: Callable, b) -> tuple[Array, Array]:
 
     # Lineax asks for a definite matrix: if it is none, what is left tells.
     definite = lx.FunctionLinearOperator(product, structure, lx.positive_semidefinite_tag)
-    method = lx.CG(rtol=tolerance, atol=tolerance, max_steps=MOST)
+    method = lx.CG(rtol=finest, atol=finest, max_steps=MOST)
     start = found(lx.linear_solve(definite, b, method, throw=False).value)
 
     def unsolved(state):
@@ -129,7 +134,7 @@ def _by_conjugate_gradients(product: Callable, b) -> tuple[Array, Array]:
         options = {"y0": jnp.where(good, now.x, 0)}
         operator = lx.FunctionLinearOperator(product, structure)
         method = lx.GMRES(
-            rtol=tolerance, atol=tolerance, restart=DIRECTIONS, max_steps=MOST // DIRECTIONS
+            rtol=finest, atol=finest, restart=DIRECTIONS, max_steps=MOST // DIRECTIONS
         )
         new = found(lx.linear_solve(operator, b, method, options=options, throw=False).value)
         better = new.missing < now.missing

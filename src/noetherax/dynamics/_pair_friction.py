@@ -6,7 +6,7 @@ from ..forces import PairFriction
 from ..lagrangians import NO_ATTRIBUTES, with_inputs
 from ._batches import for_batch, over_batch
 from ._forced import covector
-from ._time import NoInputs, depends_on_time, resolved
+from ._time import NoInputs, depends_on_time, resolved, value_of
 
 
 @covector.register
@@ -27,4 +27,4 @@ def _(force: PairFriction, t, u):
         return force
     if u is None:
         raise NoInputs(NO_ATTRIBUTES)
-    return with_inputs(force, u)
+    return with_inputs(force, value_of(u))

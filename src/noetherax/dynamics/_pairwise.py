@@ -27,7 +27,7 @@ from ._equations import (
 )
 from ._inertia import constant_inertia
 from ._perceptron import value_and_gradient
-from ._time import NoInputs, depends_on_time, resolved
+from ._time import NoInputs, depends_on_time, resolved, value_of
 
 
 @euler_lagrange_terms.register
@@ -74,7 +74,7 @@ def _(lagrangian: PairwiseLagrangian, t, u):
         return lagrangian
     if u is None:
         raise NoInputs(NO_ATTRIBUTES)
-    return with_inputs(lagrangian, u)
+    return with_inputs(lagrangian, value_of(u))
 
 
 def _inertia(lagrangian: PairwiseLagrangian, force):

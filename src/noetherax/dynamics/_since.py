@@ -10,10 +10,10 @@ from jaxtyping import Array, Float
 
 from .._content import is_transparent
 from .._types import Configuration, Time, Velocity
-from ..forces import called
+from ..forces import called, held_until, jumps_of, together
 from ._closed import closure_converted
 from ._forced import forces_of
-from ._time import depends_on_time, resolved
+from ._time import InputsAt, depends_on_time, resolved
 
 
 @final
@@ -44,13 +44,22 @@ def _(model: Since):
     return forces_of(model.model)
 
 
+@jumps_of.register
+def _(model: Since):
+    inside = jumps_of(model.model)  # in its own time
+    return together(jumps_of(model.inputs), None if inside is None else inside - model.start)
+
+
+@held_until.register
+def _(model: Since, end):
+    inside = held_until(model.model, model.start + end.astype(model.start.dtype))
+    inputs = None if model.inputs is None else held_until(model.inputs, end)
+    return Since(inside, model.start, inputs)
+
+
 @resolved.register
 def _(model: Since, t, u):
-    if model.inputs is not None:
-        u = model.inputs
-        for _ in range(t.ndim):
-            u = jax.vmap(u)
-        u = u(t)
+    u = u if model.inputs is None else InputsAt(model.inputs, t)
     return resolved(model.model, model.start + t.astype(model.start.dtype), u)
 
 

@@ -10,6 +10,7 @@ from functools import singledispatch
 from typing import Any, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -47,7 +48,7 @@ def is_at_instant(model: Any) -> bool:
 
 
 @singledispatch
-def resolved(model: Callable, t: Array, u: Array | None) -> Callable:
+def resolved(model: Callable, t: Array, u: "Array | InputsAt | None") -> Callable:
     """A model at an instant, as parts that each are a function of (q, v). Types that are made of others
     register a rule."""
     count = arguments_of(model)
@@ -162,30 +163,68 @@ def _(model: Instant, t, u):
 
 
 @final
+class InputsAt(eqx.Module):
+    """Inputs that are a function of time, at an instant or at one for each state of a batch: they have
+    a rate there, which a Lagrangian asks for whose momentum changes with them."""
+
+    function: Callable
+    t: Float[Array, "*batch"]
+
+    def value(self) -> Float[Array, "*batch inputs"]:
+        value = jnp.asarray(self._at_all(self.function))
+        if value.ndim != self.t.ndim + 1:
+            raise ValueError(
+                "Inputs must be a function of time whose value has shape (inputs,), but at one time it "
+                f"has shape {value.shape[self.t.ndim :]}."
+            )
+        return value
+
+    def rate(self) -> Float[Array, "*batch inputs"]:
+        ones = jnp.ones((), self.t.dtype)
+        return self._at_all(lambda t: jax.jvp(self.function, (t,), (ones,))[1])
+
+    def _at_all(self, function: Callable):
+        for _ in range(self.t.ndim):
+            function = jax.vmap(function)
+        return function(self.t)
+
+
+def value_of(u: Array | InputsAt | None) -> Array | None:
+    return u.value() if isinstance(u, InputsAt) else u
+
+
+@final
 class AtInstant(eqx.Module):
     """One function of (q, v, t) or (q, v, t, u) at an instant, or at one for each state of a batch."""
 
     function: Callable
     t: Float[Array, "*batch"]
-    u: Float[Array, "*batch inputs"] | None
+    u: Float[Array, "*batch inputs"] | InputsAt | None
 
     def __call__(self, q: Configuration, v: Velocity) -> Array:
         q, v = jnp.asarray(q), jnp.asarray(v)
-        return self.function(q, v, *_in_precision(q, self.t, self.u))
+        return self.function(q, v, *_in_precision(q, self.t, value_of(self.u)))
 
 
-def over_instants(function: Callable, at: AtInstant, *states: Array) -> Any:
+def over_instants(function: Callable, at: AtInstant, *states: Array, rates: bool = False) -> Any:
     """`function(instant, *states)`, mapped over a batch of states and what instants there are for it,
-    where `instant` is (t,) or (t, u) in the precision of the states."""
-    t, u = at.t, at.u
+    where `instant` is (t,) or (t, u) in the precision of the states; with `rates` (t, u, du/dt) where
+    the inputs are a function of time."""
+    t, u = at.t, value_of(at.u)
     batch = states[0].shape[:-2]
     # A batch may have more axes than the instants: images of one state share its time.
     t = jnp.broadcast_to(t.reshape(t.shape + (1,) * (len(batch) - t.ndim)), batch)
     instant = _in_precision(states[0], t, None)
-    if u is not None:
+
+    def wide(u):
         inner = (1,) * (len(batch) - u.ndim + 1)
         u = u.reshape(*u.shape[:-1], *inner, u.shape[-1])
-        instant += (jnp.broadcast_to(u, (*batch, u.shape[-1])).astype(states[0].dtype),)
+        return jnp.broadcast_to(u, (*batch, u.shape[-1])).astype(states[0].dtype)
+
+    if u is not None:
+        instant += (wide(u),)
+    if rates and isinstance(at.u, InputsAt):
+        instant += (wide(at.u.rate()),)
     return over_batch(lambda instant, *states: function(instant, *states), states[0])(
         instant, *states
     )

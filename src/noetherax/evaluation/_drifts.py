@@ -21,6 +21,7 @@ NEGLIGIBLE = 1e-2
 little: such as the angular momentum of an orbit that nearly hits the centre."""
 
 SCALE = "charge at the start"
+TERMS = "charge at the start, or where that is nothing, of its terms"
 
 Charges = Mapping[str, Callable]
 """Functions from a Lagrangian to a charge of it, by name."""
@@ -47,11 +48,11 @@ def drift_measures(
     dtype = precision_of(law)
     states = tuple(None if x is None else jnp.asarray(x, dtype) for x in (*paths, ts))
     if under.start is None:
-        measured = run(_changes, [charge(law) for charge in charges.values()], *states)
+        measured = run(_changes, [charge(law) for charge in charges.values()], *states, known)
     else:
-        measured = run(_changes_under, tuple(charges.values()), law, under, *states)
+        measured = run(_changes_under, tuple(charges.values()), law, under, *states, known)
     found = {}
-    for name, pair in zip(charges, measured, strict=True):
+    for name, (*pair, nothing) in zip(charges, measured, strict=True):
         changes, scale = (np.asarray(x, float) for x in pair)
         with np.errstate(all="ignore"):
             series = np.where(changes == 0, 0.0, changes / scale[:, None])
@@ -64,26 +65,25 @@ def drift_measures(
             )
         series = np.where(np.isfinite(series), series, np.inf)
         values = largest(np.where(known, series, np.nan))
-        found[f"{title} of {name}"] = Measure(values, 0.0, SCALE)
+        found[f"{title} of {name}"] = Measure(values, 0.0, TERMS if np.any(nothing) else SCALE)
     return found
 
 
-def _changes(charges, q, v, p, ts):
-    """Of each charge ‖I(t) − I(0)‖ over its components, `(motions, times)`, and what to measure it
-    in."""
+def _changes(charges, *paths):
+    """Of each charge ‖I(t) − I(0)‖ over its components, `(motions, times)`, what to measure it in, and
+    whether that is the size of its terms."""
+    return [jax.vmap(functools.partial(_change, charge))(*paths) for charge in charges]
 
-    return [jax.vmap(functools.partial(_change, charge))(q, v, p, ts) for charge in charges]
 
-
-def _changes_under(charges, law, under, q, v, p, ts):
+def _changes_under(charges, law, under, *paths):
     """The same of a law that is another one for every motion."""
     return [
-        over_motions(lambda one, *path: _change(charge(one.law(law)), *path), under, q, v, p, ts)  # noqa: B023
+        over_motions(lambda one, *path: _change(charge(one.law(law)), *path), under, *paths)  # noqa: B023
         for charge in charges
     ]
 
 
-def _change(charge, q, v, p, ts):
+def _change(charge, q, v, p, ts, known):
     path = Trajectory(ts, q, v, p, {}, diffrax.RESULTS.successful)
     values = charge_along(charge, path)
     values = values.reshape(len(values), -1)
@@ -91,12 +91,15 @@ def _change(charge, q, v, p, ts):
         raise ValueError(
             "There is no charge to measure: the group has no generators. Leave it out of charges."
         )
-    start = _length(values[0])
+    start, nothing = _length(values[0]), jnp.array(False)
     parts = parts_along(charge, path)
     if parts is not None:
+        # Beyond its end a recording stays where it is, and a model goes on.
+        parts = jnp.where(known.reshape(-1, *(1,) * (parts.ndim - 1)), parts, jnp.nan)
         size = _length(jnp.nanmedian(parts, axis=0))
-        start = jnp.where(start > NEGLIGIBLE * size, start, size)
-    return _length(values - values[0]), start
+        nothing = start <= NEGLIGIBLE * size
+        start = jnp.where(nothing, size, start)
+    return _length(values - values[0]), start, nothing
 
 
 def _length(x):

@@ -47,10 +47,10 @@ class Along(NamedTuple):
         return Since(model, self.start, inputs)
 
     def instants(self) -> tuple:
-        """Times and inputs of all samples, for a model at states `(motions, times)`."""
+        """Times of all samples, for a model at states `(motions, times)`."""
         if self.start is None or self.ts is None:
             return ()
-        return self.start[:, None] + self.ts, self.u
+        return (self.start[:, None] + self.ts,)
 
 
 def along(model: Callable, reference: Reference, kind: Kind) -> Along:
@@ -85,9 +85,13 @@ def follow(
 
 def _follow_together(model, q0, v0, ts: tuple, options, under) -> Paths:
     times = np.array(ts)
-    return over_motions(
-        lambda one, q, v: _path(one.law(model), q, v, times, options), under, q0, v0
-    )
+
+    def path(one, q, v):
+        if one.u is not None:  # where inputs jump is known, then, before steps are chosen
+            one = one._replace(ts=times.astype(one.u.dtype))
+        return _path(one.law(model), q, v, times, options)
+
+    return over_motions(path, under, q0, v0)
 
 
 def _follow_apart(model, q0, v0, ts, options, under) -> Paths:
@@ -122,6 +126,23 @@ def accelerations(model: Callable, q, v, *instants) -> np.ndarray:
 
 def _accelerations(model, q, v, *instants):
     return acceleration(at_time(model, *instants) if instants else model, q, v, throw=False)
+
+
+def accelerations_along(model: Callable, under: Along, q, v) -> np.ndarray:
+    """The same where inputs act, which have rates as well as values, one motion after the other."""
+    if under.u is None:
+        return accelerations(model, q, v, *under.instants())
+    states = (jnp.asarray(x, precision_of(model)) for x in (q, v))
+    return np.asarray(run(_accelerations_along, model, under, *states), float)
+
+
+def _accelerations_along(model, under, q, v):
+    def of_motion(motion):
+        start, ts, u, q, v = motion
+        law = Along(start, ts, u, under.kind).law(model)
+        return acceleration(at_time(law, ts), q, v, throw=False)
+
+    return jax.lax.map(of_motion, (under.start, under.ts, under.u, q, v))
 
 
 class Law(NamedTuple):

@@ -14,7 +14,7 @@ from ..losses import check_kind
 from ._distances import EXPLAINED, Reference, distance_measures, errors_of, explained
 from ._drifts import check_charges, drift_measures
 from ._judged import judged
-from ._motions import Paths, accelerations, along, follow, has_lagrangian
+from ._motions import Paths, accelerations_along, along, follow, has_lagrangian
 from ._record import Evaluation, Measure
 
 NO_ACCELERATIONS = (
@@ -56,7 +56,7 @@ def _(
     if a is None:
         notes.append(NO_ACCELERATIONS)
     else:
-        found = accelerations(model, reference.q, reference.v, *under.instants())
+        found = accelerations_along(model, under, reference.q, reference.v)
         share = explained(found, a, reference.known)
         measures["explained"] = Measure(share, 1.0, EXPLAINED)
     if charges and has_lagrangian(model, q0[0], v0[0], under):

@@ -6,7 +6,7 @@ from ._dissipation import Dissipation
 from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
-from ._inputs import Driven, Inputs, Kind, held_until, jumps_of
+from ._inputs import Driven, Inputs, Kind, held_until, jumps_of, together
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._pair_friction import PairFriction
@@ -35,4 +35,5 @@ __all__ = [
     "is_unscaled",
     "jumps_of",
     "scaled_force",
+    "together",
 ]

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from .._summaries import one_line
 from .._types import Configuration, FloatArray, Time, Velocity
+from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._arguments import arguments_of, called
 from ._forced import Forced
 
@@ -86,7 +87,7 @@ class Inputs(eqx.Module):
 
     def __call__(self, t: Time) -> Float[Array, " inputs"]:
         """u at one time."""
-        times, samples = jax.lax.stop_gradient(jnp.asarray(self.t)), jnp.asarray(self.u)
+        times, samples = jnp.asarray(self.t), jnp.asarray(self.u)
         t = jnp.asarray(t, times.dtype)
         last = len(times) - 1
         index = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, last)
@@ -94,7 +95,10 @@ class Inputs(eqx.Module):
             return samples[index]
         index = jnp.minimum(index, last - 1)
         step = times[index + 1] - times[index]
-        part = jnp.clip((t - times[index]) / step, 0, 1).astype(samples.dtype)
+        # At a sample the slope is that of the interval it ends in or begins; a clip would halve it.
+        beyond = jnp.where(t < times[0], 0, 1)
+        outside = (t < times[0]) | (t > times[-1])
+        part = jnp.where(outside, beyond, (t - times[index]) / step).astype(samples.dtype)
         start, end = samples[index], samples[index + 1]
         if self.kind == "linear":
             return start + part * (end - start)
@@ -214,6 +218,22 @@ def _(part: Forced):
     return jumps_of(part.lagrangian)
 
 
+@jumps_of.register
+def _(part: LagrangianSum):
+    return together(*map(jumps_of, part.terms))
+
+
+@jumps_of.register
+def _(part: AveragedLagrangian):
+    return jumps_of(part.lagrangian)
+
+
+def together(*jumps: Float[FloatArray, " jumps"] | None) -> Float[FloatArray, " jumps"] | None:
+    """All of them, in order."""
+    found = [x for x in jumps if x is not None]
+    return jnp.sort(jnp.concatenate(found)) if len(found) > 1 else (found or [None])[0]
+
+
 @singledispatch
 def held_until(model: Any, end: Array) -> Any:
     """A model whose inputs jump, for a motion that ends at a time or starts there to go back: what they
@@ -222,13 +242,29 @@ def held_until(model: Any, end: Array) -> Any:
 
 
 @held_until.register
+def _(model: Inputs, end):
+    return _Before(model, end)
+
+
+@held_until.register
 def _(model: Driven, end):
-    return Driven(model.model, _Before(model.inputs, end))
+    return Driven(model.model, held_until(model.inputs, end))
 
 
 @held_until.register
 def _(model: Forced, end):
     return Forced(held_until(model.lagrangian, end), *model.forces)
+
+
+@held_until.register
+def _(model: LagrangianSum, end):
+    return LagrangianSum(*(held_until(term, end) for term in model.terms))
+
+
+@held_until.register
+def _(model: AveragedLagrangian, end):
+    inner = held_until(model.lagrangian, end)
+    return eqx.tree_at(lambda average: average.lagrangian, model, inner)
 
 
 @final
@@ -239,4 +275,5 @@ class _Before(eqx.Module):
     end: Array
 
     def __call__(self, t: Time) -> Float[Array, " inputs"]:
-        return self.inputs(jnp.minimum(t, jnp.nextafter(self.end, -jnp.inf).astype(self.end.dtype)))
+        end = jax.lax.stop_gradient(self.end)
+        return self.inputs(jnp.where(t < end, t, jnp.nextafter(end, -jnp.inf).astype(end.dtype)))

@@ -14,6 +14,7 @@ from jax.core import Tracer
 
 from ._control import RESOLVED, ROUNDINGS, EndingController, RelativeController, StateRounding
 from ._formulation import check_formulated, is_formulated, keeps_charges
+from ._step_to_next import StepToNext
 from ._times import Times
 
 TOLERANCE = 1e-8
@@ -211,8 +212,8 @@ def diffrax_options(
             _check_ends(controller.ts, jumps)
         else:
             inside = keeps_charges(solver)
-            grid = times.grid if jumps is None else _ending_at(times.grid, jumps, inside)
-            controller = diffrax.StepTo(grid)
+            plain = diffrax.StepTo(times.grid)
+            controller = plain if jumps is None else _ending_at(times.grid, jumps, inside)
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
         controller = given["stepsize_controller"]
@@ -254,30 +255,31 @@ def _tolerance(solver: diffrax.AbstractSolver) -> float:
     return TOLERANCE if order is None or order < HIGH_ORDER else FINE_TOLERANCE
 
 
-def _ending_at(grid, jumps, inside: bool):
+def _ending_at(grid, jumps, inside: bool) -> diffrax.AbstractStepSizeController:
     """Fixed steps that end at each jump. Solvers that evaluate the ends of a step would see one value
     on both sides: theirs end just before it, too. Variational ones evaluate states `inside` a step."""
+    if not inside and (isinstance(grid, Tracer) or isinstance(jumps, Tracer)):
+        grid, jumps = jax.lax.stop_gradient((jnp.asarray(grid), jnp.asarray(jumps)))
+        low, high = jnp.minimum(grid[0], grid[-1]), jnp.maximum(grid[0], grid[-1])
+        added = jnp.concatenate([jumps, jnp.nextafter(jumps, -jnp.inf)])
+        added = jnp.where((low < added) & (added < high), added, grid[0])
+        return StepToNext(jnp.concatenate([grid, added]))
     if isinstance(grid, Tracer) or isinstance(jumps, Tracer):
-        if not inside:
-            raise ValueError(
-                "Inputs that jump, of the kind 'hold', need times that are known outside jax.jit where "
-                "steps are fixed: ts and the times of the inputs decide how many there are. Close over "
-                "them, or take a variational solver and ts with all times at which inputs jump."
-            )
-        return eqx.error_if(
+        grid = eqx.error_if(
             grid,
             jnp.any(_apart(jnp, grid, jumps)),
             "Inputs of the kind 'hold' jump within a step, whose error is then of first order. Where "
             "ts or the times of the inputs are not known outside jax.jit, ts must have all times at "
             "which they jump. Close over both, and steps end there by themselves.",
         )
+        return diffrax.StepTo(grid)
     steps, jumps = np.asarray(grid), np.asarray(jumps)
     added = jumps[_apart(np, steps, jumps)]
     if not inside:
         within = jumps[(jumps > steps.min()) & (jumps < steps.max())]
         added = np.concatenate([within, np.nextafter(within, np.array(-np.inf, within.dtype))])
     ends = np.unique(np.concatenate([steps, added]))
-    return jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1])
+    return diffrax.StepTo(jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1]))
 
 
 def _check_ends(grid, jumps) -> None:

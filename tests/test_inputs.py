@@ -1,0 +1,156 @@
+"""Inputs as functions of time: their slopes, Lagrangians that take them, and where they jump."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from helpers import compiled
+from scipy.integrate import solve_ivp
+
+import noetherax as nx
+
+T = 0.2 * np.arange(11)
+U = np.random.default_rng(0).normal(size=(11, 1))
+REST = jnp.zeros((1, 1))
+
+
+def free(q, v):
+    return jnp.sum(v**2) / 2
+
+
+def spring(q, v):
+    return -jnp.sum(q**2) / 2
+
+
+def command(q, v, t, u):
+    return u[None]
+
+
+def of_support(q, v, t, u):
+    """Momentum v + u: the acceleration is −du/dt."""
+    return jnp.sum(v**2) / 2 + u[0] * jnp.sum(v)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic"])
+def test_slopes_at_samples_are_those_beside_them(kind):
+    inputs = nx.Inputs(T, np.sin(T)[:, None], kind)
+    slope = compiled(jax.vmap(jax.grad(lambda t: inputs(t)[0])), jnp.asarray(T))
+    beside = compiled(jax.vmap(jax.grad(lambda t: inputs(t)[0])), jnp.asarray(T[:-1] + 1e-9))
+    assert np.allclose(slope[:-1], beside, atol=1e-7)
+    assert np.allclose(slope, np.cos(T), atol=0.2)  # half of it would not be
+    outside = jax.vmap(jax.grad(lambda t: inputs(t)[0]))(jnp.array([-1.0, 3.0]))
+    assert not np.any(outside)  # beyond the samples they keep their value
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic"])
+def test_a_delay_has_a_derivative(kind):
+    def late(delay):
+        return nx.Inputs(jnp.asarray(T) + delay, jnp.asarray(U), kind)(jnp.array(0.93))[0]
+
+    left, right = late(0.01 - 1e-6), late(0.01 + 1e-6)
+    assert np.allclose(jax.grad(late)(0.01), (right - left) / 2e-6, rtol=1e-6)
+
+
+def test_a_lagrangian_of_inputs_moves_as_one_of_time():
+    def support(t):
+        return jnp.sin(t)[None]
+
+    driven = nx.Driven(of_support, support)
+    assert np.allclose(nx.acceleration(driven, REST, REST, 0.5), -np.cos(0.5))
+    states = jnp.zeros((3, 1, 1))
+    times = jnp.array([0.1, 0.5, 2.0])
+    found = nx.acceleration(nx.at_time(driven, times), states, states)
+    assert np.allclose(found[:, 0, 0], -np.cos(times))
+    residual = nx.euler_lagrange_residual(nx.at_time(driven, 0.5), REST, REST, REST)
+    assert np.allclose(residual, np.cos(0.5))
+    path = nx.rollout(driven, REST, REST, ts=np.linspace(0, 3, 7), solver=nx.RK4(), dt=0.05)
+    assert np.allclose(path.q[-1], np.cos(3) - 1, atol=1e-6)
+    charge = nx.Translations(1).noether_charge(driven)
+    assert np.max(np.abs(nx.balance(charge, path))) < 1e-6
+
+
+def test_inputs_without_a_rate_have_no_part_in_the_momentum():
+    u = jnp.array([0.3])
+    with pytest.raises(RuntimeError, match="du/dt"):
+        nx.acceleration(nx.at_time(of_support, 0.0, u), REST, REST)
+
+    def parametric(q, v, t, u):
+        return jnp.sum(v**2) / 2 - u[0] * jnp.sum(q)
+
+    assert np.allclose(nx.acceleration(nx.at_time(parametric, 0.0, u), REST, REST), -0.3)
+
+
+@pytest.fixture(scope="module")
+def held():
+    """Positions at the samples of a spring under held inputs, piece by piece."""
+    states = [np.array([1.0, 0.0])]
+    for k in range(len(T) - 1):
+        options = dict(rtol=1e-12, atol=1e-12, method="DOP853")
+        piece = solve_ivp(
+            lambda t, y, k=k: [y[1], U[k, 0] - y[0]], T[k : k + 2], states[-1], **options
+        )
+        states.append(piece.y[:, -1])
+    return np.array(states)
+
+
+HELD = nx.Inputs(T, U, "hold")
+WHOLE = nx.Driven(nx.Forced(nx.LagrangianSum(free, spring), command), HELD)
+PARTS = nx.LagrangianSum(nx.Driven(nx.Forced(free, command), HELD), spring)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pytest.param(PARTS, id="sum"),
+        pytest.param(nx.Forced(PARTS, lambda q, v: 0 * v), id="forced sum"),
+        pytest.param(nx.at_time(WHOLE, 0.0), id="instant"),
+    ],
+)
+def test_no_step_crosses_a_jump_wherever_inputs_are_bound(model, held):
+    path = nx.rollout(model, REST + 1, REST, ts=T, solver=nx.RK4(), dt=0.1)
+    assert np.allclose(path.q[:, 0, 0], held[:, 0], atol=1e-5)  # of first order: 4e-3
+
+
+@pytest.mark.parametrize("options", [{"dt": 0.02}, {"solver": nx.RK4()}])
+@pytest.mark.parametrize("bound", [False, True])
+def test_evaluation_steps_to_the_jumps(options, bound, held):
+    tracks = nx.Tracks(T, held[:, :1, None], held[:, 1:, None], inputs=U)
+    model, kind = (WHOLE, "linear") if bound else (WHOLE.model, "hold")
+    found = nx.evaluate(model, tracks, inputs=kind, **options)
+    assert found["distance"].median < 1e-4  # else some per cents
+
+
+def test_recordings_of_unlike_times_step_to_their_own_jumps(held):
+    """Where times differ, they are not known before the program runs."""
+    half = np.append(T[:6], T[5] + np.pi / 40)  # held on for a while
+    since = half[-1] - T[5]
+    on = U[5] + (held[5, 0] - U[5]) * np.cos(since) + held[5, 1] * np.sin(since)
+    q = [held[:, :1, None], np.append(held[:6, 0], on)[:, None, None]]
+    inputs = [U, np.append(U[:6], U[5:6], axis=0)]
+    tracks = nx.Tracks([T, half], q, [held[:, 1:, None], 0 * q[1]], inputs=inputs)
+    assert tracks.interval is None
+    found = nx.evaluate(WHOLE.model, tracks, inputs="hold", charges={}, solver=nx.RK4())
+    assert np.all(found["distance"].values < 1e-4)
+
+
+def test_the_balance_of_a_motion_that_an_event_ended():
+    damped = nx.Forced(nx.LagrangianSum(free, spring), lambda q, v: -0.1 * v)
+    event = diffrax.Event(lambda t, y, args, **more: y[0][0, 0])
+    ts = np.linspace(0, 6, 13)
+    path = nx.rollout(damped, REST + 1, REST, ts=ts, solver=nx.RK4(), event=event)
+    ended = int(np.sum(np.isfinite(path.ts)))
+    assert ended < len(ts)
+    left = nx.balance(nx.Energy(damped), path)
+    assert np.max(np.abs(left)) < 1e-2  # of a step of 0.5
+    assert np.all(left[ended:] == left[ended - 1])
+    lost = nx.Trajectory(
+        jnp.asarray(ts), path.q, path.v, None, {}, diffrax.RESULTS.max_steps_reached
+    )
+    assert np.all(np.isnan(nx.balance(nx.Energy(damped), lost)[ended:]))
+
+
+def test_the_balance_of_held_inputs_back_in_time():
+    path = nx.rollout(WHOLE, REST, REST, ts=T[::-1], solver=nx.RK4(), dt=0.02)
+    left = nx.balance(nx.Energy(WHOLE), path)
+    assert np.max(np.abs(left)) < 1e-7
