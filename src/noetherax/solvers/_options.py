@@ -255,7 +255,7 @@ def _tolerance(solver: diffrax.AbstractSolver) -> float:
     return TOLERANCE if order is None or order < HIGH_ORDER else FINE_TOLERANCE
 
 
-def _ending_at(grid, jumps, inside: bool) -> diffrax.AbstractStepSizeController:
+def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
     """Fixed steps that end at each jump. Solvers that evaluate the ends of a step would see one value
     on both sides: theirs end just before it, too. Variational ones evaluate states `inside` a step."""
     if not inside and (isinstance(grid, Tracer) or isinstance(jumps, Tracer)):
