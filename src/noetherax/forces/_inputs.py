@@ -128,7 +128,8 @@ def _slopes(times, samples):
 class Driven(eqx.Module):
     """A model with its inputs bound to it, u = u(t): a model that depends on time.
 
-    A force that takes inputs, `(q, v, t, u)`, finds them here in `rollout`, charges and balances.
+    A force that takes inputs, `(q, v, t, u)`, finds them here in `rollout`, charges and balances. So
+    does a Lagrangian; where its momentum changes with them, its equations of motion hold du/dt.
 
     !!! example
 
@@ -154,7 +155,7 @@ class Driven(eqx.Module):
 
     **Arguments:**
 
-    - `model`: a [`noetherax.Forced`][], some of whose forces take inputs.
+    - `model`: a [`noetherax.Forced`][], some of whose forces take inputs, or a Lagrangian that does.
     - `inputs`: [`noetherax.Inputs`][] or any function of time `t -> (inputs,)`.
 
     **Raises:**
