@@ -40,8 +40,8 @@ class Forced(eqx.Module):
 
     **Arguments:**
 
-    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function of (q, v), (q, v, t) or (q, v, t, u); of
-        one that is forced already, more forces are added to its own.
+    - `lagrangian`: a [`noetherax.Lagrangian`][] or any function of (q, v), (q, v, t) or (q, v, t, u);
+        of one that is forced already, more forces are added to its own.
     - `forces`: [`noetherax.Force`][]s or functions of (q, v), (q, v, t) or (q, v, t, u), at least one.
 
     **Raises:**
