@@ -272,6 +272,12 @@ LAGRANGIANS: dict[str, Callable[[], tuple]] = {
         2,
         None,
     ),
+    "linear in features": lambda: (
+        nx.LinearLagrangian(nx.Rotations(3).invariant_features(2), key=jax.random.key(1)),
+        nx.Rotations(3),
+        2,
+        None,
+    ),
     "neural mechanical": lambda: (
         structured(nx.NeuralMechanicalLagrangian, Lengths(), 2),
         nx.Rotations(2),
@@ -382,6 +388,12 @@ def general_pairwise(group, width: int = 4, seed: int = 0, **options):
 
 RULED: dict[str, Callable[[], tuple]] = {
     "NeuralLagrangian": lambda: (on_the_line(), 1, None),
+    "LinearLagrangian": lambda: (
+        # A quadratic form of one coordinate; what Trivial lists is linear in q and v.
+        nx.LinearLagrangian(nx.Orthogonal(1).invariant_features(1), key=jax.random.key(0)),
+        1,
+        None,
+    ),
     "NeuralMechanicalLagrangian": lambda: (
         structured(nx.NeuralMechanicalLagrangian, Places(2), 1, width=4, activation=jnp.tanh),
         2,

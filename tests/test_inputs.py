@@ -43,6 +43,14 @@ def test_slopes_at_samples_are_those_beside_them(kind):
     assert not np.any(outside)  # beyond the samples they keep their value
 
 
+def test_slopes_bear_the_rounding_of_times():
+    """The intervals of a loss, or times in float32, may end beyond the last sample by a rounding."""
+    inputs = nx.Inputs([0.0, 0.3 - 0.2], [[0.0], [1.0]])
+    value, slope = jax.value_and_grad(lambda t: inputs(t)[0])(jnp.array(0.1))
+    assert value == 1
+    assert np.allclose(slope, 10)
+
+
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
 def test_a_delay_has_a_derivative(kind):
     def late(delay):
@@ -70,10 +78,20 @@ def test_a_lagrangian_of_inputs_moves_as_one_of_time():
     assert np.max(np.abs(nx.balance(charge, path))) < 1e-6
 
 
+def test_no_step_crosses_a_kink_of_the_inputs_in_a_momentum():
+    driven = nx.Driven(of_support, nx.Inputs(T, U, "linear"))
+    path = nx.rollout(driven, REST, REST, ts=T, solver=nx.RK4())
+    spans = np.diff(T)
+    whole = np.sum((U[1:, 0] + U[:-1, 0]) / 2 * spans) - U[0, 0] * T[-1]
+    assert np.allclose(path.q[-1], -whole, atol=1e-12)  # and not by first order
+
+
 def test_inputs_without_a_rate_have_no_part_in_the_momentum():
     u = jnp.array([0.3])
     with pytest.raises(RuntimeError, match="du/dt"):
         nx.acceleration(nx.at_time(of_support, 0.0, u), REST, REST)
+    with pytest.raises(RuntimeError, match="u jumps"):  # and velocities would jump with it
+        nx.acceleration(nx.Driven(of_support, HELD), REST, REST, 0.3)
 
     def parametric(q, v, t, u):
         return jnp.sum(v**2) / 2 - u[0] * jnp.sum(q)
@@ -110,6 +128,17 @@ PARTS = nx.LagrangianSum(nx.Driven(nx.Forced(free, command), HELD), spring)
 def test_no_step_crosses_a_jump_wherever_inputs_are_bound(model, held):
     path = nx.rollout(model, REST + 1, REST, ts=T, solver=nx.RK4(), dt=0.1)
     assert np.allclose(path.q[:, 0, 0], held[:, 0], atol=1e-5)  # of first order: 4e-3
+
+
+@pytest.mark.parametrize("start", [-1.0, 0.0])
+def test_a_jump_at_zero_is_a_jump(start):
+    """Zero has no time before it that XLA would not take for zero."""
+    inputs = nx.Inputs([-2.0, 0.0], [[0.0], [1.0]], "hold")
+    model = nx.Driven(nx.Forced(free, command), inputs)
+    path = nx.rollout(
+        model, REST, REST, ts=np.array([start - 1, start + 1]), solver=nx.RK4(), dt=0.5
+    )
+    assert np.allclose(path.v[-1], max(start + 1, 0) if start else 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("options", [{"dt": 0.02}, {"solver": nx.RK4()}])

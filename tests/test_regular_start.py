@@ -310,3 +310,16 @@ def test_a_few_close_encounters_do_not_decide(monkeypatch):
     relative = np.median(errors(nx.regular_start(plain, q, v, a)))
     monkeypatch.setattr(_regular_start, "relative_floor", lambda squares: None)
     assert relative < 0.5 * np.median(errors(nx.regular_start(plain, q, v, a)))
+
+
+def test_a_linear_part_finds_what_is_linear_in_features():
+    """An oscillator in a magnetic field: v·v, q·q and q ∧ v, by least squares."""
+    features = nx.Rotations(2).invariant_features(1)
+    q, v = np.random.default_rng(0).normal(size=(2, 256, 1, 2))
+    a = -q + 1.4 * v[..., ::-1] * np.array([1.0, -1.0])
+    data = nx.Observations(*(jnp.asarray(x) for x in (q, v, a)))
+    network = nx.NeuralLagrangian(features, width=16, key=KEYS[0])
+    both = nx.LagrangianSum(network, nx.LinearLagrangian(features, key=KEYS[1]))
+    loss = nx.AccelerationLoss()
+    starts = [float(compiled(loss, nx.prepare(x, data)[0], data)) for x in (network, both)]
+    assert starts[1] < 1e-2 * starts[0]

@@ -483,6 +483,16 @@ def test_what_is_no_derivative_is_left_out(noise):
     assert at_rest.smooth().smoothing.used == ("q", "v")
 
 
+def test_a_lag_that_hides_in_the_noise_does_no_harm():
+    t = np.linspace(0, 15, 3001)
+    rng = np.random.default_rng(0)
+    q, v = np.sin(2.3 * t), 2.3 * np.cos(2.3 * (t - 0.005))
+    q, v = (x[:, None, None] + 1e-2 * rng.normal(size=(3001, 1, 1)) for x in (q, v))
+    found = nx.Tracks(t, q, v).smooth()
+    error = np.sqrt(np.mean(np.square(found[0].a[:, 0, 0] + 2.3**2 * np.sin(2.3 * found[0].t))))
+    assert error < 2 * np.max(found.smoothing.error.a)  # of the velocities: 8 times
+
+
 def test_unlike_instruments():
     """An encoder with coarse steps, slow drift of a sensor, a noisy coordinate beside a clean one: each
     has errors that are not independent between samples, or not alike."""

@@ -22,6 +22,9 @@ ROUNDING = 1.0
 
 EXPLAINED = 2.0
 """Of the variance of the noise: polynomials that leave no more have followed the motion."""
+AGREED = 1.25
+"""Of that which positions alone leave: what velocities or accelerations leave that are their
+derivatives. A lag or a wrong scale hides in more, and biases accelerations by more than noise."""
 LOST = 4.0
 """Of the least variance left over: beyond, it is more than that of any noise independent in time."""
 SHARE = 0.01
@@ -206,8 +209,10 @@ def tried(
         gain, upper, change, rest, rate = (x[good] for x in (gain, upper, change, rest, rate))
         lefts[group] = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
         if positions is not None:
-            usual[group] = EXPLAINED * np.square(positions.sigma[0] / unit[0])[group]
-        elif survey.given or len(sample.kinds) > 1:  # the user has said it, or positions tell less
+            usual[group] = AGREED * np.square(positions.sigma[0] / unit[0])[group]
+        elif len(sample.kinds) > 1:  # windows that are too short for positions alone
+            usual[group] = AGREED
+        elif survey.given:  # the user has said what noise may leave
             usual[group] = EXPLAINED
         else:
             share = SHARE * np.square(survey.spread / unit[0])[group]

@@ -89,6 +89,22 @@ def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
     return Doubt(times, difference, within, doubtful, np.stack([np.where(motion, rate, 0), enough]))
 
 
+def agrees(ranked: Sequence[Choice], survey: Survey) -> bool:
+    """Whether the best trial has the accelerations of the best one of positions alone, within both
+    errors. Velocities with a small lag leave little more than noise, and change them all the same."""
+    best, alone = ranked[0], next((x for x in ranked if len(x[0].kinds) == 1), ranked[0])
+    if best[0].kinds == alone[0].kinds:
+        return True
+    longest = max(best[0].times, alone[0].times)
+    middles = even_subset(best[1], longest, most_of(best[1], longest))
+    every = np.ones(len(best[0].left), bool)
+    a = [_accelerations(x, middles, every, survey) for x in (best, alone)]
+    off = np.square(a[1] - a[0])
+    off = off[np.isfinite(off).all(axis=1)]
+    within = np.hypot(best[0].error[2], alone[0].error[2])
+    return not len(off) or bool(np.all(np.sqrt(off.mean(axis=0)) <= RESOLVED * within))
+
+
 def _reference(trial: Trial, shorter: Sequence[Choice], coordinate: int) -> Choice | None:
     """The one with the least error of those that follow what the trial leaves over."""
     left = trial.left[coordinate]

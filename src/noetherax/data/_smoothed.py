@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from .._checks import check_count, check_number
 from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, surveyed, tried
-from ._left_over import Choice, Doubt, doubted
+from ._left_over import Choice, Doubt, agrees, doubted
 from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import Recording
 from ._smoothing_warnings import (
@@ -117,6 +117,9 @@ def smoothed(
         less = [n for n in survey.lengths if n < least][::2]  # one of them follows a mode
         shorter = _trials(series, less, list(DEGREES), survey)
     choices, doubt = _ranked(choices, shorter, survey)
+    while not agrees(choices, survey):
+        others = [x for x in choices if x[0].kinds != choices[0][0].kinds]
+        choices, doubt = _ranked(others, shorter, survey)
     best, own = choices[0]
     observed, found, omitted = _states(recordings, own, best, survey)
     warn_of_unused(observed, found, best, survey)

@@ -8,6 +8,7 @@ from . import (  # noqa: F401 (they register)
     _average,
     _general_pairwise,
     _instant,
+    _linear,
     _neural,
     _neural_mechanical,
     _pair_friction,

@@ -22,8 +22,9 @@ from ._time import AtInstant, Instant, opened_instant, over_instants, value_of
 
 NO_RATE = (
     "The momentum of this Lagrangian changes with its inputs, so that its equations of motion hold "
-    "du/dt, too, and only u is known. Bind them as a function of time, "
-    "noetherax.Driven(model, inputs), or learn from trajectories, noetherax.TrajectoryLoss."
+    "du/dt, too, and only u is known, or u jumps. Bind them as a function of time, "
+    "noetherax.Driven(model, inputs), of the kind 'linear' or 'cubic', or learn from trajectories, "
+    "noetherax.TrajectoryLoss."
 )
 
 pass_on(

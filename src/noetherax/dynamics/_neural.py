@@ -35,6 +35,7 @@ from ._equations import (
 )
 from ._motion import differentiated_residual, terms_and_change
 from ._perceptron import gradient_along, gradient_and_hessian
+from ._weighted_features import residual_of_features, weighted_terms
 
 
 @euler_lagrange_terms.register
@@ -54,7 +55,7 @@ def _(lagrangian: NeuralLagrangian, q, v, a):
     # x' changes in time only where ∂S/∂v = 0, and drops out.
     x, scale = standardisation(values), standardisation.slope(values)
     gradient, change = gradient_along(lagrangian.network, x, scale * rate)
-    return _of_features(features, (q, v, a), scale * gradient, scale * change)
+    return residual_of_features(features, (q, v, a), scale * gradient, scale * change)
 
 
 @terms_and_change.register
@@ -73,7 +74,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
             along = known.rate + jnp.einsum("...mi,...i->...m", known.velocity_slope, flat)
             gradient, change = gradient_along(network, known.x, along)
             motion = q.astype(a.dtype), v.astype(a.dtype), a
-            return _of_features(
+            return residual_of_features(
                 lagrangian.features, motion, known.scale * gradient, known.scale * change
             )
 
@@ -131,7 +132,7 @@ def _terms_of(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _
         gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
-    weighted = over_batch(lambda *state: _weighted_terms(features, *state), q)
+    weighted = over_batch(lambda *state: weighted_terms(features, *state), q)
     curvature, force = weighted(q, v, gradient * scale)
     terms = EulerLagrangeTerms(mass_matrix + curvature, force - transport)
     return terms, _Standardised(x, velocity_slope, rate, scale)
@@ -145,37 +146,6 @@ def _slopes(features: InvariantFeatures, q, v):
     push = jax.vmap(lambda *tangents: jax.jvp(features, (q, v), tangents)[1])
     slopes = push(moving, turning)
     return features(q, v), slopes[1:].T, slopes[0]
-
-
-def _weighted_terms(features: InvariantFeatures, q, v, weights):
-    """Terms of the sum of features with constant weights. It is taken before its derivatives are: the
-    second derivatives of every feature would take more room and time than all else."""
-    q, v = q.astype(weights.dtype), v.astype(weights.dtype)
-
-    def slope(q, v):
-        return _weighted_slope(features, q, v, weights)
-
-    curvature = jax.jacfwd(lambda v: slope(q, v)[1])(v)
-    (force, _), (_, drag) = jax.jvp(lambda q: slope(q, v), (q,), (v,))
-    return curvature.reshape(v.size, v.size), (force - drag).reshape(-1)
-
-
-def _of_features(features: InvariantFeatures, motion, weights, change):
-    """d/dt ∂/∂v − ∂/∂q of the sum of features with weights that change at the rate `change`."""
-
-    def residual(q, v, a, weights, change):
-        (force, _), (_, rate) = jax.jvp(
-            lambda *state: _weighted_slope(features, *state), (q, v, weights), (v, a, change)
-        )
-        return (rate - force).reshape(-1)
-
-    return over_batch(residual, motion[0])(*motion, weights, change)
-
-
-def _weighted_slope(features: InvariantFeatures, q, v, weights):
-    """Derivatives of Σ_m weights_m S_m by q and v."""
-    _, pull_back = jax.vjp(lambda q, v: features(q, v).astype(weights.dtype), q, v)
-    return pull_back(weights)
 
 
 @eqx.filter_custom_jvp

@@ -10,10 +10,10 @@ from jaxtyping import Array, Float
 
 from .._content import is_transparent
 from .._types import Configuration, Time, Velocity
-from ..forces import called, held_until, jumps_of, together
+from ..forces import called, held_until, jumps_in, jumps_of, together
 from ._closed import closure_converted
 from ._forced import forces_of
-from ._time import InputsAt, depends_on_time, resolved
+from ._time import depends_on_time, inputs_at, resolved
 
 
 @final
@@ -47,7 +47,9 @@ def _(model: Since):
 @jumps_of.register
 def _(model: Since):
     inside = jumps_of(model.model)  # in its own time
-    return together(jumps_of(model.inputs), None if inside is None else inside - model.start)
+    return together(
+        jumps_in(model.model, model.inputs), None if inside is None else inside - model.start
+    )
 
 
 @held_until.register
@@ -59,7 +61,7 @@ def _(model: Since, end):
 
 @resolved.register
 def _(model: Since, t, u):
-    u = u if model.inputs is None else InputsAt(model.inputs, t)
+    u = u if model.inputs is None else inputs_at(model.inputs, t)
     return resolved(model.model, model.start + t.astype(model.start.dtype), u)
 
 

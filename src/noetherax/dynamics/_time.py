@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._types import Configuration, FloatArray, Time, Velocity
-from ..forces import arguments_of
+from ..forces import arguments_of, jumps_of
 from ._batches import over_batch
 
 INPUTS = (
@@ -187,6 +187,12 @@ class InputsAt(eqx.Module):
         for _ in range(self.t.ndim):
             function = jax.vmap(function)
         return function(self.t)
+
+
+def inputs_at(inputs: Callable, t: Array) -> Array | InputsAt:
+    """Inputs at an instant. Those that jump have no rate there, and go by their value."""
+    at = InputsAt(inputs, t)
+    return at if jumps_of(inputs) is None else at.value()
 
 
 def value_of(u: Array | InputsAt | None) -> Array | None:

@@ -10,6 +10,7 @@ from ..charges import Energy
 from ..data import Tracks
 from ..dynamics import depends_on_time, forces_of
 from ..forces import Kind
+from ..lagrangians import takes_new_attributes
 from ..losses import check_kind
 from ._distances import EXPLAINED, Reference, distance_measures, errors_of, explained
 from ._drifts import check_charges, drift_measures
@@ -64,7 +65,8 @@ def _(
         times_known = reference.ts, reference.known
         for motion, title in ((recorded, "recorded drift"), (paths, "model drift")):
             measures |= drift_measures(charges, model, motion, *times_known, title, under)
-        if forces_of(model) or depends_on_time(model):
+        # Attributes of points come as inputs, and stay as they are.
+        if forces_of(model) or (depends_on_time(model) and not takes_new_attributes(model)):
             notes.append(FORCED)
     elif charges:
         notes.append(NO_CHARGES)

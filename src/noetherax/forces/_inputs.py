@@ -20,6 +20,10 @@ from ._forced import Forced
 
 Kind = Literal["hold", "linear", "cubic"]
 
+ROUNDED = 2e-3
+"""Of an interval: what a time may be off where it is meant to be that of a sample. The intervals of
+losses are those of data up to a thousandth."""
+
 
 @final
 class Inputs(eqx.Module):
@@ -95,10 +99,7 @@ class Inputs(eqx.Module):
             return samples[index]
         index = jnp.minimum(index, last - 1)
         step = times[index + 1] - times[index]
-        # At a sample the slope is that of the interval it ends in or begins; a clip would halve it.
-        beyond = jnp.where(t < times[0], 0, 1)
-        outside = (t < times[0]) | (t > times[-1])
-        part = jnp.where(outside, beyond, (t - times[index]) / step).astype(samples.dtype)
+        part = _between((t - times[index]) / step).astype(samples.dtype)
         start, end = samples[index], samples[index + 1]
         if self.kind == "linear":
             return start + part * (end - start)
@@ -110,6 +111,14 @@ class Inputs(eqx.Module):
             + part * (end - start)
             + bend * ((1 - part) * (left - end + start) - part * (right - end + start))
         )
+
+
+def _between(part):
+    """A part of an interval, no less than nothing and no more than all of it. At its ends, and so near
+    to them as a time may be rounded, it still has the slope that it has inside."""
+    inside = jnp.clip(part, 0, 1)
+    along = jnp.abs(part - inside) <= ROUNDED
+    return jax.lax.stop_gradient(inside) + jnp.where(along, part - jax.lax.stop_gradient(part), 0)
 
 
 def _slopes(times, samples):
@@ -211,7 +220,21 @@ def _(part: Inputs):
 
 @jumps_of.register
 def _(part: Driven):
-    return jumps_of(part.inputs)
+    return jumps_in(part.model, part.inputs)
+
+
+def jumps_in(model: Any, inputs: Any) -> Float[FloatArray, " jumps"] | None:
+    """The times at which the equations of motion of a model jump with these inputs. Where its
+    Lagrangian takes them, they may hold du/dt, which jumps where straight lines meet."""
+    broken = isinstance(inputs, Inputs) and inputs.kind == "linear"
+    return inputs.t if broken and _lagrangian_takes_inputs(model) else jumps_of(inputs)
+
+
+def _lagrangian_takes_inputs(model: Any) -> bool:
+    if isinstance(model, Forced):
+        return _lagrangian_takes_inputs(model.lagrangian)
+    terms = model.terms if isinstance(model, LagrangianSum) else ()
+    return any(map(_lagrangian_takes_inputs, terms)) or arguments_of(model) > 3
 
 
 @jumps_of.register
@@ -276,5 +299,19 @@ class _Before(eqx.Module):
     end: Array
 
     def __call__(self, t: Time) -> Float[Array, " inputs"]:
-        end = jax.lax.stop_gradient(self.end)
-        return self.inputs(jnp.where(t < end, t, jnp.nextafter(end, -jnp.inf).astype(end.dtype)))
+        before = just_before(jax.lax.stop_gradient(self.end))
+        # With the slope that they have there.
+        return self.inputs(jnp.where(t < self.end, t, before + (t - jax.lax.stop_gradient(t))))
+
+
+@jumps_of.register
+def _(part: _Before):
+    return jumps_of(part.inputs)
+
+
+def just_before(t):
+    """The time before, of JAX or of NumPy. What is smaller than normal numbers is zero to XLA."""
+    np_ = jnp if isinstance(t, jax.Array) else np
+    small = float(jnp.finfo(t.dtype).tiny)
+    below = np_.nextafter(t, np_.full_like(t, -np_.inf))
+    return np_.where((t > -small) & (t <= small), np_.full_like(t, -small), below)

@@ -14,6 +14,7 @@ from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._general_pairwise import GeneralPairwiseLagrangian
 from ._given_attributes import given_attributes, takes_new_attributes, with_attributes, with_inputs
+from ._linear import LinearLagrangian
 from ._local_networks import check_local
 from ._moving_networks import in_both_orders, mean_of_orders, with_attributes_of
 from ._neural import NeuralLagrangian
@@ -33,6 +34,7 @@ __all__ = [
     "GeneralPairwiseLagrangian",
     "Lagrangian",
     "LagrangianSum",
+    "LinearLagrangian",
     "Neighbourhood",
     "NeuralLagrangian",
     "NeuralMechanicalLagrangian",

@@ -12,6 +12,7 @@ import lineax as lx
 import numpy as np
 from jax.core import Tracer
 
+from ..forces import just_before
 from ._control import RESOLVED, ROUNDINGS, EndingController, RelativeController, StateRounding
 from ._formulation import check_formulated, is_formulated, keeps_charges
 from ._step_to_next import StepToNext
@@ -261,7 +262,7 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
     if not inside and (isinstance(grid, Tracer) or isinstance(jumps, Tracer)):
         grid, jumps = jax.lax.stop_gradient((jnp.asarray(grid), jnp.asarray(jumps)))
         low, high = jnp.minimum(grid[0], grid[-1]), jnp.maximum(grid[0], grid[-1])
-        added = jnp.concatenate([jumps, jnp.nextafter(jumps, -jnp.inf)])
+        added = jnp.concatenate([jumps, just_before(jumps)])
         added = jnp.where((low < added) & (added < high), added, grid[0])
         return StepToNext(jnp.concatenate([grid, added]))
     if isinstance(grid, Tracer) or isinstance(jumps, Tracer):
@@ -277,7 +278,7 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
     added = jumps[_apart(np, steps, jumps)]
     if not inside:
         within = jumps[(jumps > steps.min()) & (jumps < steps.max())]
-        added = np.concatenate([within, np.nextafter(within, np.array(-np.inf, within.dtype))])
+        added = np.concatenate([within, just_before(within)])
     ends = np.unique(np.concatenate([steps, added]))
     return diffrax.StepTo(jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1]))
 
