@@ -6,16 +6,8 @@ from ._dissipation import Dissipation
 from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
-from ._inputs import (
-    Driven,
-    Inputs,
-    Kind,
-    held_until,
-    jumps_in,
-    jumps_of,
-    just_before,
-    together,
-)
+from ._inputs import Driven, Inputs, Kind
+from ._jumps import held_until, jumps_in, jumps_of, just_before, together
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._pair_friction import PairFriction

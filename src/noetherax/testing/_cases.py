@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase
 
 from ._elements import times
 from ._evidence import Drawn
+from ._seeds import counted_seeds
 from ._special_instants import special_times
 from ._special_states import special_states
 from ._states import states
@@ -106,16 +107,21 @@ def draw_cases(
         t[met] = special_times(special, len(met))
     fill = [found[i % len(found)] for i in range(batch.size)]
     q, v = (np.stack([_checked(x[1][i], batch.shape) for x in fill]) for i in (0, 1))
+    coefficients = np.stack([x[2] for x in fill])
     if own_states is None:
         # Half of the states are special ones; no draw would find the values in a program.
         count = batch.size // 2
         chosen = special_states((2, *batch.shape), special, count)
         q[batch.size - count :], v[batch.size - count :] = chosen[:, 0], chosen[:, 1]
+        # One state may be all that is at a value: no identity is spent on it.
+        moving = coefficients[np.all(coefficients != 0, axis=-1)]
+        if len(moving):
+            coefficients[batch.size - count :] = np.resize(moving, (count, *moving.shape[1:]))
     return Drawn(
         model.stacked([x[0] for x in fill]),
         q.astype(batch.dtype),
         v.astype(batch.dtype),
-        np.stack([x[2] for x in fill]).astype(batch.dtype),
+        coefficients.astype(batch.dtype),
         np.resize(t, batch.size).astype(batch.dtype),
         batch.size if own_states is None else len(found),
     )
@@ -132,7 +138,8 @@ def draws(strategy: st.SearchStrategy, count: int) -> list:
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
-    settings(hypothesis.given(strategy)(lambda drawn: found.append(drawn)))()
+    with counted_seeds():
+        settings(hypothesis.given(strategy)(lambda drawn: found.append(drawn)))()
     return found[:count]
 
 

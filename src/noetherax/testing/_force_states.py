@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import numpy as np
 
 from ._evidence import Drawn
+from ._seeds import seeds
 from ._sizes import Units
 from ._special_states import BEYOND
 
@@ -78,9 +79,7 @@ def instants(
     """
     if like is not None:
         draw = _around(like, inputs)
-        return st.integers(0, 2**32 - 1).map(
-            lambda seed: _rounded(draw(np.random.default_rng(seed)), dtype)
-        )
+        return seeds().map(lambda seed: _rounded(draw(np.random.default_rng(seed)), dtype))
 
     def draw_time(seed: int) -> float:
         rng = np.random.default_rng(seed)
@@ -105,8 +104,7 @@ def instants(
             return rng.choice(special, size=inputs) * rng.choice(BEYOND) * sign
         return u
 
-    seeds = st.integers(0, 2**32 - 1)
-    both = st.tuples(seeds.map(draw_time), seeds.map(draw_inputs))
+    both = st.tuples(seeds().map(draw_time), seeds().map(draw_inputs))
     return both.map(lambda instant: _rounded(instant, dtype))
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..training import trainable
+from ._seeds import seeds
 
 _Model = TypeVar("_Model")
 
@@ -85,4 +86,4 @@ def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrateg
             drawn[id(leaf)] = jnp.asarray(noise, leaf.dtype)
         return eqx.combine(structure.unflatten([drawn[id(leaf)] for leaf in leaves]), constants)
 
-    return st.integers(0, 2**32 - 1).map(draw)
+    return seeds().map(draw)

@@ -10,12 +10,14 @@ from jaxtyping import PyTree
 
 from .._programs import run
 from ..dynamics import euler_lagrange_terms
+from ..features import standardisation_of
 from ..losses import Loss, at_instants, law_of
 from ._batches import at_most
 from ._default_loss import RULED
 from ._observed import states_of
 from ._plan import Member
 from ._scale import mean_loss, no_law
+from ._trainable import standardised_parts
 
 LEFT_OUT = 0.05
 """Fraction of updates left out up to which a run is as good as whole."""
@@ -39,9 +41,13 @@ ASK = (
 )
 
 REGULAR = (
-    "Try another key, a wider network, more steps, a smaller learning rate, or features that are not "
-    "bent, noetherax.standardise(lagrangian, q, v, bend=None) and noetherax.regular_start before the "
-    "fit."
+    "Try another key, a wider network, more steps, a smaller learning rate, or a "
+    "noetherax.LinearLagrangian beside the network."
+)
+
+UNBENT = (
+    " Or features that are not bent: noetherax.standardise(lagrangian, q, v, bend=None) and "
+    "noetherax.regular_start before the fit."
 )
 
 
@@ -88,10 +94,10 @@ def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
         return found
     walls = _walls(trained, loss, member.drawn)
     if level < (1 - EXPLAINED) / 2:
-        return [*found, *_walled(walls, level)]
+        return [*found, *_walled(walls, level, trained)]
     value = mean_loss(loss, trained, at_most(member.drawn))
     if value <= (1 - EXPLAINED) * without_force:
-        return [*found, *_walled(walls, value / without_force)]
+        return [*found, *_walled(walls, value / without_force, trained)]
     numbers = (
         f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
     )
@@ -100,7 +106,7 @@ def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
         finding = (
             f"After {done} steps the loss of the model is finite on none of the first batches."
         )
-        return [*found, Verdict(finding, (walls or "") + REGULAR)]
+        return [*found, Verdict(finding, (walls or "") + _regular(trained))]
     if value <= without_force:
         part = 1 - value / without_force
         finding = (
@@ -109,15 +115,23 @@ def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
         found.append(Verdict(finding, few + ASK))
     else:
         finding = f"After {done} steps the model is worse than none: {numbers}."
-        found.append(Verdict(finding, few + (walls + REGULAR if walls else ASK)))
+        found.append(Verdict(finding, few + (walls + _regular(trained) if walls else ASK)))
     return found
 
 
-def _walled(walls: str | None, level: float) -> list[Verdict]:
+def _regular(model: PyTree) -> str:
+    """What to try against a singular ∂²L/∂v²."""
+    fitted = [standardisation_of(part) for part in standardised_parts(model)]
+    bent = any(np.any(np.asarray(x.bends) > 0) for x in fitted if x is not None)
+    return REGULAR + UNBENT * bent
+
+
+def _walled(walls: str | None, level: float, model: PyTree) -> list[Verdict]:
     """Of a model that explains a part, and is singular among the data."""
     if walls is None:
         return []
-    return [Verdict(f"{1 - level:.0%} is explained, by a singular model. {walls.strip()}", REGULAR)]
+    finding = f"{1 - level:.0%} is explained, by a singular model. {walls.strip()}"
+    return [Verdict(finding, _regular(model))]
 
 
 def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
