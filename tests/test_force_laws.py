@@ -181,7 +181,7 @@ def test_what_is_broken_is_caught():
     """One program for many: the reports name the forces that are concerned."""
     forces = [force for force, _ in BROKEN.values()]
     model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, *forces, friction(lambda q, v, t, u: 1.0))
-    subject = testing.Force(model, PLANE, 3, **helpers.KEPT, inputs=2, max_examples=64)
+    subject = testing.Force(model, PLANE, 3, **helpers.KEPT, inputs=2, max_examples=512)
     found = caught(subject, len(forces) + 1)
     seen = {
         name: [law for law, concerned in found.items() if i in concerned]

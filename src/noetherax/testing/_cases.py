@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, Phase
 
 from ._elements import times
 from ._evidence import Drawn
-from ._seeds import counted_seeds
 from ._special_instants import special_times
 from ._special_states import special_states
 from ._states import states
@@ -138,8 +137,7 @@ def draws(strategy: st.SearchStrategy, count: int) -> list:
         phases=(Phase.generate,),
         suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )
-    with counted_seeds():
-        settings(hypothesis.given(strategy)(lambda drawn: found.append(drawn)))()
+    settings(hypothesis.given(strategy)(lambda drawn: found.append(drawn)))()
     return found[:count]
 
 

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import matrix_balance
 
-from ._seeds import seeds
 from ._special_states import BEYOND
 
 ELEMENT_DECADES = (-3.0, 3.0)
@@ -128,7 +127,7 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
             growth = max(growth, shear)
         return c * min(1.0, GROWTH / growth) if growth > 0 else c
 
-    return seeds().map(lambda seed: draw(seed).astype(dtype))
+    return st.integers(0, 2**32 - 1).map(lambda seed: draw(seed).astype(dtype))
 
 
 def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:
@@ -144,4 +143,4 @@ def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchSt
             size = rng.choice(special or PLAIN) * rng.choice(BEYOND)
         return np.asarray(size * rng.choice([-1.0, 1.0]), dtype)
 
-    return seeds().map(draw)
+    return st.integers(0, 2**32 - 1).map(draw)

@@ -7,7 +7,6 @@ import hypothesis.strategies as st
 import numpy as np
 
 from ._evidence import Drawn
-from ._seeds import seeds
 from ._sizes import Units
 from ._special_states import BEYOND
 
@@ -79,7 +78,9 @@ def instants(
     """
     if like is not None:
         draw = _around(like, inputs)
-        return seeds().map(lambda seed: _rounded(draw(np.random.default_rng(seed)), dtype))
+        return st.integers(0, 2**32 - 1).map(
+            lambda seed: _rounded(draw(np.random.default_rng(seed)), dtype)
+        )
 
     def draw_time(seed: int) -> float:
         rng = np.random.default_rng(seed)
@@ -104,7 +105,8 @@ def instants(
             return rng.choice(special, size=inputs) * rng.choice(BEYOND) * sign
         return u
 
-    both = st.tuples(seeds().map(draw_time), seeds().map(draw_inputs))
+    seeds = st.integers(0, 2**32 - 1)
+    both = st.tuples(seeds.map(draw_time), seeds.map(draw_inputs))
     return both.map(lambda instant: _rounded(instant, dtype))
 
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..training import trainable
-from ._seeds import seeds
 
 _Model = TypeVar("_Model")
 
@@ -86,4 +85,4 @@ def weights(model: _Model, *, special: Sequence[float] = ()) -> st.SearchStrateg
             drawn[id(leaf)] = jnp.asarray(noise, leaf.dtype)
         return eqx.combine(structure.unflatten([drawn[id(leaf)] for leaf in leaves]), constants)
 
-    return seeds().map(draw)
+    return st.integers(0, 2**32 - 1).map(draw)
