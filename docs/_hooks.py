@@ -78,6 +78,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "training": _measured.training_table,
         "accelerator": _measured.accelerator_table,
         "regular start": _measured.regular_start_table,
+        "linear part": _measured.linear_part_table,
         "single trajectory": _measured.single_trajectory_table,
     }
     for name, table in tables.items():

@@ -122,6 +122,17 @@ def regular_start_table() -> str:
     return _table("width, optimiser", columns, _read("regular_start")["rows"])
 
 
+def linear_part_table() -> str:
+    """Errors of a network without and with a linear part, by system."""
+    columns = [
+        "network, median",
+        "network, worst",
+        "with a linear part, median",
+        "with a linear part, worst",
+    ]
+    return _table("system", columns, _read("linear_part")["rows"])
+
+
 def speed(*path: str) -> str:
     """One number or word of the benchmark of speed."""
     value = _value("speed", path)

@@ -41,8 +41,8 @@ ASK = (
 )
 
 REGULAR = (
-    "Try another key, a wider network, more steps, a smaller learning rate, or a "
-    "noetherax.LinearLagrangian beside the network."
+    "Try another key, a wider network, more steps, a smaller learning rate, or, where squares of "
+    "velocities are features, a noetherax.LinearLagrangian beside the network."
 )
 
 UNBENT = (
