@@ -88,7 +88,7 @@ def measure(task: Task, seed: int, steps: int) -> tuple[float, float]:
     for model in (network, both):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a model that failed shows in its error
-            options = dict(steps=steps, key=keys[2], progress=False)
+            options: dict = {"steps": steps, "key": keys[2], "progress": False}
             found.append(error(nx.fit(model, data, **options)[0], other))
     return found[0], found[1]
 
