@@ -18,7 +18,7 @@ from ._checks import check_loss, check_precision
 from ._default_loss import suited
 from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
-from ._regular_start import regular_start_of
+from ._regular_start import odds, regular_start_of
 from ._trainable import (
     chosen_leaves,
     is_new,
@@ -232,17 +232,13 @@ def _nearest(
     best = 0
     if errors[0] > RIGHT:
         bent = 1 + int(np.argmin(errors[1:]))
-        better = _odds(errors[bent]) < BETTER * _odds(errors[0])
+        better = odds(errors[bent]) < BETTER * odds(errors[0])
         told_enough = errors[bent] < (POOR if components >= FEW else POOR_OF_FEW)
         best = bent if better and told_enough else 0
     told = zip(("without", *BENDS[1:]), errors, strict=True)
     starts = ", ".join(f"{how} {x:.2g}" for how, x in told if not math.isnan(x))
     notes.append(f"{names[best]} (part missed by trials: {starts})")
     return tried[best]
-
-
-def _odds(error: float) -> float:
-    return error / (1 - error) if error < 1 else math.inf
 
 
 def _count(neural) -> int:

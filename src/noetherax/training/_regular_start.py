@@ -1,27 +1,14 @@
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Float, PyTree
 
 from .._types import FloatArray
-from ..dynamics import euler_lagrange_terms, leading_inertia
-from ..features import linear_weights
-from ..losses import (
-    at_instants,
-    by_samples,
-    check_finite,
-    check_observations,
-    holds_times,
-    law_of,
-    square_errors,
-)
-from ._checks import check_precision
-from ._default_loss import relative_floor
-from ._trainable import standardised_parts
+from ..losses import check_finite, check_observations, law_of, square_errors
+from ._candidates import candidates, counts_of, last_layers
 
 SAMPLES = 1024
 """Most observations used: the unknowns are the weights of one layer."""
@@ -31,17 +18,12 @@ RIDGE = 1e-3
 better, by differences of large weights that the first steps of training destroy: over 16 seeds of a
 network of width 32, 1e-2 and 1e-3 lost none, 1e-5 one, 1e-7 three."""
 
-LINEAR = 1e3
-"""Largest departure of the equations of motion from linear in the last layers that is taken for
-rounding, in units of the precision of the sum of all their terms: each is a sum over a hidden layer."""
+BETTER = 0.6
+"""Ratio of the odds of two starts from which on the one with a prior is taken to be the better one."""
 
 LEARNED = 0.1
 """Part missed below which a model that is given has learned something: it is kept unless its mean error
 is larger, too. With random weights about half is missed."""
-
-COLUMNS = 16
-"""Weights whose equations of motion are held at a time, or equations of every sample: a network has
-hundreds, each with a matrix for every observation."""
 
 
 def regular_start(
@@ -66,6 +48,12 @@ def regular_start(
     since the equations leave scale and sign of L free: not for laws whose trace vanishes, such as that
     of a relativistic particle on a line. The result is scaled to the norm of the random weights, whose
     place it takes.
+
+    Some data leave more than the scale free. Where coordinates do not act on each other, as in an
+    oscillator with an axis of its own, any sum of their Lagrangians obeys the data, and many of these
+    sums are singular. So a second w has ∂²L/∂v² near the identity at every state, by
+    mean ‖Σ_k w_k r_k‖² + η ‖a‖² mean ‖∂²L/∂v² − 1‖² + ρ ‖w‖² with a small η, and takes the place of the
+    first where its acceleration is clearly nearer to the data's.
 
     Where a few samples would rule such a mean, as close encounters do among bodies that attract each
     other, each counts relative to its acceleration, whatever the loss: then [`noetherax.fit`][] takes
@@ -125,15 +113,33 @@ def regular_start(
     observations = tuple(None if x is None else jnp.asarray(x) for x in observations)
     check_finite(observations)
     states = every(observations, 0, -(-len(q) // SAMPLES))
-    models = candidates(lagrangian, states, [RIDGE])
-    if len(models) == 1:
+    given, plain, definite = candidates(lagrangian, states, [RIDGE])
+    if not plain:
         return lagrangian
+    of_given = part_missed(given, states)
+    found, of_found = _nearest(plain, states)
+    if definite:
+        other, of_other = _nearest(definite, states)
+        if odds(of_other) < BETTER * odds(of_found):
+            found, of_found = other, of_other
+    if of_given <= of_found:
+        return given
+    if of_given < LEARNED:
+        means = [np.mean(counts_of(states[2]) * square_errors(x, states)) for x in (given, found)]
+        return found if means[1] < means[0] else given
+    return found
+
+
+def _nearest(models: list[PyTree], states: tuple) -> tuple[PyTree, float]:
+    """The model that misses least, and what it misses."""
     missed = [part_missed(model, states) for model in models]
-    best = int(np.argmin(missed))  # where nothing is better, that which was given
-    if missed[0] < LEARNED:
-        means = [np.mean(_counts(states[2]) * square_errors(models[k], states)) for k in (0, best)]
-        best = best if means[1] < means[0] else 0
-    return models[best]
+    best = int(np.argmin(missed))
+    return models[best], missed[best]
+
+
+def odds(missed: float) -> float:
+    """e/(1 − e) of a part missed: their ratios tell starts apart, be they near or far."""
+    return missed / (1 - missed) if missed < 1 else math.inf
 
 
 def part_missed(model: PyTree, states: tuple) -> float:
@@ -148,86 +154,6 @@ def part_missed(model: PyTree, states: tuple) -> float:
     return float(np.mean(np.where(np.isfinite(part), part, 1)))
 
 
-def candidates(lagrangian: PyTree, states: tuple, ridges: Sequence[float]) -> list[PyTree]:
-    """The model given, and those with last layers that least squares find."""
-    if not last_layers(lagrangian):
-        return [lagrangian]
-    check_precision(last_layers(lagrangian), states)
-    weights, unravel = ravel_pytree(last_layers(lagrangian))
-    equations, rest, columns = map(_together, by_samples(_linear_parts, lagrangian, states))
-    if not all(np.all(np.isfinite(part)) for part in (equations, rest, columns)):
-        return [lagrangian]  # its own motion leaves the range of numbers
-    given = np.asarray(weights, float)
-    epsilon = float(jnp.finfo(weights.dtype).eps)
-    if not _is_affine(equations, rest, columns, given, epsilon):
-        return [lagrangian]
-    rows = np.append(np.repeat(np.sqrt(_counts(states[2])), states[2][0].size), 1)
-    rest, columns = rows * rest, rows[:, None] * columns
-    if not np.any(columns[-1]):  # the potential alone
-        found = [_plain(columns, rest, ridge) for ridge in ridges]
-    elif not np.any(rest[-1:]):  # of L nothing is known; there may be forces beside it
-        norm = float(np.linalg.norm(given))
-        found = [x for ridge in ridges for x in _solutions(columns, -rest, norm, ridge)]
-    elif leading_inertia(at_instants(lagrangian, *states[3:]), states[0]) is not None:
-        ways = (_plain, _without_trace)
-        found = [solve(columns, rest, ridge) for ridge in ridges for solve in ways]
-    else:
-        return [lagrangian]
-    return [lagrangian] + [
-        eqx.tree_at(last_layers, lagrangian, unravel(jnp.asarray(solution, weights.dtype)))
-        for solution in found
-        if np.any(solution)  # else no weight gives ∂²L/∂v² a trace, or any of the forces
-    ]
-
-
-def _counts(a) -> np.ndarray:
-    """How much every sample counts."""
-    squares = np.sum(np.square(np.asarray(a, float)), axis=(1, 2))
-    floor = relative_floor(squares)
-    return np.ones(len(squares)) if floor is None else 1 / (floor**2 + squares)
-
-
-def _plain(columns: np.ndarray, rest: np.ndarray, ridge: float) -> np.ndarray:
-    """Weights that make the residuals least, where the scale of L is given."""
-    residuals = columns[:-1]
-    return np.linalg.solve(_gram(residuals, ridge), -residuals.T @ rest[:-1])
-
-
-def _without_trace(columns: np.ndarray, rest: np.ndarray, ridge: float) -> np.ndarray:
-    """The same with a mean trace of ∂²L/∂v² of zero: masses that are known keep their scale, where L in
-    any scale would obey the data, of zero as well."""
-    residuals, trace = columns[:-1], columns[-1]
-    gram = _gram(residuals, ridge)
-    free = np.linalg.solve(gram, -residuals.T @ rest[:-1])
-    along = np.linalg.solve(gram, trace)
-    return free - along * (trace @ free) / (trace @ along)
-
-
-def _gram(residuals: np.ndarray, ridge: float) -> np.ndarray:
-    gram = residuals.T @ residuals
-    return gram + (ridge * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
-
-
-def _solutions(
-    columns: np.ndarray, acting: np.ndarray, norm: float, ridge: float
-) -> list[np.ndarray]:
-    """Weights of last layers that solve the equations of motion best, in one way or another."""
-    residuals, trace = columns[:-1], columns[-1]
-    gram = _gram(residuals, ridge)
-    solution = np.linalg.solve(gram, trace)
-    if not np.any(solution):
-        return []
-    found = [solution * norm / np.linalg.norm(solution)]
-    if np.any(acting):
-        force = residuals.T @ acting[:-1]
-        # Of w with a trace of one, s Q is nearest to Σ w_k r_k: then w/s has the scale of the force.
-        square = np.sum(np.square(acting))
-        fitted = np.block([[gram, -force[:, None]], [-force[None], np.array([[square]])]])
-        *solution, scale = np.linalg.lstsq(fitted, np.append(trace, 0.0), rcond=None)[0]
-        found += [_plain(columns, -acting, ridge)] + ([np.array(solution) / scale] if scale else [])
-    return found
-
-
 def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
     """The same for the law that the states of a loss follow; the model is the one that is changed."""
     law = law_of(loss, model)
@@ -238,61 +164,3 @@ def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
 
 def every(observations: tuple, first: int, stride: int) -> tuple:
     return tuple(None if x is None else x[first::stride] for x in observations)
-
-
-def last_layers(model: PyTree) -> list:
-    """The weights that the parts of a model are linear in."""
-    return [weight for part in standardised_parts(model) for weight in linear_weights(part)]
-
-
-def _is_affine(equations, rest, columns, given, epsilon: float) -> bool:
-    """Whether the equations are `rest` plus linear in the weights that are given, but for rounding."""
-    rounding = LINEAR * epsilon * (np.abs(columns) @ np.abs(given) + np.abs(rest))
-    departure = np.abs(rest + columns @ given - equations)
-    # Apart, since residuals and trace have units of their own.
-    return all(
-        bool(np.all(departure[rows] <= np.max(rounding[rows])))
-        for rows in (slice(-1), slice(-1, None))
-    )
-
-
-def _together(rows: np.ndarray) -> np.ndarray:
-    """Residuals of all samples, and the mean of their traces."""
-    residuals = rows[:, :-1].reshape(-1, *rows.shape[2:])
-    return np.concatenate([residuals, np.mean(rows[:, -1:], axis=0)])
-
-
-def _linear_parts(lagrangian: PyTree, q, v, a, *instant) -> tuple[Array, Array, Array]:
-    """Of every sample the residuals of the equations of motion, with the trace of ∂²L/∂v² as the last
-    entry, those of last layers of zero, and their derivative with respect to these, one column for
-    each weight."""
-    weights, unravel = ravel_pytree(last_layers(lagrangian))
-    states = q, v, a, *instant
-
-    def equations(weights, q, v, a, *instant):
-        model = at_instants(eqx.tree_at(last_layers, lagrangian, unravel(weights)), *instant)
-        mass_matrix, force = euler_lagrange_terms(model, q, v)
-        residual = jnp.einsum("sij,sj->si", mass_matrix, a.reshape(force.shape)) - force
-        traces = jnp.trace(mass_matrix, axis1=-2, axis2=-1)
-        return jnp.concatenate([residual, traces[:, None]], axis=1)
-
-    def column(unit):
-        return jax.jvp(lambda weights: equations(weights, *states), (weights,), (unit,))[1]
-
-    def of_sample(sample):
-        alone = jax.tree.map(lambda x: x[None], sample)
-
-        def at(weights):
-            value, pull_back = jax.vjp(lambda weights: equations(weights, *alone)[0], weights)
-            return value, jax.vmap(pull_back)(jnp.eye(value.size, dtype=value.dtype))[0]
-
-        # Both at once make a smaller program, which is what takes the time.
-        (given, nothing), (columns, _) = jax.vmap(at)(jnp.stack([weights, 0 * weights]))
-        return given, nothing, columns
-
-    few = q[0].size < min(COLUMNS, weights.size)
-    if few and not holds_times(lagrangian, *instant):
-        return jax.vmap(of_sample)(states)
-    units = jnp.eye(weights.size, dtype=weights.dtype)
-    columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
-    return equations(weights, *states), equations(0 * weights, *states), columns

@@ -8,7 +8,8 @@ from jaxtyping import PyTree
 
 from ..lagrangians import widened
 from ..losses import law_of
-from ._regular_start import SAMPLES, candidates, every, last_layers, part_missed
+from ._candidates import candidates, last_layers
+from ._regular_start import SAMPLES, every, part_missed
 
 RIDGES = (1e-3, 1e-5, 1e-7)
 """Weights of ‖w‖², as in a regular start, but nothing is trained from these, so that they may be small.
@@ -36,8 +37,8 @@ def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
     other = every(observations, stride // 2, stride) if len(observations[0]) > 1 else used
     width = min(WIDTH, used[2].size // least)
 
-    starts = candidates(law_of(loss, _wide(model, width)), used, RIDGES)
-    return min(part_missed(start, other) for start in starts)
+    given, plain, definite = candidates(law_of(loss, _wide(model, width)), used, RIDGES)
+    return min(part_missed(start, other) for start in (given, *plain, *definite))
 
 
 def _wide(model: PyTree, width: int) -> PyTree:
