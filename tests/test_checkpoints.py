@@ -276,7 +276,7 @@ def begun(folder, thing, count=3):
 
 
 def restored(checkpoints, thing):
-    state, seconds = _checkpoints.restore(
+    state, seconds, _ = _checkpoints.restore(
         checkpoints, jnp.array(-1), _checkpoints.describe_run(thing=thing)
     )
     return int(state), seconds

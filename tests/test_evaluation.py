@@ -310,3 +310,45 @@ def test_a_recording_is_judged_alike_beside_a_longer_one():
     for name in ("recorded drift of energy", "model drift of energy"):
         assert found[1][name].values[0] == pytest.approx(found[0][name].values[0], rel=1e-6)
         assert "of its terms" in found[0][name].scale
+
+
+@pytest.mark.parametrize("times", [None, 20])
+def test_charges_are_given_the_time_of_the_clock(times):
+    """As the law is: q = cos t − cos(2t)/3 solves q'' = −q + cos 2t. The controls take their time from
+    the start of the recording."""
+    t = 0.7 + np.linspace(0.0, 5.0, 101)
+    q = np.cos(t) - np.cos(2 * t) / 3
+    v = -np.sin(t) + 2 * np.sin(2 * t) / 3
+
+    def law(q, v, t):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2 + jnp.sum(q) * jnp.cos(2 * t)
+
+    def orbit(late):
+        def charge(q, v, t):
+            t = t - late
+            q, v = q[0] + jnp.cos(2 * t) / 3, v[0] - 2 * jnp.sin(2 * t) / 3
+            return q**2 + v**2
+
+        return lambda lagrangian: charge
+
+    def momentum(late):
+        """p − K is constant with K = ∫ (−q + cos 2t) dt, here that along the motion."""
+
+        def boundary(q, t):
+            t = t - late
+            return jnp.reshape(-jnp.sin(t) + 2 * jnp.sin(2 * t) / 3 - 1.0, (1,))
+
+        return lambda lagrangian: nx.MomentumMap(
+            lagrangian, lambda q, t=0.0: jnp.ones((1, 1, 1)), boundary
+        )
+
+    charges = {"orbit": orbit(0.0), "p": momentum(0.0), "late": orbit(0.7), "p late": momentum(0.7)}
+    tracks = nx.Tracks(t, q[:, None, None], v[:, None, None])
+    found = nx.evaluate(law, tracks, times=times, charges=charges)
+    for which in ("recorded", "model"):
+        for name in ("orbit", "p"):
+            assert (
+                found[f"{which} drift of {name}"].worst < 1e-7
+            )  # rtol of the default solver is 1e-8
+            late = {"orbit": "late", "p": "p late"}[name]
+            assert found[f"{which} drift of {late}"].worst > 0.1

@@ -73,8 +73,12 @@ def test_patience_ends_a_run_and_checkpoints_change_nothing(tmp_path):
         return report.step == 20
 
     checkpoints = nx.Checkpoints(tmp_path, every=10)
-    _, early = fit(callback=stop, checkpoints=checkpoints, **options)
+    first, early = fit(callback=stop, checkpoints=checkpoints, **options)
     assert len(early.loss) == 20
+    # Started again it stays stopped, though the callback would let it go on; without one it goes on.
+    second, still = fit(callback=lambda report: False, checkpoints=checkpoints, **options)
+    assert eqx.tree_equal(second, first)
+    assert still.stopped == early.stopped == "the callback asked for it at step 20"
     again, resumed = fit(checkpoints=checkpoints, **options)
     assert eqx.tree_equal(again, whole)
     for name in ("loss", "validation", "validation_steps", "best_step", "stopped"):

@@ -2,7 +2,7 @@
 
 from ._observations import Observations, TimedObservations
 from ._polynomials import derivatives, local_basis
-from ._precision import times_as_jax
+from ._precision import resolved, times_as_jax
 from ._recording import Recording
 from ._smoothed import Smoothing
 from ._smoothing import smooth
@@ -35,6 +35,7 @@ __all__ = [
     "check_windows",
     "derivatives",
     "local_basis",
+    "resolved",
     "smooth",
     "times_as_jax",
     "timing_of",

@@ -44,11 +44,10 @@ def times_as_jax(t: np.ndarray, intervals: np.ndarray, dtype=None) -> jax.Array:
     """Times of samples that are so far apart, likewise: rounded ones would show a model that depends on
     time another time."""
     dtype = jnp.result_type(float) if dtype is None else dtype
-    t, steps = np.asarray(t, float), np.abs(intervals[np.isfinite(intervals)])
-    with np.errstate(over="ignore"):
-        rounding = np.abs(t.astype(dtype).astype(float) - t)
-    error, step = np.max(rounding, initial=0.0), np.min(steps[steps > 0], initial=np.inf)
-    if error > RESOLVED * step:
+    t = np.asarray(t, float)
+    rounding, step = _rounding(t, dtype), _least(intervals)
+    error = np.max(rounding, initial=0.0)
+    if not resolved(t, intervals, dtype):
         place, name = t.flat[int(np.argmax(rounding))], jnp.dtype(dtype).name
         warnings.warn(
             f"Times near {place:.9g} are rounded to {name} by up to {error:.2g}, but samples are "
@@ -58,3 +57,18 @@ def times_as_jax(t: np.ndarray, intervals: np.ndarray, dtype=None) -> jax.Array:
             stacklevel=4,
         )
     return jnp.asarray(t, dtype)
+
+
+def resolved(t: np.ndarray, intervals: np.ndarray, dtype) -> bool:
+    """Whether a precision tells such times apart."""
+    return bool(np.max(_rounding(t, dtype), initial=0.0) <= RESOLVED * _least(intervals))
+
+
+def _rounding(t: np.ndarray, dtype) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        return np.abs(t.astype(dtype).astype(float) - t)
+
+
+def _least(intervals: np.ndarray) -> float:
+    steps = np.abs(intervals[np.isfinite(intervals)])
+    return float(np.min(steps[steps > 0], initial=np.inf))

@@ -12,7 +12,8 @@ import numpy as np
 from .._drift import charge_along, parts_along
 from .._programs import run
 from .._trajectory import Trajectory
-from ._distances import largest
+from ..data import resolved
+from ._distances import Reference, largest
 from ._motions import Along, Paths, over_motions, precision_of
 from ._record import Measure
 
@@ -39,18 +40,25 @@ def drift_measures(
     charges: Charges,
     law: Callable,
     paths: Paths,
-    ts: np.ndarray,
-    known,
+    reference: Reference,
     title: str,
     under: Along = Along(),
 ) -> dict[str, Measure]:
-    """The largest drift of each charge of a law along motions, infinite for one that failed."""
-    dtype = precision_of(law)
-    states = tuple(None if x is None else jnp.asarray(x, dtype) for x in (*paths, ts))
+    """The largest drift of each charge of a law along motions, infinite for one that failed. A charge
+    is given the time that the clock of its recording shows, as the law is; where the precision cannot
+    tell such times apart, the time since the start."""
+    dtype, known = precision_of(law), reference.known
+    ts, shown = reference.ts, _shown(reference, dtype)
+    states = tuple(None if x is None else jnp.asarray(x, dtype) for x in paths)
     if under.start is None:
-        measured = run(_changes, [charge(law) for charge in charges.values()], *states, known)
+        times = jnp.asarray(ts if shown is None else shown, dtype)
+        made = [charge(law) for charge in charges.values()]
+        measured = run(_changes, made, *states, times, known)
     else:
-        measured = run(_changes_under, tuple(charges.values()), law, under, *states, known)
+        times = jnp.asarray(ts, dtype)
+        clock = shown is not None
+        given = tuple(charges.values()), law, under, clock
+        measured = run(_changes_under, *given, *states, times, known)
     found = {}
     for name, (*pair, nothing) in zip(charges, measured, strict=True):
         changes, scale = (np.asarray(x, float) for x in pair)
@@ -75,12 +83,24 @@ def _changes(charges, *paths):
     return [jax.vmap(functools.partial(_change, charge))(*paths) for charge in charges]
 
 
-def _changes_under(charges, law, under, *paths):
-    """The same of a law that is another one for every motion."""
-    return [
-        over_motions(lambda one, *path: _change(charge(one.law(law)), *path), under, *paths)  # noqa: B023
-        for charge in charges
-    ]
+def _changes_under(charges, law, under, clock: bool, *paths):
+    """The same of a law that is another one for every motion, with time as the clock shows it, or
+    since the start."""
+
+    def change(charge, one, q, v, p, ts, known):
+        own, shown = one._replace(ts=ts).on_the_clock(law) if clock else (one.law(law), ts)
+        return _change(charge(own), q, v, p, shown, known)
+
+    return [over_motions(functools.partial(change, charge), under, *paths) for charge in charges]
+
+
+def _shown(reference: Reference, dtype) -> np.ndarray | None:
+    """What the clocks of recordings show, if a precision can tell it."""
+    start, ts = reference.start, reference.ts
+    if start is None:
+        return ts
+    shown = start[:, None] + ts
+    return shown if resolved(shown, np.diff(ts, axis=1), dtype) else None
 
 
 def _change(charge, q, v, p, ts, known):

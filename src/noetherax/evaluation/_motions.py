@@ -46,6 +46,15 @@ class Along(NamedTuple):
         inputs = None if self.u is None else Inputs(self.ts, self.u, self.kind)
         return Since(model, self.start, inputs)
 
+    def on_the_clock(self, model: Callable) -> tuple[Callable, Array]:
+        """The same as a function of the time that the recording's clock shows, and these times. Inputs
+        have their samples at the very same numbers, so that none falls on the other side of a jump."""
+        if self.start is None or self.ts is None:
+            raise ValueError("There is no clock.")
+        ts = self.start + self.ts
+        inputs = None if self.u is None else Inputs(ts, self.u, self.kind)
+        return (model if inputs is None else Since(model, jnp.zeros_like(self.start), inputs)), ts
+
     def instants(self) -> tuple:
         """Times of all samples, for a model at states `(motions, times)`."""
         if self.start is None or self.ts is None:

@@ -96,14 +96,13 @@ def _(
             measures[f"twin ratio{kind}"] = Measure(ratios[part], 1.0, "true separation")
     measures |= _law_measures(model, law, reference)
 
-    times_known = reference.ts, reference.known
     # True momenta along the model's motion, whatever momenta the model itself has.
     plain = Paths(paths.q, paths.v, None)
-    measures |= drift_measures(charges, law, plain, *times_known, "true drift", under_law)
+    measures |= drift_measures(charges, law, plain, reference, "true drift", under_law)
     notes = [] if orbits else [NO_ORBITS]
     notes += [] if group.dimension or not orbits else [NOT_MOVED]
     if has_lagrangian(model, starts[0][0], starts[1][0], under):
-        measures |= drift_measures(charges, model, paths, *times_known, "model drift", under)
+        measures |= drift_measures(charges, model, paths, reference, "model drift", under)
     elif charges:
         notes.append(NO_CHARGES)
     if charges and any(forces_of(x) or depends_on_time(x) for x in (model, law)):

@@ -62,9 +62,8 @@ def _(
         measures["explained"] = Measure(share, 1.0, EXPLAINED)
     if charges and has_lagrangian(model, q0[0], v0[0], under):
         recorded = Paths(jnp.asarray(reference.q), jnp.asarray(reference.v), None)
-        times_known = reference.ts, reference.known
         for motion, title in ((recorded, "recorded drift"), (paths, "model drift")):
-            measures |= drift_measures(charges, model, motion, *times_known, title, under)
+            measures |= drift_measures(charges, model, motion, reference, title, under)
         # Attributes of points come as inputs, and stay as they are.
         if forces_of(model) or (depends_on_time(model) and not takes_new_attributes(model)):
             notes.append(FORCED)

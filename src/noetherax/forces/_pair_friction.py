@@ -47,7 +47,8 @@ class PairFriction(Force):
     As [`noetherax.Friction`][], and for any weights: R is convex in the rates and least at ẋ = 0, so
     that no energy is ever gained; and it keeps every charge of the group, by pairs. Under
     [`noetherax.Euclidean`][] the points of a pair resist a change of their distance, with opposite
-    forces along the line between them: momentum and angular momentum stay. One network serves all
+    forces along the line between them: momentum and angular momentum stay, in a periodic `box`
+    momentum alone. One network serves all
     pairs, at a cost that is linear in them, and the same weights any number of points.
 
     !!! example

@@ -48,7 +48,8 @@ class PairwiseLagrangian(Lagrangian):
     - **Neighbours.** With a `cutoff` r_c, φ is multiplied by (1 − r²/r_c²)³, twice continuously
       differentiable, and pairs beyond are never evaluated. In a periodic `box`, pairs see each other's
       nearest image, and U depends on no axis that closes. A box needs a cut-off: at half a side the
-      nearest image is another one, and the force would jump.
+      nearest image is another one, and the force would jump. A rotation turns the sides of a box, too:
+      in one, L and its charges keep the translations of the group alone, and angular momentum changes.
 
     !!! example
 
@@ -84,7 +85,8 @@ class PairwiseLagrangian(Lagrangian):
         by default the largest of those given, or, of those to come, in the data of the first
         [`noetherax.fit`][]; units of one throughout are taken for none given.
     - `cutoff`: distance beyond which points do not see each other.
-    - `box`: lengths of the axes of a periodic box, infinite for those that do not close.
+    - `box`: lengths of the axes of a periodic box, infinite for those that do not close. It breaks
+        the symmetry under rotations that move its axes.
     - `neighbours`: most neighbours within the cut-off, in the mean over points.
 
     **Raises:**

@@ -2,7 +2,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import equinox as eqx
 import jax
@@ -100,8 +100,16 @@ def as_checkpoints(value: Any) -> Checkpoints | None:
     return Checkpoints(checked_path("checkpoints, if not noetherax.Checkpoints,", value))
 
 
-def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> tuple[PyTree, float]:
-    """The state of the newest checkpoint that can be read and the seconds it took, or `start` itself.
+class Restored(NamedTuple):
+    """What a run goes on from."""
+
+    state: PyTree
+    seconds: float  # that it took
+    stopped: str  # why, if its callback had stopped it
+
+
+def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> Restored:
+    """What the newest checkpoint that can be read holds, or `start` itself.
 
     Raises `ValueError` if the folder holds another run.
     """
@@ -122,7 +130,8 @@ def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> tuple[
             damaged += 1
             continue
         _check_same_run(path, stored.metadata, run)
-        return stored.restored(start), stored.metadata["seconds"]
+        stopped = stored.metadata.get("stopped", "")
+        return Restored(stored.restored(start), stored.metadata["seconds"], str(stopped))
     if damaged:
         warnings.warn(
             f"None of the {damaged} checkpoints in {checkpoints.folder} can be read, so that the run "
@@ -130,7 +139,7 @@ def restore(checkpoints: Checkpoints, start: PyTree, run: Description) -> tuple[
             stacklevel=4,
         )
     write(checkpoints, start, 0, run, 0.0)
-    return start, 0.0
+    return Restored(start, 0.0, "")
 
 
 def _check_same_run(path: Path, metadata: dict[str, Any], run: Description) -> None:
@@ -163,22 +172,32 @@ def _check_same_run(path: Path, metadata: dict[str, Any], run: Description) -> N
 
 
 def record(
-    checkpoints: Checkpoints, state: PyTree, step: int, run: Description, seconds: float
+    checkpoints: Checkpoints,
+    state: PyTree,
+    step: int,
+    run: Description,
+    seconds: float,
+    stopped: str,
 ) -> None:
     """Writes a checkpoint of a run under way; what fails is a warning, and costs no training."""
     try:
-        write(checkpoints, state, step, run, seconds)
+        write(checkpoints, state, step, run, seconds, stopped)
     except OSError as error:
         warnings.warn(f"The checkpoint of step {step} was not written: {error}", stacklevel=5)
 
 
 def write(
-    checkpoints: Checkpoints, state: PyTree, step: int, run: Description, seconds: float
+    checkpoints: Checkpoints,
+    state: PyTree,
+    step: int,
+    run: Description,
+    seconds: float,
+    stopped: str = "",
 ) -> None:
     """Writes a checkpoint, and deletes those that are no longer kept; one process for all."""
     if jax.process_index() > 0:
         return
-    metadata = {"run": run.lines, "seconds": seconds}
+    metadata = {"run": run.lines, "seconds": seconds, "stopped": stopped}
     path = checkpoints.folder / f"step_{step:012d}.nx"
     save(path, state, metadata=metadata)
     remove_unfinished(checkpoints.folder, "step_")

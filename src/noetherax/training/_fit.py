@@ -112,7 +112,8 @@ def fit(
     - `optimizer_state`: `history.optimizer_state` of another fit with the same optimiser, to go on from
         instead of from a fresh one.
     - `checkpoints`: [`noetherax.Checkpoints`][], or just a folder, to save the state of the run now
-        and then, and to go on from what is saved there.
+        and then, and to go on from what is saved there. A run that `callback` has stopped goes on only
+        without a callback.
     - `sharding`: devices to train on in parallel: a `jax.sharding.Mesh`, over all of whose axes every
         batch is split, or a `NamedSharding` that says how its leading axis is. Weights are kept on
         every device, and so are samples that are fewer than a batch and do not divide evenly. The

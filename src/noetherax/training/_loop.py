@@ -63,8 +63,8 @@ def take_steps(plan: Plan) -> Outcome:
         before, watched = 0.0, Watch(watching, steps, members, problem, averaging)
         if checkpoints is not None:
             kept = state, losses, *watched.kept
-            (state, losses, *found), before = restore(checkpoints, kept, description)
-            watched.go_on(int(state.step), found)
+            (state, losses, *found), before, asked = restore(checkpoints, kept, description)
+            watched.go_on(int(state.step), found, asked)
         done, length, values = int(state.step), 1, None
         # Copies, since chunks take over the buffers of a state: the model's own must outlive them.
         state = jax.tree.map(jnp.copy, state_distributed(placement, state))
@@ -77,7 +77,7 @@ def take_steps(plan: Plan) -> Outcome:
         def write(checkpoints: Checkpoints):
             elapsed = before + time.perf_counter() - start
             kept = on_this_process(placement.weights, state), losses, *watched.kept
-            record(checkpoints, kept, done, description, elapsed)
+            record(checkpoints, kept, done, description, elapsed, watched.asked)
 
         try:
             with noted_interrupts(announce=not hidden) as interrupts, bar:

@@ -43,6 +43,7 @@ class Watch:
         self.every: int = steps if unwatched else watching.every or usual
         self.found: Any = None
         self.stopped, self.reported = "", 0
+        self.asked = ""  # why it ends, if the callback has asked for it
         if held_out is not None:
             values = np.full((*members, 1 - (-steps // self.every)), np.nan)
             self.found = Found(values, problem.parameters)
@@ -52,9 +53,12 @@ class Watch:
         """What a checkpoint keeps of it."""
         return () if self.found is None else (self.found,)
 
-    def go_on(self, step: int, kept: list[Any]) -> None:
-        """Goes on from what a checkpoint kept."""
+    def go_on(self, step: int, kept: list[Any], asked: str) -> None:
+        """Goes on from what a checkpoint kept; not at all where a callback has asked for the end and
+        there still is one."""
         self.reported = step  # a callback has heard of it
+        if self.watching.callback is not None:
+            self.stopped = self.asked = asked
         if kept:
             self.found = Found(*kept[0])
 
@@ -66,7 +70,7 @@ class Watch:
         """Looks, where a look is due: at weights that are better than those before, at whether it is
         time to stop, and at what the callback says."""
         step = int(state.step)
-        if step % self.every and step != self.steps:
+        if self.asked or (step % self.every and step != self.steps):
             return
         watching, weights = self.watching, None
         if self.found is not None:
@@ -84,7 +88,7 @@ class Watch:
                     f"{stop!r}."
                 )
             if in_any_process(bool(stop)):
-                self.stopped = f"the callback asked for it at step {step}"
+                self.stopped = self.asked = f"the callback asked for it at step {step}"
         self.reported = step
 
     def _weights(self, placement: Placement, state: State) -> PyTree:
