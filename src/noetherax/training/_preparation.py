@@ -16,6 +16,7 @@ from ..losses import AccelerationLoss, law_of
 from ._batches import samples_at
 from ._checks import check_loss, check_precision
 from ._default_loss import suited
+from ._first_layers import best_first_layers
 from ._force_units import motions_of, new_forces, silenced, with_forces
 from ._observed import as_samples, first_look, states_of
 from ._regular_start import odds, regular_start_of
@@ -61,6 +62,7 @@ def prepare(
     *,
     loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     mask: PyTree | None = None,
+    first_layer: bool = True,
     key: PRNGKeyArray | None = None,
 ) -> tuple[Model, str]:
     """Makes a model that is new ready to train on observations, as [`noetherax.fit`][] does before its
@@ -70,7 +72,9 @@ def prepare(
     [`noetherax.standardise`][]. Where the loss knows accelerations, features of position are bent only
     if least squares with bends come clearly nearer to them, of which each kind is tried. The trial has
     a network of its own, so that features and data alone decide. A model that is new altogether gets
-    the last layer of [`noetherax.regular_start`][].
+    the last layer of [`noetherax.regular_start`][]. Where that leaves much of the accelerations
+    unexplained, first layers are tried that are spread over the data, with larger weights and with
+    biases, and taken if they come clearly nearer to accelerations that they have not seen.
 
     !!! example
 
@@ -93,6 +97,7 @@ def prepare(
     - `model`: usually a [`noetherax.NeuralLagrangian`][]; not changed. One that has seen data comes
         back as it is.
     - `observations`, `loss`, `mask`: as in [`noetherax.fit`][].
+    - `first_layer`: whether first layers may be changed, too.
     - `key`: random key for a sampler.
 
     **Returns:**
@@ -111,10 +116,16 @@ def prepare(
     _, drawn = first_look(observations, loss, key)
     chosen = chosen_leaves(model, mask)
     check_precision(eqx.filter(model, chosen), drawn)
-    return prepared(model, drawn, suited(given, [drawn])[0], mask)
+    return prepared(model, drawn, suited(given, [drawn])[0], mask, first_layer)
 
 
-def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | None) -> Preparation:
+def prepared(
+    lagrangian: PyTree,
+    drawn: PyTree,
+    loss: Callable,
+    mask: PyTree | None,
+    first_layer: bool = True,
+) -> Preparation:
     """A model with its standardisation; and, if it is new and accelerations are known, from a regular
     start. Which features are bent the accelerations decide, where there are any. New forces get their
     units last, when the scale of L is known."""
@@ -134,7 +145,7 @@ def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | N
         lagrangian = with_attribute_units(lagrangian, states[4])
         forces = new_forces(lagrangian)
     silent = silenced(lagrangian, forces, states) if forces else lagrangian
-    prepared = _prepared(silent, states, loss, mask)
+    prepared = _prepared(silent, states, loss, mask, first_layer)
     if not forces:
         return prepared
     model = with_forces(prepared.model, forces, motions_of(loss, prepared.model, states))
@@ -143,7 +154,7 @@ def prepared(lagrangian: PyTree, drawn: PyTree, loss: Callable, mask: PyTree | N
 
 
 def _prepared(
-    lagrangian: PyTree, states: tuple, loss: Callable, mask: PyTree | None
+    lagrangian: PyTree, states: tuple, loss: Callable, mask: PyTree | None, first_layer: bool
 ) -> Preparation:
     q, v, a, *instant = states
     notes: list[str] = []
@@ -164,6 +175,9 @@ def _prepared(
         start = regular_start_of(loss, model, data)
         solved = not _equal(start, model)
         notes.append(f"last layer {'by least squares' if solved else 'as it was'}")
+        if first_layer and solved and len(data[0]) > 1:
+            start, told = best_first_layers(loss, model, start, data)
+            notes += [told] if told else []
     return Preparation(start, "; ".join(notes))
 
 
