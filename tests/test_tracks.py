@@ -351,6 +351,17 @@ def test_what_is_masked_is_missing(column):
         nx.Tracks.from_table(table, time="t", position=[["x"]], recording="run")
 
 
+@pytest.mark.parametrize("missing", ["NaN", "", "n/a", "None"])
+def test_what_is_missing_in_a_file_names_no_recording(tmp_path, missing):
+    file = tmp_path / "runs.csv"
+    names = dict(time="t", position=[["x"]], recording="run")
+    file.write_text(f"run,t,x\na,0,1\na,1,2\n{missing},0,3\n{missing},1,4\n")
+    with pytest.raises(ValueError, match="'run', which tells recordings apart, is empty in line 4"):
+        nx.Tracks.from_csv(file, **names)
+    file.write_text("run,t,x\nNantes,0,1\nNantes,1,2\n0,0,3\n0,1,4\n")  # control: names
+    assert [x.name for x in nx.Tracks.from_csv(file, **names)] == ["Nantes", "0"]
+
+
 def test_durations():
     picoseconds = np.array([0, 1500, 3000, 4500], "timedelta64[ps]")
     assert np.allclose(nx.Tracks(picoseconds, Q[:4])[0].t, [0, 1.5e-9, 3e-9, 4.5e-9], rtol=1e-15)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._checks import is_missing
 from ._angles import check_periods, unwrapped
 from ._dates import Instant, earliest
 from ._numbers import as_numbers, as_times
@@ -209,10 +210,10 @@ def _labels(column: Any) -> list:
 def _rows_of(labels: list, name: Hashable, row: Callable) -> dict[Any, list[int]]:
     rows: dict[Any, list[int]] = {}
     for k, label in enumerate(labels):
-        empty = label is None or label != label or type(label).__name__ == "NAType"
-        if empty or (isinstance(label, str) and not label.strip()):
+        if is_missing(label):
             raise ValueError(
-                f"Column {name!r}, which tells recordings apart, is empty in {row(k)}."
+                f"Column {name!r}, which tells recordings apart, is empty in {row(k)}. Leave out rows "
+                "that belong to no recording, or give theirs a name."
             )
         rows.setdefault(label, []).append(k)
     return rows
