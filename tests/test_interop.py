@@ -168,6 +168,58 @@ def test_tracks_come_back():
         assert np.array_equal(alone.q, TRACKS[1].q)
 
 
+def called(*names):
+    t = np.arange(3.0)
+    q = [np.full((3, 1, 1), float(k)) for k in range(len(names))]
+    return nx.Tracks([t] * len(names), q, names=list(names))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("a", "1"), (2, 1), (True, False), (0.5, 1.0), (np.int64(7), np.int64(3)), (b"a", b"b")],
+    ids=str,
+)
+def test_names_of_recordings_come_back(names):
+    back = interop.tracks_from_xarray(interop.to_xarray(called(*names)))
+    assert [(x.name, type(x.name)) for x in back] == [
+        (name, type(name.item() if isinstance(name, np.generic) else name)) for name in names
+    ]
+    assert [x.q[0, 0, 0] for x in back] == [0, 1]
+    for recording in called(*names):
+        (alone,) = interop.tracks_from_xarray(interop.to_xarray(recording))
+        assert alone.name == recording.name
+        assert not isinstance(alone.name, str) or isinstance(recording.name, str)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        ((1, "1"), r"\[1, '1'\] as they are: 1 would come back as '1'.*texts or whole numbers"),
+        ((True, "True"), "True would come back as 'True'"),
+        ((2.5, True), "True would come back as 1.0"),
+        (("a", "a\0"), r"'a\\x00' would come back as 'a'"),
+        ((("a", 1), ("b", 2)), r"\('b', 2\)\] as they are: "),
+        ((("a", 1), "b"), "as they are: "),
+        ((None, "b"), "None would come back as "),
+        ((np.datetime64("2026-01-01", "ns"), np.datetime64("2026-01-02", "ns")), "would come back"),
+    ],
+    ids=str,
+)
+def test_names_that_would_not_come_back_are_refused(names, why):
+    with pytest.raises(ValueError, match=why):
+        interop.to_xarray(called(*names))
+
+
+def test_a_sample_of_no_recording_is_told():
+    for labels in (["a", "a", ""], [0.0, 0.0, np.nan], np.array(["2026", "2026", "NaT"], "M8[us]")):
+        dataset = xarray.Dataset(
+            {"q": (("time", "axis"), np.ones((3, 1)))},
+            {"time": np.arange(3.0), "recording": ("time", labels)},
+        )
+        with pytest.raises(ValueError, match="'recording', which .* 1 of 3 samples, first .* 2"):
+            interop.tracks_from_xarray(dataset)
+
+
 def test_datasets_of_users_become_tracks():
     t = np.datetime64("2026-01-01", "ns") + np.arange(30) * np.timedelta64(100, "ms")
     place = np.random.default_rng(0).normal(size=(2, 30)).cumsum(axis=1)

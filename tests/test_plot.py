@@ -152,6 +152,92 @@ def test_a_horizon_is_the_median_error_of_the_motions():
         nx.plot.plot_horizon({"model": errors})
 
 
+def history(loss, **rest):
+    return nx.History(loss, 0, 1.0, 0.5, False, **rest)
+
+
+def test_updates_that_were_left_out_hide_no_others():
+    whole = np.geomspace(1, 1e-3, 1000)
+    loss = np.where(np.arange(1000) % 100 == 5, np.nan, whole)
+    loss[300:400], loss[407] = np.nan, np.inf
+    right = np.array([np.median(x[np.isfinite(x)]) if k != 3 else np.nan
+                      for k, x in enumerate(loss.reshape(10, 100))])  # fmt: skip
+    for ax in (nx.plot.plot_loss({"model": loss}), nx.plot.plot_history(history(loss))):
+        drawn = ax.get_lines()[0].get_ydata()
+        assert np.array_equal(drawn, right, equal_nan=True)  # a gap where nothing is finite
+        assert np.allclose(drawn[4:], np.median(whole.reshape(10, 100), axis=1)[4:], rtol=0.01)
+    for draw in (
+        lambda x: nx.plot.plot_loss({"model": x}),
+        lambda x: nx.plot.plot_history(history(x)),
+    ):
+        with pytest.warns(UserWarning, match="'(model|training)' has no finite loss"):
+            draw(np.full(1000, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("scales", "levels", "label"),
+    [
+        ((2.0, 300.0), [2.0, 300.0], "without any force, each member"),
+        ((2.0, 2.0), [2.0], "without any force"),
+        ((None, 3.0), [3.0], "without any force (1 of 2 members)"),
+        ((None, None), [], None),
+        (None, [], None),
+    ],
+)
+def test_members_have_losses_without_force_of_their_own(scales, levels, label):
+    ax = nx.plot.plot_history(history(np.ones((2, 40)), without_force=scales))
+    assert [line.get_ydata()[0] for line in ax.get_lines()[2:]] == levels
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == (["training", label] if label else ["training"])
+
+
+def horizon(*motions):
+    """The curve of motions of `(times, errors)`, filled up with NaN as an `Evaluation` is."""
+    longest = max(len(t) for t, _ in motions)
+    ts = np.array([np.r_[t, t[-1] + np.arange(1, 1 + longest - len(t))] for t, _ in motions])
+    errors = np.array([np.r_[e, np.full(longest - len(e), np.nan)] for _, e in motions])
+    ax = nx.plot.plot_horizon({"model": nx.Evaluation("model", {}, ts, errors, 0, ())})
+    return tuple(np.asarray(x, float) for x in ax.get_lines()[0].get_data())
+
+
+SLOW, FAST = np.arange(31.0), np.linspace(0, 3, 31)
+
+
+def test_a_horizon_takes_every_motion_at_its_own_times():
+    """The errors grow alike, by 1, 2 and 3 in a unit of time: a sample of one interval is no sample
+    of another."""
+    t, error = horizon((SLOW, 1 + SLOW), (FAST, 1 + 2 * FAST), (FAST, 1 + 3 * FAST))
+    right = np.where(t <= 3, 1 + 2 * t, 1 + t)
+    assert {0.1, 2.0, 2.9, 30.0} < set(t.round(9))
+    assert np.allclose(error, right, rtol=1e-12)
+    # Control: those of equal times are drawn as they are, without a rounding.
+    t, error = horizon((FAST, 1 + FAST), (FAST, 1 + FAST**2), (FAST, 9 + FAST))
+    assert np.array_equal(t, FAST)
+    assert np.array_equal(error, np.maximum(1 + FAST, 1 + FAST**2))
+
+
+def test_a_horizon_of_an_even_number_is_the_mean_of_the_two_in_the_middle():
+    _, error = horizon((FAST, 1 + FAST), (FAST, 3 + FAST))
+    assert np.allclose(error, 2 + FAST, rtol=1e-15)
+    _, error = horizon((FAST, 1 + FAST), (FAST, np.where(FAST > 1, np.inf, 3 + FAST)))
+    assert np.array_equal(np.isfinite(error), FAST <= 1)  # infinite, as a `Measure` has it
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05], ids=["equal times", "unlike times"])
+def test_a_recording_that_ends_is_not_lost(late):
+    """Its end says nothing of the model; a motion that the model lost is infinitely wrong."""
+    short = FAST[:11] + late * (FAST[:11] > 0)
+    ended = (short, np.full(11, 5.0))
+    t, error = horizon((FAST, np.ones(31)), ended, ended)
+    assert np.array_equal(error, np.where(t <= short[-1], 5, 1))
+    later = FAST + late * (FAST > 0)
+    lost = (later, np.where(later > 1.07, np.inf, 5.0))
+    t, error = horizon((FAST, np.ones(31)), lost, lost)
+    assert np.array_equal(np.isfinite(error), t <= np.max(later[later < 1.07]))
+    with pytest.warns(UserWarning, match=r"'model' has no .*\(2 of 2 motions were lost\)"):
+        horizon((FAST, np.full(31, np.inf)), (later, np.full(31, np.inf)))
+
+
 def test_a_potential_is_drawn_over_a_plane():
     def spring(q, v):
         return jnp.sum(v**2) / 2 - jnp.sum(q**2)

@@ -351,6 +351,67 @@ def test_what_is_masked_is_missing(column):
         nx.Tracks.from_table(table, time="t", position=[["x"]], recording="run")
 
 
+@pytest.mark.parametrize(
+    ("times", "first", "steps"),
+    [
+        ([20200130, 20200131, 20200201, 20200202], "2020-01-30", "1, 70, 1"),
+        ([20240229, 20240301], "2024-02-29", "72"),
+        ([202001302359, 202001310000], "2020-01-30T23:59", "7641"),
+        ([20200130235959, 20200131000000], "2020-01-30T23:59:59", "764041"),
+    ],
+)
+def test_digits_that_read_as_dates_are_told(tmp_path, times, first, steps):
+    """They may as well be counters, and so are taken as before."""
+    file, x = tmp_path / "days.csv", np.arange(float(len(times)))
+    file.write_text("\n".join(["t,x", *(f"{t},{k}" for t, k in zip(times, x, strict=True))]))
+    message = f"without hyphens, the first, {times[0]}, as {first}, .* steps of {steps}[.]"
+    for make in (
+        lambda: nx.Tracks.from_csv(file, time="t", position=[["x"]]),
+        lambda: nx.Tracks.from_table({"t": times, "x": x}, time="t", position=[["x"]]),
+        lambda: nx.Tracks(times, x[:, None, None]),
+    ):
+        with pytest.warns(UserWarning, match=message) as told:
+            tracks = make()
+        assert len(told) == 1
+        assert np.array_equal(tracks[0].t, times)
+    with pytest.warns(UserWarning, match="without hyphens") as told:  # once, not for each of them
+        nx.Tracks([times, times], [x[:, None, None]] * 2)
+    assert len(told) == 1
+
+
+def test_counters_are_no_dates():
+    """Controls: silent, and never another number of seconds."""
+    for first in (20200130, 20230228, 20201301, 20200100, 12000101, 1.7e9, 1.7e12, 202001302359):
+        t = first + np.arange(3.0)
+        assert np.array_equal(nx.Tracks(t, Q[:3])[0].t, t)
+    nx.Tracks([20200130.5, 20200131.5], Q[:2])
+    nx.Tracks([[20200130, 20200131], [20200132, 20200133]], [Q[:2], Q[2:4]])
+
+
+@pytest.mark.parametrize("odd", ["now", "Today", "20200130", "20200130T120000"])
+def test_what_is_no_date_is_told(tmp_path, odd):
+    """NumPy has "now" and "today" for dates, and 20200130 beside a date for that year."""
+    file, names = tmp_path / "odd.csv", dict(time="t", position=[["x"]])
+    file.write_text(f"t,x\n2020-01-01,1\n{odd},2\n")
+    with pytest.raises(
+        TypeError, match="column 't', line 2 must be a number, but it is '2020-01-01'"
+    ):
+        nx.Tracks.from_csv(file, **names)
+    file.write_text("t,x\n2020-01-01,1\n2020-01-31,2\n")  # control
+    assert nx.Tracks.from_csv(file, **names)[0].span == 30 * 86400
+
+
+@pytest.mark.parametrize("missing", ["NaN", "", "n/a", "None"])
+def test_what_is_missing_in_a_file_names_no_recording(tmp_path, missing):
+    file = tmp_path / "runs.csv"
+    names = dict(time="t", position=[["x"]], recording="run")
+    file.write_text(f"run,t,x\na,0,1\na,1,2\n{missing},0,3\n{missing},1,4\n")
+    with pytest.raises(ValueError, match="'run', which tells recordings apart, is empty in line 4"):
+        nx.Tracks.from_csv(file, **names)
+    file.write_text("run,t,x\nNantes,0,1\nNantes,1,2\n0,0,3\n0,1,4\n")  # control: names
+    assert [x.name for x in nx.Tracks.from_csv(file, **names)] == ["Nantes", "0"]
+
+
 def test_durations():
     picoseconds = np.array([0, 1500, 3000, 4500], "timedelta64[ps]")
     assert np.allclose(nx.Tracks(picoseconds, Q[:4])[0].t, [0, 1.5e-9, 3e-9, 4.5e-9], rtol=1e-15)

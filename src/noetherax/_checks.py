@@ -57,4 +57,13 @@ def check_real(name: str, value: Any) -> float:
     return float(array)
 
 
-__all__ = ["check_count", "check_number", "check_real"]
+def is_missing(label: Any) -> bool:
+    """Whether what should tell one thing from others is nothing: `None`, NaN, NaT, an empty text."""
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):
+        return True
+    if isinstance(label, str):
+        return not label.strip()
+    return isinstance(label, float | np.generic) and bool(label != label)
+
+
+__all__ = ["check_count", "check_number", "check_real", "is_missing"]

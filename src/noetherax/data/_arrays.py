@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ._compact_dates import warn_of_compact_dates
 from ._dates import earliest
 from ._numbers import as_times
 from ._recording import MEMBERS, Recording, recording_of
@@ -33,6 +34,7 @@ def recordings_of_arrays(
         t = as_times(f"times of recording {label!r}", part, lambda i: f"sample {list(i)}", epoch)
         found.append(recording_of(label, t, arrays, lambda sample: f"sample {sample}"))
     check_alike(found)
+    warn_of_compact_dates("Times", found)
     return found
 
 

@@ -87,8 +87,8 @@ def _checked_header(names: list[str], path: Any, delimiter: str) -> list[str]:
 
 def _parsed(entries: list[str], text: bool) -> np.ndarray:
     """Numbers if all entries are, else dates if all are, else what they are, which errors then show."""
-    if text:
-        return np.array(entries, object)
+    if text:  # what is missing in a column of numbers is no name of a recording either
+        return np.array([None if x.lower() in MISSING else x for x in entries], object)
     if all(_is_number(entry) for entry in entries):
         return np.array([np.nan if x.lower() in MISSING else float(x) for x in entries])
     try:

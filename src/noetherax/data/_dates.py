@@ -76,6 +76,10 @@ def _instants(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def dates_of(entries: Sequence[str]) -> np.ndarray:
     """ISO dates, as finely as they are written. `ValueError` where one is none; NumPy warns of time
     zones."""
+    for entry in entries:
+        # To NumPy "now" and "today" are dates, and 20200130 is the first day of that year.
+        if entry.lower() in ("now", "today") or (entry.isdigit() and len(entry) > 4):
+            raise ValueError(f"{entry!r} is no date.")
     return np.array([entry.removesuffix("Z") for entry in entries], "datetime64")
 
 

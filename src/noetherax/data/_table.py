@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._checks import is_missing
 from ._angles import check_periods, unwrapped
+from ._compact_dates import warn_of_compact_dates
 from ._dates import Instant, earliest
 from ._numbers import as_numbers, as_times
 from ._recording import Recording, recording_of
@@ -44,6 +46,7 @@ def recordings_of_tables(
             if table.name is not None:
                 name = table.name if label is None else f"{table.name} {name}"
             found += [Recording(name, **x.arrays) for x in whole]
+    warn_of_compact_dates(f"The times of column {names['time']!r}", found)
     return found, wanted
 
 
@@ -209,10 +212,11 @@ def _labels(column: Any) -> list:
 def _rows_of(labels: list, name: Hashable, row: Callable) -> dict[Any, list[int]]:
     rows: dict[Any, list[int]] = {}
     for k, label in enumerate(labels):
-        empty = label is None or label != label or type(label).__name__ == "NAType"
-        if empty or (isinstance(label, str) and not label.strip()):
+        if is_missing(label):
             raise ValueError(
-                f"Column {name!r}, which tells recordings apart, is empty in {row(k)}."
+                f"Column {name!r}, which tells recordings apart, is empty in {row(k)}. Leave out rows "
+                "that belong to no recording, or give theirs a name. Words such as NaN and none in a "
+                "file are empty, too."
             )
         rows.setdefault(label, []).append(k)
     return rows

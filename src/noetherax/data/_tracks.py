@@ -47,7 +47,8 @@ class Tracks:
     **Arguments:**
 
     - `times`: of one recording, shape `(times,)`, increasing, or a list of such arrays. Dates
-        (`datetime64`) become seconds since the earliest one of all recordings.
+        (`datetime64`) become seconds since the earliest one of all recordings. Digits that all read as
+        dates, such as 20200130, are taken as numbers, with a warning.
     - `positions`: of shape `(times, points, space)`, or a list of such arrays.
     - `velocities`, `accelerations`: of the same shape, or not given.
     - `inputs`: of shape `(times, inputs)`, what acted from outside, or not given.
@@ -145,7 +146,8 @@ class Tracks:
         """Tracks from a file of comma-separated values whose first line names the columns, or from
         several such files: then each is a recording, or holds some, and lends them its name.
 
-        Lines that begin with # are skipped. Errors name the line. Other arguments are those of
+        Lines that begin with # are skipped. Errors name the line. Dates have hyphens, as in 2020-01-30;
+        digits without are numbers, with a warning where all read as dates. Other arguments are those of
         [`noetherax.Tracks.from_table`][].
 
         **Arguments:**

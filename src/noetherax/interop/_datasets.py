@@ -22,7 +22,9 @@ def to_xarray(motion: Any) -> Any:
       names how the solve ended, as Diffrax does. The solver and its steps are not kept, so that
       [`noetherax.balance`][] of what is read back does without them.
     - A recording has those dimensions, and also `a` and `u` (`time`, `input`) where they were recorded.
-    - Tracks have their recordings one after the other along `time`, with the coordinate `recording`.
+        Its name is the coordinate `recording`.
+    - Tracks have their recordings one after the other along `time`, with the coordinate `recording`
+        along it.
       Periods of angles are the variable `period`, NaN where none was declared. What
       [`noetherax.Tracks.smooth`][] said of its error is not kept.
 
@@ -51,7 +53,8 @@ def to_xarray(motion: Any) -> Any:
 
     **Raises:**
 
-    `TypeError` for anything else; `ModuleNotFoundError` without xarray.
+    `TypeError` for anything else; `ValueError` where names of recordings would not come back as they
+    are, such as 1 beside '1'; `ModuleNotFoundError` without xarray.
     """
     raise TypeError(
         "noetherax.interop.to_xarray takes a Trajectory, a Recording or Tracks, not a "

@@ -5,14 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from .._checks import is_missing
 from ..data import Recording, Tracks
 from ._datasets import STATE, library, ordered, to_xarray, variable
+
+SCALARS = (np.bool_, np.number, np.str_, np.bytes_)
+"""Of NumPy, for which there are types of Python's own."""
 
 
 @to_xarray.register
 def _(motion: Recording):
     dataset = _dataset([motion])
-    return dataset.drop_vars("recording").assign_attrs(recording=str(motion.name))
+    return dataset.assign_coords(recording=dataset["recording"][0].variable)
 
 
 @to_xarray.register
@@ -29,10 +33,36 @@ def _dataset(recordings):
         for name in recordings[0].arrays
     }
     dimensions = {"u": ("time", "input")}
-    names = np.array([name for r in recordings for name in [r.name] * len(r)])
+    names = np.repeat(_kept([r.name for r in recordings]), [len(r) for r in recordings])
     return library().Dataset(
         {n: (dimensions.get(n, ("time", *STATE)), x) for n, x in arrays.items() if n != "t"},
         {"time": arrays["t"], "recording": ("time", names)},
+    )
+
+
+def _kept(names: list) -> np.ndarray:
+    """Names of recordings as an array that gives them back; NumPy makes texts of mixed ones."""
+    plain = [x.item() if isinstance(x, SCALARS) else x for x in names]
+    try:
+        array = library().Variable("recording", np.array(plain)).values
+        found = array.tolist()
+    except ValueError as error:  # of tuples, which are rows of an array
+        raise ValueError(_not_kept(names, f"NumPy or xarray says: {error}")) from None
+    for name, told in zip(plain, found, strict=True):
+        if name is None or type(name) is not type(told) or name != told:
+            raise ValueError(_not_kept(names, f"{name!r} would come back as {_told(told)}"))
+    return array
+
+
+def _told(name: Any) -> str:
+    return "a missing value" if name is None else repr(name)
+
+
+def _not_kept(names: list, why: str) -> str:
+    return (
+        f"A dataset cannot hold the names of the recordings {names!r:.200} as they are: {why}. Give "
+        "them names of one type where the tracks are made, texts or whole numbers: "
+        "nx.Tracks(times, positions, names=['first', 'second', …])."
     )
 
 
@@ -83,8 +113,8 @@ def tracks_from_xarray(
 
     **Raises:**
 
-    `ValueError` that names the variable that is missing or has other dimensions, or that says what
-    [`noetherax.Tracks`][] says of its data.
+    `ValueError` that names the variable that is missing or has other dimensions, or a sample without a
+    recording, or that says what [`noetherax.Tracks`][] says of its data.
     """
     t = variable(dataset, time)
     if t.ndim != 1:
@@ -135,5 +165,11 @@ def _labels(dataset, name: Hashable | None, along: Hashable) -> list:
         raise ValueError(
             f"{labels.name!r} must tell the recording of each sample, along {along!r}, but it has "
             f"the dimensions {labels.dims}."
+        )
+    if missing := [k for k, label in enumerate(labels.values) if is_missing(label)]:
+        raise ValueError(
+            f"{labels.name!r}, which tells recordings apart, is missing for {len(missing)} of "
+            f"{labels.size} samples, first for sample {missing[0]}. Leave out samples that belong to "
+            "no recording, or give theirs a name."
         )
     return labels.values.tolist()

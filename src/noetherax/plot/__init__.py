@@ -10,8 +10,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 from ._figures import STYLES, plot_loss, plot_orbits, plot_series
+from ._horizon import plot_horizon
 from ._layers import plot_layers
-from ._views import plot_history, plot_horizon, plot_phase, plot_potential
+from ._views import plot_history, plot_phase, plot_potential
 
 __all__ = [
     "STYLES",

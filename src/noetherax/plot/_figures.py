@@ -3,6 +3,7 @@
 Every series is a line of its own style and grey value, so that figures read in print.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
@@ -92,7 +93,8 @@ def plot_loss(
     window: int = 100,
     ax: Axes | None = None,
 ) -> Axes:
-    """Loss histories, as medians over windows of steps.
+    """Loss histories, as medians over windows of steps, of those losses that are finite. Windows
+    without any are gaps.
 
     !!! example
 
@@ -123,14 +125,17 @@ def plot_loss(
 
     **Raises:**
 
-    `ValueError` if a history is empty or `window` is no positive integer.
+    `ValueError` if a history is empty or `window` is no positive integer. A warning says where no
+    loss is finite.
     """
     window = check_count("window", window)
     drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in named(losses)}
     ax = axes_for(ax)
     for index, (label, lines) in enumerate(drawn.items()):
         for line, name in zip(lines, once(label), strict=False):
-            ax.plot(*median_line(line, window), **name, **STYLES[index % len(STYLES)])
+            steps, medians = median_line(line, window)
+            warn_of_nothing(label, medians, "finite loss")
+            ax.plot(steps, medians, **name, **STYLES[index % len(STYLES)])
     for label, level in (bounds or {}).items():
         ax.axhline(level, color="grey", linewidth=1, label=f"{label} ({level:.3g})")
     return labelled(ax, "step", "training loss", log=True)
@@ -222,10 +227,12 @@ def plot_orbits(
 
 
 def median_line(losses: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and medians over windows of them, at least ten where there are so many steps."""
+    """Steps and medians over windows of them, at least ten where there are so many steps, of what is
+    finite: one update that was left out must not hide the others of its window."""
     width = max(1, min(check_count("window", window), len(losses) // 10))
     count = len(losses) // width
-    medians = np.median(losses[: count * width].reshape(count, width), axis=1)
+    rows = [row[np.isfinite(row)] for row in losses[: count * width].reshape(count, width)]
+    medians = np.array([np.median(row) if len(row) else np.nan for row in rows])
     return (np.arange(count) + 0.5) * width, medians
 
 
@@ -264,6 +271,12 @@ def once(label: str) -> Iterator[dict[str, Any]]:
     yield {"label": label}
     while True:
         yield {}
+
+
+def warn_of_nothing(label: str, values: np.ndarray, what: str) -> None:
+    """An empty figure says why it is empty."""
+    if not np.any(np.isfinite(values)):
+        warnings.warn(f"{label!r} has no {what}, so that its curve is empty.", stacklevel=3)
 
 
 def axes_for(ax: Axes | None, projection: str | None = None) -> Axes:

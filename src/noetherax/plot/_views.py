@@ -1,4 +1,4 @@
-"""Figures of what the library returns: states, histories, judgements, and potentials."""
+"""Figures of what the library returns: states, histories, and potentials."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from matplotlib.axes import Axes
 
-from ._figures import STYLES, axes_for, labelled, median_line, named, once
+from ._figures import STYLES, axes_for, labelled, median_line, named, once, warn_of_nothing
 
 LEVELS = 24
 """Colours of a potential: enough to see its shape, few enough to tell them apart."""
@@ -70,8 +70,8 @@ def plot_phase(
 
 
 def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> Axes:
-    """The loss of a training, as medians over windows of steps, with its loss on the data held out and
-    the loss without any force.
+    """The loss of a training, as medians of what is finite over windows of steps, with its loss on the
+    data held out and the loss without any force, which is another one for every member of an ensemble.
 
     **Arguments:**
 
@@ -86,7 +86,7 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
 
     **Raises:**
 
-    `TypeError` if it is no history.
+    `TypeError` if it is no history. A warning says where no loss is finite.
 
     !!! example
 
@@ -111,7 +111,9 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
     ax = axes_for(ax)
     losses = np.reshape(np.asarray(history.loss, float), (-1, np.shape(history.loss)[-1]))
     for line, name in zip(losses, once("training"), strict=False):
-        ax.plot(*median_line(line, window), **name, **STYLES[0])
+        steps, medians = median_line(line, window)
+        warn_of_nothing("training", medians, "finite loss")
+        ax.plot(steps, medians, **name, **STYLES[0])
     held_out = np.asarray(history.validation, float)
     if held_out.size:
         rows = held_out.reshape(-1, held_out.shape[-1])
@@ -120,71 +122,16 @@ def plot_history(history: Any, *, window: int = 100, ax: Axes | None = None) -> 
     best = np.atleast_1d(history.best_step) if history.best_step is not None else ()
     for step, name in zip(best, once("weights returned"), strict=False):
         ax.axvline(float(step), color="grey", linewidth=1, linestyle=":", **name)
-    scales = [x for x in np.ravel(np.array(history.without_force, object)) if x is not None]
-    for scale, name in zip(scales[:1], once("without any force"), strict=False):
-        ax.axhline(float(scale), color="grey", linewidth=1, **name)
+    scales = np.ravel(np.array(history.without_force, object))
+    known = [float(x) for x in scales if x is not None]
+    label = "without any force"
+    if len(set(known)) > 1:
+        label += ", each member"
+    if 0 < len(known) < len(scales):
+        label += f" ({len(known)} of {len(scales)} members)"
+    for scale, name in zip(dict.fromkeys(known), once(label), strict=False):
+        ax.axhline(scale, color="grey", linewidth=1, **name)
     return labelled(ax, "step", "loss", log=True)
-
-
-def plot_horizon(
-    evaluations: Mapping[str, Any], *, tolerance: float | None = None, ax: Axes | None = None
-) -> Axes:
-    """How far predictions stay near the truth: the median error of all motions over time, and the range
-    between the best and the worst of them.
-
-    !!! example
-
-        ```python
-        import jax.numpy as jnp
-        import numpy as np
-        import noetherax as nx
-        from noetherax.plot import plot_horizon
-
-        t = np.linspace(0.0, 3.0, 31)
-        tracks = nx.Tracks(t, np.cos(t)[:, None, None], -np.sin(t)[:, None, None])
-
-
-        def judged(stiffness):
-            def spring(q, v):
-                return jnp.sum(v**2) / 2 - stiffness * jnp.sum(q**2) / 2
-
-            return nx.evaluate(spring, tracks, solver=nx.RK4())
-
-
-        ax = plot_horizon({"20 % off": judged(1.2)}, tolerance=0.1)
-        assert ax.get_yscale() == "log" and len(ax.lines) == 2
-        ```
-
-    **Arguments:**
-
-    - `evaluations`: label to what [`noetherax.evaluate`][] returns.
-    - `tolerance`: an error, drawn across, beyond which a prediction is of no use.
-    - `ax`: Matplotlib axes to draw into; new ones if not given.
-
-    **Returns:**
-
-    The axes.
-
-    **Raises:**
-
-    `TypeError` if one of them is no evaluation.
-    """
-    drawn = {label: _errors(label, x) for label, x in named(evaluations)}
-    ax = axes_for(ax)
-    for index, (label, (ts, errors)) in enumerate(drawn.items()):
-        style = STYLES[index % len(STYLES)]
-        ordered = np.sort(errors, axis=0)  # infinite where a motion was lost: the worst
-        low, high = (
-            np.where(np.isfinite(x) & (x > 0), x, np.nan) for x in (ordered[0], ordered[-1])
-        )
-        middle = ordered[(len(ordered) - 1) // 2]
-        ax.plot(
-            ts, np.where(np.isfinite(middle) & (middle > 0), middle, np.nan), label=label, **style
-        )
-        ax.fill_between(ts, low, high, color=style["color"], alpha=0.15, linewidth=0)
-    if tolerance is not None:
-        ax.axhline(tolerance, color="grey", linewidth=1, label=f"tolerance {tolerance:.3g}")
-    return labelled(ax, "time since the start", "error", log=True)
 
 
 def plot_potential(
@@ -286,15 +233,3 @@ def _phase(label: str, motion: Any, point: int, axis: int) -> tuple[np.ndarray, 
             f"{point} and axis {axis}."
         )
     return q[:, point, axis], v[:, point, axis]
-
-
-def _errors(label: str, evaluation: Any) -> tuple[np.ndarray, np.ndarray]:
-    if not hasattr(evaluation, "errors") or not hasattr(evaluation, "ts"):
-        raise TypeError(
-            f"{label!r} must be what noetherax.evaluate returns, but it is a "
-            f"{type(evaluation).__name__}."
-        )
-    errors = np.asarray(evaluation.errors, float)
-    longest = np.nanargmax([np.isfinite(x).sum() for x in np.atleast_2d(evaluation.ts)])
-    ts = np.atleast_2d(np.asarray(evaluation.ts, float))[longest]
-    return ts, np.where(np.isnan(errors), np.inf, errors)
