@@ -13,7 +13,7 @@ import pytest
 from helpers import compiled, equal
 
 import noetherax as nx
-from noetherax.training import _candidates, _regular_start
+from noetherax.training import _candidates, _first_layers, _regular_start
 
 FEATURES = nx.Rotations(3).invariant_features(1)
 ACCELERATION = nx.AccelerationLoss()
@@ -262,7 +262,7 @@ def test_the_choice_of_bends_does_not_depend_on_the_network():
     told = []
     for width, key in ((8, KEYS[0]), (64, KEYS[1])):
         model = nx.NeuralLagrangian(FEATURES, width=width, key=key)
-        told.append(nx.prepare(model, lennard_jones(2048))[1])
+        told.append(nx.prepare(model, lennard_jones(2048), first_layer=False)[1])
         assert told[-1].startswith("1 of 3 features bent (inverse)")
     assert told[0] == told[1]
 
@@ -334,6 +334,35 @@ def test_a_sum_of_systems_that_do_not_act_on_each_other_is_regular(monkeypatch):
     assert max(singular()) < 0.01
     monkeypatch.setattr(_candidates, "near_the_identity", lambda *equations: iter(()))
     assert max(singular()) > 0.05  # the control: least squares alone
+
+
+def test_first_layers_are_spread_where_those_drawn_see_too_little():
+    """Of a double well; an oscillator needs no kinks. What is tried is judged by other states."""
+    features = nx.Trivial(1).invariant_features(1)
+    q, v = np.random.default_rng(0).uniform(-1.8, 1.8, size=(2, 1024, 1, 1))
+    other = np.random.default_rng(1).uniform(-1.8, 1.8, size=(2, 256, 1, 1))
+    for law, changed in ((lambda q: q - q**3, True), (lambda q: -q, False)):
+        data = q, v, law(q)
+        fresh = nx.NeuralLagrangian(features, key=KEYS[0])
+        start, told = nx.prepare(fresh, data)
+        plain, words = nx.prepare(fresh, data, first_layer=False)
+        assert words == "none of 2 features bent; last layer by least squares"
+        assert told.startswith(words)
+        assert ("; first layer spread by" in told) == changed
+        assert (not equal(start.network.layers[0], plain.network.layers[0])) == changed
+        states = (*other, law(other[0]))
+        missed = [_regular_start.part_missed(x, states) for x in (start, plain)]
+        assert missed[0] < 0.5 * missed[1] if changed else missed[0] == missed[1] < 0.1
+
+
+def test_networks_with_spread_first_layers_stay_apart():
+    features = nx.Trivial(1).invariant_features(1)
+    models = [nx.NeuralLagrangian(features, width=64, key=key) for key in KEYS[:2]]
+    one, other = (_first_layers.spread(x, 0.5).network.layers[0] for x in models)
+    for layer in (one, other):
+        assert np.std(np.asarray(layer.weight)) == pytest.approx(0.5, rel=0.1)
+    assert np.corrcoef(one.bias, other.bias)[0, 1] < 0.5
+    assert not np.any(models[0].network.layers[0].bias)  # the control
 
 
 def test_a_linear_part_finds_what_is_linear_in_features():
