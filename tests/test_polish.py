@@ -69,6 +69,7 @@ def test_only_chosen_arrays_train():
     last = jax.tree.map(lambda _: False, fitted())
     last = eqx.tree_at(lambda model: model.network.layers[-1], last, True)  # a prefix, as for fit
     polished, history = nx.polish(fitted(), observations(), iterations=2, mask=last, **QUIET)
+    assert re.match("all 2 iterations are taken, and the last lowered the loss by", history.stopped)
     given, layers = fitted().network.layers, polished.network.layers
     assert equal(layers[:-1], given[:-1])
     assert not equal(layers[-1], given[-1])

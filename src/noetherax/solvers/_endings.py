@@ -95,7 +95,11 @@ def cause(start: Equations, now: Equations, when: float, span: float) -> str:
         return place + NOT_FINITE
     units = np.asarray(start.units, np.float64)
     if not start.regular:
-        return f"{place}The mass matrix ∂²L/∂v² is singular from the start.{advice}"
+        return (
+            f"{place}The mass matrix ∂²L/∂v² is singular from the start, so no solver has a motion "
+            "to follow. A model that was learned is not yet the law here: noetherax.fit says how much "
+            "it explains, and whether it is singular."
+        )
     before, after = (_least_value(x.mass_matrix, units) for x in (start, now))
     part = after / before
     if now.mass_matrix is None and not now.regular:

@@ -34,7 +34,8 @@ class History(NamedTuple):
     - `explained_validation`: share of the loss without force on the data held out that the model that
         is returned takes away.
     - `best_step`: the step whose weights are returned, if those of least validation loss are.
-    - `stopped`: why the run ended before its last step, if not by Ctrl-C, in words.
+    - `stopped`: why the run ended before its last step, if not by Ctrl-C, in words; of a polish, why it
+        ended at all.
     - `full_batch`: whether losses are of all the data, as in [`noetherax.polish`][]: before every step
         and after the last one, shape `(steps + 1,)`.
     - `optimizer_state`: of the optimiser, at the end, to go on from in a further fit.

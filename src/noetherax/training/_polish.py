@@ -186,6 +186,8 @@ def polish(
                         part_of_it = f"less than {tolerance:g} of it"
                         stopped = f"{PATIENCE} steps in a row lower the loss by {part_of_it}"
                         break
+                if not stopped:
+                    stopped = _all_taken(losses)
         except KeyboardInterrupt:
             interrupted = True
             steps = len(losses) - 1
@@ -203,6 +205,12 @@ def polish(
         full_batch=True,
     )
     return eqx.combine(learned, constants), history
+
+
+def _all_taken(losses: list[float]) -> str:
+    """Why a polish ends that was still getting somewhere."""
+    steps, fallen = len(losses) - 1, 1 - losses[-1] / losses[-2]
+    return f"all {steps} iterations are taken, and the last lowered the loss by {fallen:.2g} of it"
 
 
 def _check_rows(loss: Loss, lagrangian, parameters, batch, count: int) -> int:
