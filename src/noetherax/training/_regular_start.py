@@ -145,13 +145,18 @@ def odds(missed: float) -> float:
 def part_missed(model: PyTree, states: tuple) -> float:
     """The mean of e/(e + ‖a‖²) over states, e the squared error of a model's acceleration. It goes from
     0 to 1, so that a few singular states do not decide."""
+    return float(np.mean(parts_missed(model, states)))
+
+
+def parts_missed(model: PyTree, states: tuple) -> np.ndarray:
+    """The same at every state."""
     size = np.mean(np.square(np.asarray(states[2], float)), axis=(1, 2))
     error = square_errors(model, states)
     with np.errstate(invalid="ignore"):
         part = error / (error + size)
     # Neither force nor error, or an infinite error.
     part = np.where(error > 0, part, 0)
-    return float(np.mean(np.where(np.isfinite(part), part, 1)))
+    return np.where(np.isfinite(part), part, 1)
 
 
 def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
