@@ -79,6 +79,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
         "accelerator": _measured.accelerator_table,
         "regular start": _measured.regular_start_table,
         "linear part": _measured.linear_part_table,
+        "first layer": _measured.first_layer_table,
         "single trajectory": _measured.single_trajectory_table,
     }
     for name, table in tables.items():

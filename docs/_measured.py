@@ -133,6 +133,13 @@ def linear_part_table() -> str:
     return _table("system", columns, _read("linear_part")["rows"])
 
 
+def first_layer_table() -> str:
+    """Errors from first layers as drawn and as chosen, by system."""
+    columns = ["as drawn, median", "as drawn, worst"]
+    columns += ["as chosen, median", "as chosen, worst"]
+    return _table("system", columns, _read("first_layers")["rows"])
+
+
 def speed(*path: str) -> str:
     """One number or word of the benchmark of speed."""
     value = _value("speed", path)
