@@ -74,7 +74,8 @@ def prepare(
     a network of its own, so that features and data alone decide. A model that is new altogether gets
     the last layer of [`noetherax.regular_start`][]. Where that leaves much of the accelerations
     unexplained, first layers are tried that are spread over the data, with larger weights and with
-    biases, and taken if they come clearly nearer to accelerations that they have not seen.
+    biases, and taken if they come clearly nearer to accelerations that they have not seen; not beside
+    new forces, whose part is still to be learned.
 
     !!! example
 
@@ -145,7 +146,8 @@ def prepared(
         lagrangian = with_attribute_units(lagrangian, states[4])
         forces = new_forces(lagrangian)
     silent = silenced(lagrangian, forces, states) if forces else lagrangian
-    prepared = _prepared(silent, states, loss, mask, first_layer)
+    # What forces that are still to be learned leave is not for the network to explain.
+    prepared = _prepared(silent, states, loss, mask, first_layer and not forces)
     if not forces:
         return prepared
     model = with_forces(prepared.model, forces, motions_of(loss, prepared.model, states))
