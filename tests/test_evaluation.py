@@ -352,3 +352,27 @@ def test_charges_are_given_the_time_of_the_clock(times):
             )  # rtol of the default solver is 1e-8
             late = {"orbit": "late", "p": "p late"}[name]
             assert found[f"{which} drift of {late}"].worst > 0.1
+
+
+def test_clocks_that_single_precision_cannot_tell_are_named():
+    """One recording does not change what another is given."""
+    t, starts = np.linspace(0.0, 3.0, 31), (5.0, 1e6)
+
+    class Free(nx.Lagrangian):
+        mass: jax.Array
+
+        def __call__(self, q, v):
+            return self.mass * jnp.sum(v**2) / 2
+
+    law = Free(jnp.ones((), jnp.float32))
+    charges = {"c": lambda lagrangian: lambda q, v, t: 2 + jnp.cos(t)[None], "energy": nx.Energy}
+    path = t[:, None, None], np.ones((31, 1, 1))
+    tracks = nx.Tracks([start + t for start in starts], *([x, x] for x in path))
+    with pytest.warns(
+        UserWarning, match=r"near 1000000, so that 'c' is given .* of 1 of 2 motions"
+    ):
+        found = nx.evaluate(law, tracks, charges=charges, solver=nx.RK4())
+    right = [2 + np.cos(start + t) for start in (5.0, 0.0)]
+    right = [np.max(np.abs(x - x[0])) / x[0] for x in right]
+    np.testing.assert_allclose(found["recorded drift of c"].values, right, rtol=1e-5)  # float32
+    nx.evaluate(law, tracks, solver=nx.RK4())  # the control: the energy has no explicit time

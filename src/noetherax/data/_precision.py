@@ -40,15 +40,17 @@ def as_jax(name: str, array: np.ndarray) -> jax.Array:
     return jnp.asarray(array, dtype)
 
 
-def times_as_jax(t: np.ndarray, intervals: np.ndarray, dtype=None) -> jax.Array:
+def times_as_jax(
+    t: np.ndarray, intervals: np.ndarray, dtype=None, shown: np.ndarray | None = None
+) -> jax.Array:
     """Times of samples that are so far apart, likewise: rounded ones would show a model that depends on
-    time another time."""
+    time another time. `shown` are all that it will be shown, if `t` are the first of them."""
     dtype = jnp.result_type(float) if dtype is None else dtype
-    t = np.asarray(t, float)
-    rounding, step = _rounding(t, dtype), _least(intervals)
+    every = np.asarray(t if shown is None else shown, float)
+    rounding, step = _rounding(every, dtype), _least(intervals)
     error = np.max(rounding, initial=0.0)
-    if not resolved(t, intervals, dtype):
-        place, name = t.flat[int(np.argmax(rounding))], jnp.dtype(dtype).name
+    if not resolved(every, intervals, dtype):
+        place, name = every.flat[int(np.argmax(rounding))], jnp.dtype(dtype).name
         warnings.warn(
             f"Times near {place:.9g} are rounded to {name} by up to {error:.2g}, but samples are "
             f"{step:.3g} apart. What depends on time itself, a drive for instance, cannot be learned "

@@ -1,6 +1,7 @@
 """How well charges are kept along many motions."""
 
 import functools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,17 +49,17 @@ def drift_measures(
     is given the time that the clock of its recording shows, as the law is; where the precision cannot
     tell such times apart, the time since the start."""
     dtype, known = precision_of(law), reference.known
-    ts, shown = reference.ts, _shown(reference, dtype)
+    origins = _origins(reference, dtype)
     states = tuple(None if x is None else jnp.asarray(x, dtype) for x in paths)
     if under.start is None:
-        times = jnp.asarray(ts if shown is None else shown, dtype)
+        times = jnp.asarray(origins[:, None] + reference.ts, dtype)
         made = [charge(law) for charge in charges.values()]
+        _warn_of_clocks(dict(zip(charges, made, strict=True)), states, origins, reference, dtype)
         measured = run(_changes, made, *states, times, known)
     else:
-        times = jnp.asarray(ts, dtype)
-        clock = shown is not None
-        given = tuple(charges.values()), law, under, clock
-        measured = run(_changes_under, *given, *states, times, known)
+        times, origins = (jnp.asarray(x, dtype) for x in (reference.ts, origins))
+        given = tuple(charges.values()), law, under
+        measured = run(_changes_under, *given, *states, times, known, origins)
     found = {}
     for name, (*pair, nothing) in zip(charges, measured, strict=True):
         changes, scale = (np.asarray(x, float) for x in pair)
@@ -83,24 +84,53 @@ def _changes(charges, *paths):
     return [jax.vmap(functools.partial(_change, charge))(*paths) for charge in charges]
 
 
-def _changes_under(charges, law, under, clock: bool, *paths):
-    """The same of a law that is another one for every motion, with time as the clock shows it, or
-    since the start."""
+def _changes_under(charges, law, under, *paths):
+    """The same of a law that is another one for every motion."""
 
-    def change(charge, one, q, v, p, ts, known):
-        own, shown = one._replace(ts=ts).on_the_clock(law) if clock else (one.law(law), ts)
-        return _change(charge(own), q, v, p, shown, known)
+    def change(charge, one, q, v, p, ts, known, origin):
+        own, times = one._replace(ts=ts).counted_from(origin, law)
+        return _change(charge(own), q, v, p, times, known)
 
     return [over_motions(functools.partial(change, charge), under, *paths) for charge in charges]
 
 
-def _shown(reference: Reference, dtype) -> np.ndarray | None:
-    """What the clocks of recordings show, if a precision can tell it."""
-    start, ts = reference.start, reference.ts
-    if start is None:
-        return ts
-    shown = start[:, None] + ts
-    return shown if resolved(shown, np.diff(ts, axis=1), dtype) else None
+def _warn_of_clocks(made: dict[str, Callable], states, origins, reference, dtype) -> None:
+    """Says which charges of a law without explicit time are given another time than the clock's. Of a
+    law with it, `along` has said that times are rounded."""
+    starts = np.zeros_like(origins) if reference.start is None else reference.start
+    late = np.flatnonzero(origins != starts)
+    if not len(late):
+        return
+    start = starts[late]
+    state = [x[late, 0] for x in states[:2]]
+    at = (jnp.asarray(x, dtype) for x in (start, 0 * start))
+    then, now = (run(_values, list(made.values()), *state, t) for t in at)
+    told = [name for name, *pair in zip(made, then, now, strict=True) if not np.array_equal(*pair)]
+    if told:
+        warnings.warn(
+            f"{jnp.dtype(dtype).name} cannot tell apart times near {start[0]:.9g}, so that "
+            f"{', '.join(map(repr, told))} is given the time since the start of {len(late)} of "
+            f"{len(starts)} motions, not that of the clock. Count times from a near one, or use a "
+            "model in float64.",
+            stacklevel=4,
+        )
+
+
+def _values(made: list[Callable], q, v, t):
+    return [jax.vmap(charge)(q, v, t) for charge in made]
+
+
+def _origins(reference: Reference, dtype) -> np.ndarray:
+    """What the clock of every recording shows at its start; zero if a precision cannot tell the times
+    after it apart, as of Julian dates in float32."""
+    if reference.start is None:
+        return np.zeros(len(reference.ts))
+
+    def told(start, ts) -> bool:
+        return resolved(start + ts, np.diff(ts), dtype)
+
+    pairs = zip(reference.start, reference.ts, strict=True)
+    return np.array([start if told(start, ts) else 0.0 for start, ts in pairs])
 
 
 def _change(charge, q, v, p, ts, known):

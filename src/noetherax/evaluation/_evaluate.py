@@ -123,7 +123,8 @@ def evaluate(
     - `threshold`: the error at which the horizon ends.
     - `charges`: functions from a Lagrangian to a charge of it, by name, such as
         `{"L": nx.Rotations(3).noether_charge, "energy": nx.Energy}`. By default the energy, and for a
-        system the charges of its group. Their time is that of the recording's clock.
+        system the charges of its group. Their time is that of the recording's clock;
+        where the precision of the model cannot tell its times apart, the time since the start.
     - `solver`, `dt`: as for [`noetherax.rollout`][]. Tracks with times of their own take no `dt`.
     - `max_steps`: most steps of a motion whose steps are chosen; one that needs more has failed.
     - `times`: for tracks, samples in a window; whole recordings if not given.

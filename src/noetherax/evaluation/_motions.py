@@ -46,14 +46,14 @@ class Along(NamedTuple):
         inputs = None if self.u is None else Inputs(self.ts, self.u, self.kind)
         return Since(model, self.start, inputs)
 
-    def on_the_clock(self, model: Callable) -> tuple[Callable, Array]:
-        """The same as a function of the time that the recording's clock shows, and these times. Inputs
-        have their samples at the very same numbers, so that none falls on the other side of a jump."""
+    def counted_from(self, origin: Array, model: Callable) -> tuple[Callable, Array]:
+        """The same as a function of a time that is `origin` at the start, and its times of the samples.
+        Inputs have theirs at the very same numbers, so that none falls on the other side of a jump."""
         if self.start is None or self.ts is None:
-            raise ValueError("There is no clock.")
-        ts = self.start + self.ts
+            raise ValueError("These motions have no times of their own.")
+        ts = origin + self.ts
         inputs = None if self.u is None else Inputs(ts, self.u, self.kind)
-        return (model if inputs is None else Since(model, jnp.zeros_like(self.start), inputs)), ts
+        return Since(model, self.start - origin, inputs), ts
 
     def instants(self) -> tuple:
         """Times of all samples, for a model at states `(motions, times)`."""
@@ -69,7 +69,8 @@ def along(model: Callable, reference: Reference, kind: Kind) -> Along:
     dtype = precision_of(model)
     u = reference.u if takes_inputs(model) else None
     ts = jnp.asarray(reference.ts, dtype)
-    start = times_as_jax(reference.start, np.diff(reference.ts, axis=1), dtype)
+    shown = reference.start[:, None] + reference.ts
+    start = times_as_jax(reference.start, np.diff(reference.ts, axis=1), dtype, shown)
     return Along(start, ts, None if u is None else jnp.asarray(u, dtype), kind)
 
 
