@@ -74,8 +74,11 @@ class Everywhere:
         near = [(self.state * x).astype(dtype) for x in nudges(self.state.shape, dtype)]
         slopes = [self.values.at(x, index=self.index)["slope"] for x in near]
         noise = spread([self.here["slope"], *slopes], dtype)
-        # Which entries of a force show it is chance.
-        return np.broadcast_to(noise.sum(axis=1, keepdims=True), noise.shape)
+        # Which entries of a force show it is chance, and along which coordinates: for each in its size.
+        size = np.broadcast_to(self.size, self.state.shape).reshape(len(noise), 2, -1).astype(float)
+        along = noise.sum(axis=1).reshape(size.shape) * size
+        along = along.max(axis=2, keepdims=True) / np.where(size > 0, size, np.inf)
+        return np.broadcast_to(along.reshape(len(noise), 1, -1), noise.shape)
 
     @cached_property
     def terms(self) -> np.ndarray:

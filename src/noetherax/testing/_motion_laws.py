@@ -106,7 +106,7 @@ def noether_law(record: LagrangianRecord) -> Seen:
     reach = flattened(function.sizes.reach)
     points = function.cases.q[0].size
     turned = np.abs(fields[:, :, :points]), np.abs(fields[:, :, points:]) + reach[:, :, points:]
-    momentum = np.abs(function.values.here["slope"][:, 0, points:])
+    momentum = _slopes_or_rounding(record)[:, points:]
     scale = np.einsum("nai,ni->na", turned[0], _rate_of_momentum(record))
     scale = scale + np.einsum("nai,ni->na", turned[1], momentum)
     rates = record.in_motion["rates"][:, :-1]
@@ -118,7 +118,7 @@ def energy_law(record: LagrangianRecord) -> Seen:
     changes where L depends on time."""
     cases = record.function.cases
     points = cases.q[0].size
-    slope = np.abs(record.function.values.here["slope"][:, 0])
+    slope = _slopes_or_rounding(record)
     v = np.abs(_flat(cases.v))
     scale = np.sum(v * (_rate_of_momentum(record) + slope[:, :points]), axis=1)
     scale = scale + np.sum(_accelerations(record) * slope[:, points:], axis=1)
@@ -127,6 +127,13 @@ def energy_law(record: LagrangianRecord) -> Seen:
     changes = "the energy changes by −∂L/∂t along the equations of motion"
     what = changes if record.timed else CONSTANT
     return _constant("energy_law", rates, scale[:, None], cases, record.solution, what)
+
+
+def _slopes_or_rounding(record: LagrangianRecord) -> np.ndarray:
+    """|∂L/∂(q, v)|, and where that cancels, as at rest at the origin, what rounding leaves of it."""
+    slope = np.abs(record.function.values.here["slope"][:, 0])
+    epsilon = float(np.finfo(record.function.batch.dtype).eps)
+    return np.fmax(slope, epsilon * _size_of_slopes(record))
 
 
 def _rate_of_momentum(record: LagrangianRecord) -> np.ndarray:
