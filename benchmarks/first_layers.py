@@ -8,17 +8,14 @@ is the control: nothing is changed there.
     python benchmarks/first_layers.py
 """
 
-import argparse
-import json
-import statistics
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _errors import compare, error
 
 import noetherax as nx
 
@@ -54,13 +51,7 @@ def observations(task: Task, seed: int) -> tuple[np.ndarray, ...]:
     return tuple(x.astype(np.float32) for x in (q, v, task.acceleration(q)))
 
 
-def error(model: nx.Lagrangian, states: tuple) -> float:
-    q, v, a = states
-    found = nx.acceleration(model, jnp.asarray(q), jnp.asarray(v), throw=False)
-    return float(np.mean((np.asarray(found) - a) ** 2) / np.mean(a**2))
-
-
-def measure(task: Task, seed: int, steps: int) -> list[float]:
+def measure(task: Task, seed: int, steps: int) -> tuple[float, float]:
     """The errors with the first layer that was drawn, and with the one that fit chooses."""
     data, other = observations(task, seed), observations(task, seed + 1_000_000)
     keys, found = jax.random.split(jax.random.key(seed)), []
@@ -72,32 +63,9 @@ def measure(task: Task, seed: int, steps: int) -> list[float]:
             model, _ = nx.prepare(model, data, first_layer=first_layer)
             model, _ = nx.fit(model, data, steps=steps, key=keys[1], progress=False)
         found.append(error(model, other))
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="First layers as drawn and as chosen.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23])
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    rows: dict[str, dict[str, float]] = {}
-    for name, task in TASKS.items():
-        drawn, chosen = zip(
-            *(measure(task, seed, options.steps) for seed in options.seeds), strict=True
-        )
-        rows[name] = {
-            "as drawn, median": statistics.median(drawn),
-            "as drawn, worst": max(drawn),
-            "as chosen, median": statistics.median(chosen),
-            "as chosen, worst": max(chosen),
-        }
-        print(name, *(f"{key} {x:.1e}" for key, x in rows[name].items()), sep="; ", flush=True)
-    settings = {"seeds": options.seeds, "steps": options.steps}
-    path = options.out / "first_layers.json"
-    path.write_text(json.dumps({"settings": settings, "rows": rows}, indent=2) + "\n")
+    return found[0], found[1]
 
 
 if __name__ == "__main__":
-    main()
+    columns = "as drawn", "as chosen"
+    compare("first_layers", TASKS, measure, columns, 1500, "First layers as drawn and as chosen.")

@@ -7,17 +7,13 @@ the first three systems v·v is a feature; in the others components of v are, an
     python benchmarks/linear_part.py
 """
 
-import argparse
-import json
-import statistics
 import warnings
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+from _errors import compare, error
 
 import noetherax as nx
 
@@ -71,12 +67,6 @@ def observations(task: Task, count: int, seed: int) -> tuple[np.ndarray, ...]:
     return q, v, task.acceleration(q, v)
 
 
-def error(model: Any, states: tuple) -> float:
-    q, v, a = states
-    found = nx.acceleration(model, jnp.asarray(q), jnp.asarray(v), throw=False)
-    return float(np.mean(square(np.asarray(found) - a)) / np.mean(square(a)))
-
-
 def measure(task: Task, seed: int, steps: int) -> tuple[float, float]:
     """The errors of the network alone, and with the linear part."""
     data, other = observations(task, SAMPLES, seed), observations(task, UNSEEN, seed + 1_000_000)
@@ -93,30 +83,9 @@ def measure(task: Task, seed: int, steps: int) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="A network with and without a linear part.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[21, 22, 23])
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--out", type=Path, default=Path("results/benchmarks"))
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    jax.config.update("jax_enable_x64", True)
-    rows: dict[str, dict[str, float]] = {}
-    for name, task in TASKS.items():
-        alone, both = zip(
-            *(measure(task, seed, options.steps) for seed in options.seeds), strict=True
-        )
-        rows[name] = {
-            "network, median": statistics.median(alone),
-            "network, worst": max(alone),
-            "with a linear part, median": statistics.median(both),
-            "with a linear part, worst": max(both),
-        }
-        print(name, *(f"{key} {x:.1e}" for key, x in rows[name].items()), sep="; ", flush=True)
-    settings = {"seeds": options.seeds, "steps": options.steps}
-    path = options.out / "linear_part.json"
-    path.write_text(json.dumps({"settings": settings, "rows": rows}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    jax.config.update("jax_enable_x64", True)
+    columns = "network", "with a linear part"
+    compare(
+        "linear_part", TASKS, measure, columns, 600, "A network with and without a linear part."
+    )
