@@ -1,5 +1,6 @@
 import equinox as eqx
 import helpers
+import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -134,6 +135,16 @@ def test_permutations_and_matrices_belong_together():
     assert np.isclose(images[0], value, rtol=1e-13)
     assert not np.isclose(images[1], value, rtol=1e-3)
     assert not np.isclose(images[2], value, rtol=1e-3)
+
+
+def test_a_momentum_that_cancels_is_judged_by_rounding():
+    """At rest at the origin ∂L/∂v is a sum of rotated vectors that is zero, but for rounding."""
+    lagrangian, group, points, _ = helpers.LAGRANGIANS["average over turns and exchange together"]()
+    nothing = np.zeros((2, points, 2))
+    some = np.random.default_rng(0).normal(size=nothing.shape)
+    strategy = st.sampled_from([tuple(nothing), tuple(some)])
+    options = dict(points=points, state_strategy=strategy, rest=False)
+    testing.check_lagrangian(lagrangian, group, **options)
 
 
 def test_the_terms_of_an_average_take_batches():

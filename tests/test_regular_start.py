@@ -222,11 +222,13 @@ def test_features_without_velocities_are_left_alone():
 
 
 def test_bad_observations_are_named():
-    q, v, a = observations()
+    (q, v, a), model = observations(), random_model()
     with pytest.raises(ValueError, match="a is not finite in 1 of 300 samples"):
-        nx.regular_start(
-            random_model(), q, v, np.where(np.arange(SAMPLES)[:, None, None], a, np.nan)
-        )
+        nx.regular_start(model, q, v, np.where(np.arange(SAMPLES)[:, None, None], a, np.nan))
+    with pytest.raises(TypeError, match="is traced by JAX, .* Call it outside of jax.jit"):
+        jax.jit(lambda a: nx.regular_start(model, q, v, a))(a)
+    with pytest.raises(TypeError, match="first_layer must be True or False, but it is 'x'"):
+        nx.prepare(model, (q, v, a), first_layer="x")
 
 
 def lennard_jones(samples: int):
@@ -310,9 +312,11 @@ def test_a_few_close_encounters_do_not_decide(monkeypatch):
     assert told.startswith("3 of 15 features bent (inverse)")
     assert np.median(errors(start)) < 0.5
     plain = nx.standardise(model, q, v, bend=None)
+    # By least squares alone: near the identity both would be less far off.
+    monkeypatch.setattr(_candidates, "near_the_identity", lambda *equations: iter(()))
     relative = np.median(errors(nx.regular_start(plain, q, v, a)))
     monkeypatch.setattr(_candidates, "relative_floor", lambda squares: None)
-    assert relative < 0.75 * np.median(errors(nx.regular_start(plain, q, v, a)))
+    assert relative < 0.5 * np.median(errors(nx.regular_start(plain, q, v, a)))
 
 
 def test_a_sum_of_systems_that_do_not_act_on_each_other_is_regular(monkeypatch):

@@ -105,7 +105,11 @@ def _warn_of_clocks(made: dict[str, Callable], states, origins, reference, dtype
     state = [x[late, 0] for x in states[:2]]
     at = (jnp.asarray(x, dtype) for x in (start, 0 * start))
     then, now = (run(_values, list(made.values()), *state, t) for t in at)
-    told = [name for name, *pair in zip(made, then, now, strict=True) if not np.array_equal(*pair)]
+    told = [
+        name
+        for name, *pair in zip(made, then, now, strict=True)
+        if not np.array_equal(*pair, equal_nan=True)
+    ]
     if told:
         warnings.warn(
             f"{jnp.dtype(dtype).name} cannot tell apart times near {start[0]:.9g}, so that "

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import PyTree
 
 NAMES = ("q", "v", "a")
@@ -66,6 +67,11 @@ def check_finite(batch: PyTree) -> None:
             continue  # not observed
         if not eqx.is_array(leaf):
             raise TypeError(f"{name} must be an array, but it is {type(leaf).__name__}.")
+        if isinstance(leaf, Tracer):
+            raise TypeError(
+                f"{name} is traced by JAX, but training looks at the numbers of its data. Call it "
+                "outside of jax.jit, jax.vmap and jax.grad."
+            )
         if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(
                 f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."

@@ -15,7 +15,7 @@ from ._regular_start import every, parts_missed, regular_start_of
 POOR = 0.1
 """Part missed by a start above which other first layers are tried. Weights as in the paper, small and
 without biases, are smooth over all the data: of a double well, or of sin 4q, they see next to nothing,
-and training does not help. Where a start is better than this, they have always trained as well."""
+and training does not help. Of the laws tried, none with a better start needed another one."""
 
 DEVIATIONS = (0.5, 1.0)
 """Standard deviations of weights that are tried, for inputs of unit deviation. The larger they are, the

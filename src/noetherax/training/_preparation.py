@@ -14,7 +14,7 @@ from ..dynamics import depends_on_time, forces_of
 from ..features import Bend, standardisation_of
 from ..losses import AccelerationLoss, law_of
 from ._batches import samples_at
-from ._checks import check_loss, check_precision
+from ._checks import check_flag, check_loss, check_precision
 from ._default_loss import suited
 from ._first_layers import best_first_layers
 from ._force_units import motions_of, new_forces, silenced, with_forces
@@ -111,6 +111,7 @@ def prepare(
     """
     given, loss = loss, AccelerationLoss() if loss is None else loss
     check_loss(loss)
+    check_flag("first_layer", first_layer)
     if callable(observations) and key is None:
         raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
     observations = as_samples(observations, loss, depends_on_time(model))
