@@ -34,12 +34,17 @@ def morse(q):
     return -2 * np.exp(-q) * (1 - np.exp(-q))
 
 
+def beside(q):
+    return np.where(np.arange(2) == 0, -q, -np.sin(4 * q))
+
+
 TASKS = {
     "double well": Task(lambda q: q - q**3, -1.8, 1.8, 1.5),
     "Morse potential": Task(morse, -0.6, 3.0),
     "pendulum, all round": Task(lambda q: -np.sin(q), -3.0, 3.0, 2.0),
     "four wells, sin 4q": Task(lambda q: -np.sin(4 * q), -3.0, 3.0),
     "egg crate in the plane, sin 3q": Task(lambda q: -np.sin(3 * q), -2.0, 2.0, space=2),
+    "oscillator beside sin 4q": Task(beside, -2.0, 2.0, space=2),
     "oscillator": Task(lambda q: -q, -1.8, 1.8, 1.5),
 }
 

@@ -52,6 +52,17 @@ def apart(one, other):
     return max(float(np.max(np.abs(a - b)) / np.max(np.abs(b) + 1e-12)) for a, b in pairs)
 
 
+def test_an_ensemble_in_the_place_of_a_model_is_named():
+    q, v = (jnp.asarray(x[0]) for x in arrays(2)[:2])
+    advice = r"ensemble of models, .* leading axes \(3,\)\. Take one model"
+    with pytest.raises(ValueError, match=advice):
+        nx.acceleration(ensemble(), q, v)
+    with pytest.raises(ValueError, match=advice):
+        nx.rollout(ensemble(), q, v, ts=jnp.linspace(0.0, 1.0, 3), solver=nx.RK4())
+    with pytest.raises(ValueError, match=advice):
+        nx.evaluate(ensemble(), nx.systems.Kepler(), ts=np.linspace(0.0, 1.0, 3))
+
+
 @pytest.mark.parametrize(
     "observations",
     [

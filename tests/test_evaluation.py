@@ -209,7 +209,9 @@ def test_distances_have_no_unit_and_angles_no_turns(unit):
     known = np.ones((1, 11), bool)
     reference = Reference(t[None], true, true, known, periods)
     # An angle that goes round and round has the size of half a turn.
-    np.testing.assert_allclose(sizes(true, known, periods), np.pi * unit)
+    # Its velocity has its own: half a turn is no velocity.
+    fast = reference._replace(v=np.linspace(-50, 50, 11)[None, :, None, None] * unit)
+    np.testing.assert_allclose(np.stack(sizes(fast))[:, 0], [np.pi * unit, 50 * unit])
     np.testing.assert_allclose(errors_of(other, reference), 0.1 / np.pi)
     plain = errors_of(other, reference._replace(periods=np.full((1, 2), np.inf)))
     np.testing.assert_allclose(plain, np.hypot(2 * np.pi, 0.1) / 10)

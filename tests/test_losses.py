@@ -53,12 +53,12 @@ def new_model():
 def test_a_loss_of_the_users_own_gets_what_ours_have():
     ours = nx.AccelerationLoss()
     theirs, reference = (
-        prepared(new_model(), first_look(data, loss, KEY)[1], loss, None)
+        prepared(new_model(), first_look(data, loss, KEY)[1], loss, None, first_layer=False)
         for data, loss in ((table(), OWN), (observations(), ours))
     )
     assert eqx.tree_equal(theirs.model, reference.model)
     assert "last layer by least squares" in theirs.description
-    model, words = nx.prepare(new_model(), table(), loss=OWN)
+    model, words = nx.prepare(new_model(), table(), loss=OWN, first_layer=False)
     assert eqx.tree_equal(model, theirs.model)
     assert words == theirs.description
     assert nx.prepare(model, table(), loss=OWN) == (model, "")  # once

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -45,6 +47,8 @@ def test_orbits_in_space_and_losses():
     ax = nx.plot.plot_loss({"model": np.ones(1000)}, bounds={"true law": 2e-6})
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["model", "true law (2e-06)"]
+    history = SimpleNamespace(loss=np.ones((3, 1000)))  # of an ensemble
+    assert len(nx.plot.plot_loss({"members": history}).lines) == 3
 
 
 def test_layers_are_those_of_the_model():

@@ -397,6 +397,6 @@ def test_the_verdict_is_silent_about_what_went_well():
         return verdicts(losses, np.zeros(0), skipped, None, member, ACCELERATION)
 
     assert not of(np.full(99, 2.0), 0)  # too few steps to say
-    assert not of(np.full(200, 0.4), 9)
-    (found,) = of(np.full(200, 0.4), 180)
+    assert not of(np.full(200, 0.04), 9)
+    (found,) = of(np.full(200, 0.04), 180)
     assert "180 of 200 updates were left out" in found.finding

@@ -51,6 +51,23 @@ class _Kept(NamedTuple):
     bytes: int
 
 
+@final
+class _Key:
+    """What a program is found by. It is nested deeply, and hashed once: a dictionary in order asks for
+    the hash of every key that it passes."""
+
+    __slots__ = ("hash", "parts")
+
+    def __init__(self, *parts: Hashable):
+        self.parts, self.hash = parts, hash(parts)
+
+    def __hash__(self) -> int:
+        return self.hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.hash == other.hash and self.parts == other.parts
+
+
 def run(function: Callable, *arguments: Any) -> Any:
     """`function(*arguments)`, compiled: arrays are traced, and all else is part of the program."""
     return program(function, *arguments)(*arguments)
@@ -143,7 +160,7 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
             # So does one that differs in a static field, though nothing be computed from that.
             kinds = tuple(type(x) for x in arguments), jax.tree.structure(dynamic)
             key, size = (content(traced), kinds), sum(np.size(x) * 8 for x in traced.consts)
-        jitted = _found((function, key, donated), _Kept(jitted, size)).jitted
+        jitted = _found(_Key(function, key, donated), _Kept(jitted, size)).jitted
     except (Incomparable, TypeError):
         pass  # what cannot be compared, or hashed, is not kept
 

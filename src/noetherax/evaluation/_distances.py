@@ -50,14 +50,17 @@ def apart(a: Motions, b: Motions, periods: Periods) -> np.ndarray:
     return np.where(np.isfinite(length), length, np.inf)
 
 
-def sizes(q: Motions, known, periods: Periods) -> np.ndarray:
-    """Of every motion the largest distance from its mean, in which an angle counts for half a turn at
-    most, shape `(motions,)`."""
+def sizes(reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """Of every motion the largest distance from its mean, of q and of v, each of shape `(motions,)`. An
+    angle counts for half a turn at most, its velocity does not."""
+    half = np.where(np.isfinite(reference.periods), reference.periods / 2, np.inf)
+    return _size(reference.q, reference.known, half), _size(reference.v, reference.known, np.inf)
+
+
+def _size(x: Motions, known, most: float | np.ndarray) -> np.ndarray:
     weight = known[:, :, None, None]
-    mean = np.sum(q * weight, axis=1, keepdims=True) / np.sum(weight, axis=1, keepdims=True)
-    half = np.where(np.isfinite(periods), periods / 2, np.inf)
-    away = np.clip(q - mean, -half, half) * weight
-    return np.max(norm(away), axis=1)
+    mean = np.sum(x * weight, axis=1, keepdims=True) / np.sum(weight, axis=1, keepdims=True)
+    return np.max(norm(np.clip(x - mean, -most, most) * weight), axis=1)
 
 
 def scales(reference: Reference) -> np.ndarray:
@@ -67,7 +70,7 @@ def scales(reference: Reference) -> np.ndarray:
 
     `ValueError` if nothing moves.
     """
-    found = sizes(reference.q, reference.known, reference.periods)
+    found = sizes(reference)[0]
     largest = np.max(found)
     if not largest > 0:
         raise ValueError(

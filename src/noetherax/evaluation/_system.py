@@ -122,15 +122,12 @@ def _law_measures(model: Callable, law: Callable, reference: Reference) -> dict[
     with jax.enable_x64(True):
         true = law_at(law, q, v, np.float64, t)
     share = explained(ours.a[None], true.a[None], np.ones((1, len(index)), bool))
-    units = (_unit(reference.q, reference), _unit(reference.v, reference))
+    # Of the first motion; one that does not move has no unit of its own.
+    of_q, of_v = (float(size[0]) or 1.0 for size in sizes(reference))
     found = {"explained": Measure(share, 1.0, EXPLAINED)}
-    for name, error in slope_errors(ours, true, units).items():
+    for name, error in slope_errors(ours, true, (of_q, of_v)).items():
         found[f"error of {name}"] = Measure(np.array([error]), 0.0, "true da/d(q, v)")
     return found
-
-
-def _unit(x, reference: Reference) -> float:
-    return float(sizes(x[:1], reference.known[:1], reference.periods)[0]) or 1.0
 
 
 def _check_times(ts: Any) -> np.ndarray:
@@ -191,9 +188,9 @@ def _true(system, starts, times: np.ndarray) -> Reference:
 def _beside(reference: Reference, twin: float, key, dtype) -> tuple[np.ndarray, np.ndarray]:
     """Initial states that are a small part of their motion's size away."""
     states = []
-    for x, k in zip((reference.q, reference.v), jax.random.split(key), strict=True):
-        size = sizes(x, reference.known, reference.periods)[:, None, None]
-        size = np.where(size > 0, size, np.max(size))
+    parts = zip((reference.q, reference.v), sizes(reference), jax.random.split(key), strict=True)
+    for x, size, k in parts:
+        size = np.where(size > 0, size, np.max(size))[:, None, None]
         nudge = np.asarray(jax.random.normal(k, x[:, 0].shape, dtype), float)
         states.append((x[:, 0] + twin * size * nudge).astype(dtype))
     return states[0], states[1]

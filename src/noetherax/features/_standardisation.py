@@ -44,6 +44,13 @@ def check_bend(bend: Any) -> None:
         raise ValueError(f"bend must be one of {names}, or None for no bend, but it is {bend!r}.")
 
 
+ENSEMBLE = (
+    "This is an ensemble of models, as fit_ensemble takes and returns it, with leading axes {}. "
+    "Take one model, jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, ensemble), or call "
+    "eqx.filter_vmap(lambda model: ...)(ensemble)."
+)
+
+
 @final
 class Standardisation(eqx.Module):
     """x → (b(x) − centre) / unit, feature by feature: part of a model, fitted once, never trained.
@@ -136,6 +143,8 @@ class Standardisation(eqx.Module):
         return cls(bends=bends, inverse=inverse, centre=centre, unit=unit, fitted=jnp.array(True))
 
     def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:
+        if jnp.ndim(self.unit) != 1:
+            raise ValueError(ENSEMBLE.format(np.shape(self.unit)[:-1]))
         return (_bend(x, self.bends, self.inverse) - self.centre) / self.unit
 
     def slope(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch features"]:

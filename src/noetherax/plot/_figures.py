@@ -113,7 +113,7 @@ def plot_loss(
     **Arguments:**
 
     - `losses`: label to losses of every step, shape `(steps,)`, or `(..., steps)` for the members of
-        an ensemble, which are one line each.
+        an ensemble, which are one line each; or to the [`noetherax.History`][] that holds them.
     - `bounds`: label to a level drawn across, such as the true law's own loss: a loss below that is
         over-fitting.
     - `window`: steps per median.
@@ -129,7 +129,9 @@ def plot_loss(
     loss is finite.
     """
     window = check_count("window", window)
-    drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in named(losses)}
+    # A history holds its losses.
+    arrays = {label: getattr(values, "loss", values) for label, values in named(losses)}
+    drawn = {label: _lines(f"losses[{label!r}]", values) for label, values in arrays.items()}
     ax = axes_for(ax)
     for index, (label, lines) in enumerate(drawn.items()):
         for line, name in zip(lines, once(label), strict=False):

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 from jaxtyping import Array, PyTree
 
 from ._batches import at_most, samples_at
+from ._brief_training import STEPS
 from ._checkpoints import NOT_DESCRIBED, Checkpoints, as_checkpoints, describe_run
 from ._checks import (
     about,
@@ -96,7 +97,8 @@ def ready(model: PyTree, look: tuple[Any, PyTree], options: Options) -> Member:
     check_precision(eqx.filter(model, chosen), batch)
     start, description = model, ""
     if options.preparation:
-        start, description = prepared(model, drawn, options.loss, options.mask)
+        first_layer = options.steps > STEPS  # else the trials would take longer than the run
+        start, description = prepared(model, drawn, options.loss, options.mask, first_layer)
     check_model(start, eqx.filter(start, chosen), options.loss, batch)
     scale = scale_of(options.loss, start, at_most(drawn))
     return Member(start, description, data, drawn, batch, scale, time.perf_counter() - began)

@@ -74,8 +74,9 @@ def prepare(
     a network of its own, so that features and data alone decide. A model that is new altogether gets
     the last layer of [`noetherax.regular_start`][]. Where that leaves much of the accelerations
     unexplained, first layers are tried that are spread over the data, with larger weights and with
-    biases, and taken if they come clearly nearer to accelerations that they have not seen; not beside
-    new forces, whose part is still to be learned.
+    biases, and taken if a brief training brings them clearly nearer to accelerations that they have not
+    seen; not beside new forces, whose part is still to be learned, nor before a fit of no more than the
+    600 steps of such a trial.
 
     !!! example
 

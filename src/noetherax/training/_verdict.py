@@ -18,6 +18,7 @@ from ._observed import states_of
 from ._plan import Member
 from ._scale import mean_loss, no_law
 from ._trainable import standardised_parts
+from ._what_is_left import cosine_between_neighbours
 
 LEFT_OUT = 0.05
 """Fraction of updates left out up to which a run is as good as whole."""
@@ -25,8 +26,8 @@ LEFT_OUT = 0.05
 EXPLAINED = 0.1
 """Fraction of the loss without force that a law must take away to have been learned at all."""
 
-GOOD = 0.98
-"""Fraction explained from which on nothing is looked for."""
+LEFT = 0.05
+"""Fraction of the loss from which on it is asked whether what is left is noise."""
 
 FEW = 100
 """Steps below which no law need be learned yet."""
@@ -42,12 +43,21 @@ ASK = (
 
 REGULAR = (
     "Try another key, a wider network, more steps, a smaller learning rate, or, where squares of "
-    "velocities are features, a noetherax.LinearLagrangian beside the network."
+    "velocities are features, a noetherax.LinearLagrangian beside the network. If the history says "
+    "that first layers were spread, try those that were drawn, too: noetherax.prepare(..., "
+    "first_layer=False) before the fit."
 )
 
 UNBENT = (
     " Or features that are not bent: noetherax.standardise(lagrangian, q, v, bend=None) and "
     "noetherax.regular_start before the fit."
+)
+
+
+UNLEARNED = (
+    "So a law of the state is left to be learned, or the accelerations have errors that vary slowly, "
+    "as smoothing leaves them. Does more help: steps, another key, a wider network; a group with fewer "
+    "symmetries, noetherax.Trivial(space) for one; a force beside the Lagrangian, noetherax.Forced?"
 )
 
 
@@ -64,9 +74,8 @@ def verdicts(
     member: Member,
     loss: Callable,
 ) -> list[Verdict]:
-    """What is wrong with a finished run; nothing, as a rule, and at no cost where nearly all is
-    explained. `judged` are losses of what was trained on some batches; if there are none, those of the
-    last steps stand for them."""
+    """What is wrong with a finished run; nothing, as a rule. `judged` are losses of what was trained on
+    some batches; if there are none, those of the last steps stand for them."""
     try:
         return _found(losses, judged, skipped, trained, member, loss)
     except Exception as error:  # of any kind: what was learned must not be lost by judging it
@@ -90,14 +99,13 @@ def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
     recent = judged if len(judged) else losses[-(done // 10) :]
     recent = recent[np.isfinite(recent)]
     level = float(np.mean(recent)) / without_force if len(recent) else np.inf
-    if level < 1 - GOOD:
-        return found
+    # Also where nearly all is explained: between the data, and in motions, a singular model fails.
     walls = _walls(trained, loss, member.drawn)
     if level < (1 - EXPLAINED) / 2:
-        return [*found, *_walled(walls, level, trained)]
+        return [*found, *_partly(walls, level, trained, member, loss)]
     value = mean_loss(loss, trained, at_most(member.drawn))
     if value <= (1 - EXPLAINED) * without_force:
-        return [*found, *_walled(walls, value / without_force, trained)]
+        return [*found, *_partly(walls, value / without_force, trained, member, loss)]
     numbers = (
         f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
     )
@@ -126,12 +134,23 @@ def _regular(model: PyTree) -> str:
     return REGULAR + UNBENT * bent
 
 
-def _walled(walls: str | None, level: float, model: PyTree) -> list[Verdict]:
-    """Of a model that explains a part, and is singular among the data."""
-    if walls is None:
+def _partly(walls: str | None, level: float, model, member, loss) -> list[Verdict]:
+    """Of a model that explains a part: whether it is singular among the data, and what is left."""
+    if walls is not None:
+        finding = f"{_percent(1 - level)} is explained, by a singular model. {walls.strip()}"
+        return [Verdict(finding, _regular(model))]
+    cosine = cosine_between_neighbours(loss, model, member.drawn) if level > LEFT else None
+    if cosine is None:
         return []
-    finding = f"{1 - level:.0%} is explained, by a singular model. {walls.strip()}"
-    return [Verdict(finding, _regular(model))]
+    finding = (
+        f"{_percent(1 - level)} is explained, and the rest is not noise of every sample's own: it "
+        f"points the same way at neighbouring states (mean cosine {cosine:.2g})."
+    )
+    return [Verdict(finding, UNLEARNED)]
+
+
+def _percent(part: float) -> str:
+    return f"{part:.0%}" if part < 0.99 else f"{100 * part:.4g}%"
 
 
 def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
