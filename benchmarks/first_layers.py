@@ -2,8 +2,8 @@
 
 Two thousand exact states and accelerations, drawn uniformly from a box, of a particle without a
 declared symmetry; networks as they are by default, few steps and more, several seeds of data and
-weights. The error is the mean of ‖a − â‖² over two thousand other states, relative to that of ‖a‖². The oscillator
-is the control: nothing is changed there.
+weights. The error is the mean of ‖a − â‖² over two thousand other states, relative to that of ‖a‖².
+The oscillator is the control: nothing is changed there.
 
     python benchmarks/first_layers.py
 """

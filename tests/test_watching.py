@@ -13,7 +13,8 @@ from noetherax.losses import _trajectory
 from noetherax.training._going_back import going_back
 from noetherax.training._plan import Member
 from noetherax.training._scale import Scale
-from noetherax.training._verdict import verdicts
+from noetherax.training._verdict import _walls, verdicts
+from noetherax.training._what_is_left import ALIKE, likeness, likeness_of_neighbours
 
 KEY = jax.random.key(0)
 ACCELERATION = nx.AccelerationLoss()
@@ -26,6 +27,13 @@ class Spring(nx.Lagrangian):
 
     def __call__(self, q, v):
         return 0.5 * jnp.sum(v**2) - 0.5 * self.stiffness * jnp.sum(q**2)
+
+
+class Varying(nx.Lagrangian):
+    """Of a mass that has another sign on the other side."""
+
+    def __call__(self, q, v):
+        return q[0, 0] * jnp.sum(v**2)
 
 
 def data(stiffness=2.0, samples=256):
@@ -247,8 +255,8 @@ def test_the_verdict_tells_a_law_that_is_left_from_noise():
     rng = np.random.default_rng(0)
     q, v, noise = rng.normal(size=(3, 512, 1, 3))
 
-    def of(a, repeated=1):
-        drawn = tuple(jnp.asarray(np.tile(x, (repeated, 1, 1)))[None] for x in (q, v, a))
+    def of(a):
+        drawn = tuple(jnp.asarray(x)[None] for x in (q, v, a))
         scale = float(np.mean(a**2))
         member = Member(None, "", None, drawn, None, Scale(1.0, without_force=scale))
         spring = Spring(jnp.array(1.0))
@@ -256,11 +264,63 @@ def test_the_verdict_tells_a_law_that_is_left_from_noise():
         return verdicts(losses, np.zeros(0), 0, spring, member, ACCELERATION)
 
     (found,) = of(-q - 0.4 * v)  # friction
-    assert "86% is explained, and the rest is not noise" in found.finding
+    assert "86% is explained, and the rest is not independent noise" in found.finding
     assert "noetherax.Forced" in found.advice
     assert not of(-q + 0.4 * noise)
-    assert not of(-q + 0.4 * noise, repeated=2)  # a state brings its noise along
     assert not of(-q - 0.2 * v)  # less than a twentieth is left
+
+
+@pytest.mark.parametrize("space", [1, 3])
+def test_noise_of_any_kind_is_alike_nowhere_and_laws_are(space):
+    rng = np.random.default_rng(0)
+    at = rng.normal(size=(1000, 2 * space))
+    noise = {
+        "normal": rng.normal(size=(1000, space)),
+        "heavy tails": rng.standard_t(1.0, size=(1000, space)),
+        "skewed": np.exp(2 * rng.normal(size=(1000, space))) - np.exp(2),
+    }
+    for kind, left in noise.items():
+        alike, chance = likeness(at, left)
+        assert abs(alike) < ALIKE / 2, kind
+        assert chance < 2 / np.sqrt(1000)
+    # A state that was recorded twice brings its noise along, also where it was rounded otherwise.
+    twice = np.concatenate([at, at * (1 + 1e-9)])
+    assert abs(likeness(twice, np.tile(noise["normal"], (2, 1)))[0]) < ALIKE / 2
+    laws = {"linear": at[:, space:], "of gravity": np.ones((1000, space))}
+    for kind, left in laws.items():
+        assert likeness(at, left + 0.1 * noise["normal"])[0] > 0.6, kind
+    assert likeness(at[:50], at[:50])[1] == np.inf  # too few to say
+
+
+def test_windows_and_measured_forces_are_no_noisy_accelerations():
+    rng = np.random.default_rng(0)
+    q, v, a, noise = rng.normal(size=(4, 512, 1, 2))
+    # The measured force holds the noise, and is not among what neighbours are found by.
+    tau = 0.3 * a + 2 * q + noise
+    drawn = tuple(jnp.asarray(x)[None] for x in (q, v, 0.3 * a, tau))
+    spring = Spring(jnp.array(2.0))
+    assert likeness_of_neighbours(nx.ForceLoss(), spring, drawn) is None
+    wrong = Spring(jnp.array(-2.0))
+    assert likeness_of_neighbours(nx.ForceLoss(), wrong, drawn) > ALIKE
+    windows = nx.systems.HarmonicOscillator(space=2).windows(
+        0.1, times=9, velocities=True, accelerations=True
+    )(KEY)
+    drawn = jax.tree.map(lambda x: x[None], windows)
+    assert likeness_of_neighbours(nx.TrajectoryLoss(interval=0.1), spring, drawn) is None
+
+
+def test_a_small_mass_in_single_precision_is_not_singular():
+    class Masses(nx.Lagrangian):
+        small: float
+
+        def __call__(self, q, v):
+            one, other = v[0, 0] + v[0, 1], v[0, 0] - v[0, 1]
+            return jnp.exp(q[0, 0]) * (one**2 + self.small * other**2) - jnp.sum(q**2)
+
+    states = np.random.default_rng(0).normal(size=(3, 1, 512, 1, 2)).astype(np.float32)
+    drawn = tuple(jnp.asarray(x) for x in states)
+    assert _walls(Masses(1e-9), ACCELERATION, drawn) is None
+    assert "another signature" in _walls(Varying(), ACCELERATION, drawn)
 
 
 def test_where_few_samples_rule_the_loss_is_relative_by_default():

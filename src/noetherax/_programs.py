@@ -53,8 +53,8 @@ class _Kept(NamedTuple):
 
 @final
 class _Key:
-    """What a program is found by. It is nested deeply, and hashed once: a dictionary in order asks for
-    the hash of every key that it passes."""
+    """What a program is found by. It is nested deeply, and hashed once: an `OrderedDict` asks for the
+    hash of every key that it passes."""
 
     __slots__ = ("hash", "parts")
 

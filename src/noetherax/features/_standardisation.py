@@ -45,7 +45,7 @@ def check_bend(bend: Any) -> None:
 
 
 ENSEMBLE = (
-    "This is an ensemble of models, as fit_ensemble takes and returns it, with leading axes {}. "
+    "This is an ensemble of models, such as fit_ensemble returns, with leading axes {}. "
     "Take one model, jax.tree.map(lambda x: x[0] if eqx.is_array(x) else x, ensemble), or call "
     "eqx.filter_vmap(lambda model: ...)(ensemble)."
 )

@@ -31,7 +31,8 @@ def trained_briefly(loss: Callable, model: PyTree, states: tuple) -> PyTree:
     accelerations = AccelerationLoss() if floor is None else RelativeAccelerationLoss(floor)
     unit = np.mean(squares) / states[0][0].size if floor is None else 1.0
     parameters, rest = eqx.partition(model, chosen_leaves(model, None))
-    unit = jnp.asarray(unit, states[2].dtype)
+    limits = jnp.finfo(states[2].dtype)
+    unit = jnp.asarray(np.clip(unit, float(limits.tiny), float(limits.max)), limits.dtype)
     trained = run(_trained, loss, accelerations, rest, parameters, states, unit)
     return eqx.combine(trained, rest)
 

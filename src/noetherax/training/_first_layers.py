@@ -85,7 +85,12 @@ def best_first_layers(
 
     parts = {"as drawn": after_training(model)}
     if np.mean(parts["as drawn"]) > POOR:
-        parts |= {name: after_training(spread(model, *way)) for name, way in WAYS.items()}
+        ways = {name: spread(model, *way) for name, way in WAYS.items()}
+        parts |= {
+            name: after_training(way)
+            for name, way in ways.items()
+            if not eqx.tree_equal(way, model)
+        }
     best = min(parts, key=lambda name: np.mean(parts[name]))
     told = ", ".join(f"{name} {np.mean(part):.2g}" for name, part in parts.items())
     told = f"(part missed after {STEPS} steps: {told})"

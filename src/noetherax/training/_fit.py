@@ -139,7 +139,8 @@ def fit(
 
     With the numbers and what to do next, if more than one update in twenty was left out; and, after a
     hundred steps or more, if the loss ends above that without any force, or explains less than a tenth
-    of it.
+    of it; if ∂²L/∂v² is singular among the data; or if more than a twentieth is left of a loss of
+    single states, and points the same way at neighbouring ones, as noise does not.
     """
     given, loss = loss, AccelerationLoss() if loss is None else loss
     options = checked_options(

@@ -16,9 +16,10 @@ from ._batches import at_most
 from ._default_loss import RULED
 from ._observed import states_of
 from ._plan import Member
+from ._regular_start import every
 from ._scale import mean_loss, no_law
 from ._trainable import standardised_parts
-from ._what_is_left import cosine_between_neighbours
+from ._what_is_left import likeness_of_neighbours
 
 LEFT_OUT = 0.05
 """Fraction of updates left out up to which a run is as good as whole."""
@@ -55,10 +56,18 @@ UNBENT = (
 
 
 UNLEARNED = (
-    "So a law of the state is left to be learned, or the accelerations have errors that vary slowly, "
-    "as smoothing leaves them. Does more help: steps, another key, a wider network; a group with fewer "
-    "symmetries, noetherax.Trivial(space) for one; a force beside the Lagrangian, noetherax.Forced?"
+    "So a law of the state is left to be learned. Would more steps, another key or a wider network "
+    "help? Or a group with fewer symmetries, such as noetherax.Trivial(space), or a force beside the "
+    "Lagrangian, noetherax.Forced? But errors of the data are alike, too, where smoothing left them, "
+    "and a relative loss is biased by noise as large as the accelerations."
 )
+
+
+MOST_ENTRIES = 2**24
+"""Of all mass matrices that are looked at together: of many points each is large."""
+
+ROUNDING = 10
+"""Units of precision, of the largest eigenvalue, below which an eigenvalue has no sign."""
 
 
 class Verdict(NamedTuple):
@@ -76,36 +85,45 @@ def verdicts(
 ) -> list[Verdict]:
     """What is wrong with a finished run; nothing, as a rule. `judged` are losses of what was trained on
     some batches; if there are none, those of the last steps stand for them."""
+    found: list[Verdict] = []
     try:
-        return _found(losses, judged, skipped, trained, member, loss)
+        found.extend(_updates(losses, skipped, trained, member, loss))
+        found.extend(_end(losses, judged, trained, member, loss))
     except Exception as error:  # of any kind: what was learned must not be lost by judging it
         finding = f"The end of this run could not be judged: {type(error).__name__}: {error}"
-        return [Verdict(finding, "Compare the model with data of your own.")]
+        found.append(Verdict(finding, "Compare the model with data of your own."))
+    return found
 
 
-def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
-    done, found, without_force = len(losses), [], member.scale.without_force
-    if skipped > max(1, LEFT_OUT * done):
-        finding = f"{skipped} of {done} updates were left out, not being finite."
-        advice = (
-            "The weights are those of the others alone. "
-            + (_walls(trained, loss, member.drawn) or "")
-            + "Is the loss finite on every batch, and do the features see every velocity with "
-            "curvature? Else try another key, or a smaller learning rate."
-        )
-        found.append(Verdict(finding, advice))
+def _updates(losses, skipped, trained, member, loss) -> list[Verdict]:
+    """Of the updates that were left out."""
+    if skipped <= max(1, LEFT_OUT * len(losses)):
+        return []
+    finding = f"{skipped} of {len(losses)} updates were left out, not being finite."
+    advice = (
+        "The weights are those of the others alone. "
+        + (_walls(trained, loss, member.drawn) or "")
+        + "Is the loss finite on every batch, and do the features see every velocity with "
+        "curvature? Else try another key, or a smaller learning rate."
+    )
+    return [Verdict(finding, advice)]
+
+
+def _end(losses, judged, trained, member, loss) -> list[Verdict]:
+    """Of what was learned in the end."""
+    done, without_force = len(losses), member.scale.without_force
     if done < FEW or without_force is None:
-        return found
+        return []
     recent = judged if len(judged) else losses[-(done // 10) :]
     recent = recent[np.isfinite(recent)]
     level = float(np.mean(recent)) / without_force if len(recent) else np.inf
     # Also where nearly all is explained: between the data, and in motions, a singular model fails.
     walls = _walls(trained, loss, member.drawn)
     if level < (1 - EXPLAINED) / 2:
-        return [*found, *_partly(walls, level, trained, member, loss)]
+        return _partly(walls, level, trained, member, loss)
     value = mean_loss(loss, trained, at_most(member.drawn))
     if value <= (1 - EXPLAINED) * without_force:
-        return [*found, *_partly(walls, value / without_force, trained, member, loss)]
+        return _partly(walls, value / without_force, trained, member, loss)
     numbers = (
         f"its loss is {value:.3g} on the first batches, and without any force {without_force:.3g}"
     )
@@ -114,17 +132,15 @@ def _found(losses, judged, skipped, trained, member, loss) -> list[Verdict]:
         finding = (
             f"After {done} steps the loss of the model is finite on none of the first batches."
         )
-        return [*found, Verdict(finding, (walls or "") + _regular(trained))]
+        return [Verdict(finding, (walls or "") + _regular(trained))]
     if value <= without_force:
         part = 1 - value / without_force
         finding = (
             f"Next to nothing was learned in {done} steps: {numbers}; {part:.1%} is explained."
         )
-        found.append(Verdict(finding, few + ASK))
-    else:
-        finding = f"After {done} steps the model is worse than none: {numbers}."
-        found.append(Verdict(finding, few + (walls + _regular(trained) if walls else ASK)))
-    return found
+        return [Verdict(finding, few + ASK)]
+    finding = f"After {done} steps the model is worse than none: {numbers}."
+    return [Verdict(finding, few + (walls + _regular(trained) if walls else ASK))]
 
 
 def _regular(model: PyTree) -> str:
@@ -139,12 +155,12 @@ def _partly(walls: str | None, level: float, model, member, loss) -> list[Verdic
     if walls is not None:
         finding = f"{_percent(1 - level)} is explained, by a singular model. {walls.strip()}"
         return [Verdict(finding, _regular(model))]
-    cosine = cosine_between_neighbours(loss, model, member.drawn) if level > LEFT else None
-    if cosine is None:
+    alike = likeness_of_neighbours(loss, model, member.drawn) if level > LEFT else None
+    if alike is None:
         return []
     finding = (
-        f"{_percent(1 - level)} is explained, and the rest is not noise of every sample's own: it "
-        f"points the same way at neighbouring states (mean cosine {cosine:.2g})."
+        f"{_percent(1 - level)} is explained, and the rest is not independent noise: it points the "
+        f"same way at neighbouring states ({alike:.2g}, where noise has 0 and a law of the state 1)."
     )
     return [Verdict(finding, UNLEARNED)]
 
@@ -159,13 +175,20 @@ def _walls(model: PyTree, loss: Callable, drawn: PyTree) -> str | None:
         states = states_of(loss, at_most(drawn))
         if states is None:
             return None
-        q, v, _, *instant = states
+        most = MOST_ENTRIES // states[0][0].size ** 2
+        if most < 1:
+            return None
+        q, v, _, *instant = every(states, 0, -(-len(states[0]) // most))
         model = at_instants(law_of(loss, model), *instant)
-        mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix, float)
-        negative = np.sum(np.linalg.eigvalsh(mass) < 0, axis=-1)
+        mass = np.asarray(euler_lagrange_terms(model, q, v).mass_matrix)
+        rounding = ROUNDING * np.finfo(mass.dtype).eps
+        values = np.linalg.eigvalsh(mass[np.all(np.isfinite(mass), axis=(1, 2))].astype(float))
+        negative = np.sum(
+            values < -rounding * np.max(np.abs(values), axis=1, keepdims=True), axis=1
+        )
     except (TypeError, ValueError, AttributeError, np.linalg.LinAlgError):
         return None
-    other = np.mean(negative != np.bincount(negative).argmax())
+    other = np.mean(negative != np.bincount(negative).argmax()) if len(negative) else 0
     if not other:
         return None
     return (
