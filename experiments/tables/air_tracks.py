@@ -102,9 +102,8 @@ def trained(arm: str, seen: nx.Tracks, smooth: nx.Tracks, seed: int, steps: int,
         rates = nx.Trivial(1).configuration_features(points)
         friction = nx.LinearFriction(rates, 0.5 if arm == ARMS[0] else FREE)
         model = nx.Forced(springs, friction)
-        model, _ = nx.prepare(
-            model, states, first_layer=False
-        )  # as the figures of the page were made
+        # Other first layers were not yet tried when the figures of the page were made.
+        model, _ = nx.prepare(model, states, first_layer=False)
         model, _ = nx.fit(model, states, steps=steps, key=keys[1], **quiet)
     loss = nx.TrajectoryLoss(seen.interval, noise=UNIT, substeps=SUBSTEPS)
     whole = seen.windows(len(seen[0].t))

@@ -1,6 +1,6 @@
 """Models with other last layers, found by least squares."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import equinox as eqx
@@ -156,6 +156,20 @@ def _linear_parts(lagrangian: PyTree, q, v, a, t, u, signs) -> tuple[Array, Arra
     units = jnp.eye(weights.size, dtype=weights.dtype)
     columns = jnp.moveaxis(jax.lax.map(column, units, batch_size=COLUMNS), 0, -1)
     return equations(weights, *states), equations(0 * weights, *states), columns
+
+
+def with_networks(model: PyTree, change: Callable) -> PyTree:
+    """The model with its networks changed whose last layers its equations are linear in."""
+    linear = {id(weight) for weight in last_layers(model)}
+
+    def is_network(node) -> bool:
+        return isinstance(node, eqx.nn.MLP)
+
+    def changed(node):
+        known = is_network(node) and id(node.layers[-1].weight) in linear
+        return change(node) if known else node
+
+    return jax.tree.map(changed, model, is_leaf=is_network)
 
 
 def last_layers(model: PyTree) -> list:

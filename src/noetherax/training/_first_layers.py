@@ -4,26 +4,26 @@ import math
 from collections.abc import Callable
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
 from ..losses import law_of
 from ._brief_training import STEPS, trained_briefly
-from ._candidates import last_layers
+from ._candidates import with_networks
 from ._regular_start import every, parts_missed, regular_start_of
 
 POOR = 0.1
 """Part missed by a start, and again after a brief training, above which other first layers are tried.
 Weights as in the paper, small and without biases, are smooth over all the data: of a double well, or of
 sin 4q, they see next to nothing, and training may not help. Of the laws tried, none with a better start
-needed another one, and where training helps, larger weights only bring singular states."""
+needed another one, and where training helps, larger weights made some networks singular."""
 
 WAYS = {"spread by 0.5": (0.5, 1.0), "half spread by 1": (1.0, 0.5)}
 """What is tried beside the layer that was drawn: the standard deviation of its weights, for inputs of
 unit deviation, and the part of its units that is changed. The larger the weights are, the more networks
-keep a few states where they are singular: all units with 1 had large errors there, half of them not."""
+keep a few states where they are singular, and have large errors there: with 1 in all units more than
+with 1 in half of them."""
 
 CLEARER = 3.0
 """Standard errors, over states that were not seen, by which another first layer has to be better."""
@@ -35,28 +35,24 @@ def spread(model: PyTree, deviation: float, part: float) -> PyTree:
 
     Inputs are standardised, so that typical ones are normal of deviation one. Weights keep their
     directions: networks that were drawn apart stay apart."""
-    linear = {id(weight) for weight in last_layers(model)}
 
-    def is_network(node) -> bool:
-        return isinstance(node, eqx.nn.MLP)
-
-    def changed(node):
-        if not is_network(node) or id(node.layers[-1].weight) not in linear:
-            return node
-        first = node.layers[0]
+    def changed(network: eqx.nn.MLP) -> eqx.nn.MLP:
+        first = network.layers[0]
         weights = np.array(first.weight, float)
         size = np.sqrt(np.mean(np.square(weights)))
         if first.bias is None or not size > 0:
-            return node
+            return network
         kinks = np.random.default_rng(0).normal(size=weights.shape)
         biases = np.array(first.bias, float)
         units = slice(len(weights) - math.ceil(part * len(weights)), None)
         weights[units] *= deviation / size
         biases[units] = -np.sum(weights * kinks, axis=1)[units]
         new = (jnp.asarray(x, first.weight.dtype) for x in (weights, biases))
-        return eqx.tree_at(lambda net: (net.layers[0].weight, net.layers[0].bias), node, tuple(new))
+        return eqx.tree_at(
+            lambda net: (net.layers[0].weight, net.layers[0].bias), network, tuple(new)
+        )
 
-    return jax.tree.map(changed, model, is_leaf=is_network)
+    return with_networks(model, changed)
 
 
 def best_first_layers(

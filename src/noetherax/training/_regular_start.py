@@ -149,7 +149,7 @@ def part_missed(model: PyTree, states: tuple) -> float:
 
 
 def parts_missed(model: PyTree, states: tuple) -> np.ndarray:
-    """The same at every state."""
+    """What `part_missed` is the mean of: e/(e + ‖a‖²) at every state."""
     size = np.mean(np.square(np.asarray(states[2], float)), axis=(1, 2))
     error = square_errors(model, states)
     with np.errstate(invalid="ignore"):

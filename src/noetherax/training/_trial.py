@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import equinox as eqx
 import jax
 from jaxtyping import PyTree
 
 from ..lagrangians import widened
 from ..losses import law_of
-from ._candidates import candidates, last_layers
+from ._candidates import candidates, with_networks
 from ._regular_start import SAMPLES, every, part_missed
 
 RIDGES = (1e-3, 1e-5, 1e-7)
@@ -43,13 +42,4 @@ def trial_of(loss: Callable, model: PyTree, observations: tuple) -> float:
 
 def _wide(model: PyTree, width: int) -> PyTree:
     """The model with wide networks where the equations of motion are linear in their last layers."""
-    linear = {id(weight) for weight in last_layers(model)}
-
-    def is_network(node) -> bool:
-        return isinstance(node, eqx.nn.MLP)
-
-    def wide(node):
-        known = is_network(node) and id(node.layers[-1].weight) in linear
-        return widened(node, width, jax.random.key(0)) if known else node
-
-    return jax.tree.map(wide, model, is_leaf=is_network)
+    return with_networks(model, lambda network: widened(network, width, jax.random.key(0)))

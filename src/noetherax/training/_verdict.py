@@ -27,7 +27,7 @@ LEFT_OUT = 0.05
 EXPLAINED = 0.1
 """Fraction of the loss without force that a law must take away to have been learned at all."""
 
-LEFT = 0.05
+REST = 0.05
 """Fraction of the loss from which on it is asked whether what is left is noise."""
 
 FEW = 100
@@ -54,14 +54,12 @@ UNBENT = (
     "noetherax.regular_start before the fit."
 )
 
-
 UNLEARNED = (
     "So a law of the state is left to be learned. Would more steps, another key or a wider network "
     "help? Or a group with fewer symmetries, such as noetherax.Trivial(space), or a force beside the "
     "Lagrangian, noetherax.Forced? But errors of the data are alike, too, where smoothing left them, "
     "and a relative loss is biased by noise as large as the accelerations."
 )
-
 
 MOST_ENTRIES = 2**24
 """Of all mass matrices that are looked at together: of many points each is large."""
@@ -155,7 +153,7 @@ def _partly(walls: str | None, level: float, model, member, loss) -> list[Verdic
     if walls is not None:
         finding = f"{_percent(1 - level)} is explained, by a singular model. {walls.strip()}"
         return [Verdict(finding, _regular(model))]
-    alike = likeness_of_neighbours(loss, model, member.drawn) if level > LEFT else None
+    alike = likeness_of_neighbours(loss, model, member.drawn) if level > REST else None
     if alike is None:
         return []
     finding = (
