@@ -10,7 +10,8 @@ states of the training systems, wherever a polynomial through three of them agre
 nearer than about a quarter; the preparation finds that the inverse root of r² explains the data best
 (`noetherax.Standardisation`), and so the law goes on nearly right. Then the law is trained through
 encounters: the recipe's own steps, with its clipping, lead from a saved state to the next one, where a
-pair comes near on the way. The prediction takes the same steps.
+pair comes near on the way. At last other intervals between saved states take the place of the
+accelerations, whose polynomials are not exact. The prediction takes the same steps.
 
 In one arm the potential of a pair is the product of its charges times a function of the distance; in
 the other it is any function of both. Two figures of true laws stand beside them. Without the clipping,
@@ -38,17 +39,19 @@ AGREE, FLOOR = 1e-2, 1.0
 """Difference of two estimates of an acceleration, relative to it or to the floor, up to which the
 better one is used."""
 
-NEAR = ((0.12, 0.3), (0.04, 0.3))
-"""Distances of the nearest pair on the way, of encounters that are learned from, first and then: from
-where the law is known to where it is not. Nearer, the clipping rules, and motions depend too strongly
-on where they come from."""
+NEAR = ((0.12, 0.3), (0.04, 0.3), (0.01, 0.3))
+"""Distances of the nearest pair on the way, of encounters that are learned from, one stage after the
+other: from where the law is known to where it is not. Nearer, the clipping rules."""
+
+APART = (0.3, 3.0)
+"""The same, of the other intervals of the last stage."""
 
 ENCOUNTERS, BESIDE = 400, 5
 """Encounters that are learned from, and observations beside each."""
 
 WIDTH, ITERATIONS, SAMPLES = 16, 60, 3000
-THROUGH = (4, 12)
-"""Steps of training through these."""
+THROUGH = (4, 8, 12)
+"""Steps of training in each stage."""
 
 ARMS = "charges multiply", "any function of the charges"
 
@@ -154,7 +157,8 @@ class Encounter(NamedTuple):
 
 class ThroughEncounters(nx.Loss):
     """Where the steps of the recipe lead a pair, relative to what the encounter changes; and
-    accelerations of other states beside it, as `nx.RelativeAccelerationLoss` has them."""
+    accelerations of other states beside it, if there are any, as `nx.RelativeAccelerationLoss` has
+    them."""
 
     def residuals(self, model, batch):
         encounters, observed = batch
@@ -171,6 +175,8 @@ class ThroughEncounters(nx.Loss):
             return (force(u, q) - a) / (jnp.linalg.norm(a) + FLOOR)
 
         pairs = jax.vmap(of_pair)(encounters)
+        if observed is None:
+            return pairs
         states = jax.vmap(jax.vmap(of_state))(*observed)
         return jnp.concatenate([pairs, states.reshape(len(pairs), -1)], axis=1)
 
@@ -211,11 +217,14 @@ def learned(arm: str, seed: int, motions: tuple, data: nx.TimedObservations, qui
     options: dict = {"tolerance": 0, "progress": False}
     model, _ = nx.polish(model, data, loss=loss, iterations=5 if quick else ITERATIONS, **options)
     options["loss"] = ThroughEncounters()
-    few, more = (1, 1) if quick else THROUGH
+    first, then, last = (1, 1, 1) if quick else THROUGH
     encounters = beside(data, encounters_of(model, NEAR[0], *motions))
-    model, _ = nx.polish(model, encounters, iterations=few, **options)
+    model, _ = nx.polish(model, encounters, iterations=first, **options)
     encounters = beside(data, encounters_of(model, NEAR[1], *motions))
-    return nx.polish(model, encounters, iterations=more, **options)
+    model, _ = nx.polish(model, encounters, iterations=then, **options)
+    near, apart = (encounters_of(model, distances, *motions) for distances in (NEAR[2], APART))
+    intervals = jax.tree.map(lambda *y: jnp.concatenate(y), near, apart)
+    return nx.polish(model, (intervals, None), iterations=last, **options)
 
 
 def beside(data: nx.TimedObservations, encounters: Encounter) -> tuple:

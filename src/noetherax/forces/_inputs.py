@@ -19,9 +19,9 @@ from ._forced import Forced
 
 Kind = Literal["hold", "linear", "cubic"]
 
-ROUNDED = 2e-3
-"""Of an interval: what a time may be off where it is meant to be that of a sample. The intervals of
-losses are those of data up to a thousandth."""
+ROUNDINGS = 8
+"""By how many roundings a time may be off where it is meant to be that of a sample, as a sum of
+intervals is."""
 
 
 @final
@@ -98,7 +98,9 @@ class Inputs(eqx.Module):
             return samples[index]
         index = jnp.minimum(index, last - 1)
         step = times[index + 1] - times[index]
-        part = _between((t - times[index]) / step).astype(samples.dtype)
+        size = jnp.maximum(jnp.abs(t), jnp.maximum(jnp.abs(times[0]), jnp.abs(times[-1])))
+        rounding = ROUNDINGS * jnp.finfo(times.dtype).eps * size / step
+        part = _between((t - times[index]) / step, rounding).astype(samples.dtype)
         start, end = samples[index], samples[index + 1]
         if self.kind == "linear":
             return start + part * (end - start)
@@ -112,11 +114,11 @@ class Inputs(eqx.Module):
         )
 
 
-def _between(part):
+def _between(part, rounding):
     """A part of an interval, no less than nothing and no more than all of it. At its ends, and so near
-    to them as a time may be rounded, it still has the slope that it has inside."""
+    to them as it may be rounded, it still has the slope that it has inside."""
     inside = jnp.clip(part, 0, 1)
-    along = jnp.abs(part - inside) <= ROUNDED
+    along = jnp.abs(part - inside) <= rounding
     return jax.lax.stop_gradient(inside) + jnp.where(along, part - jax.lax.stop_gradient(part), 0)
 
 

@@ -75,7 +75,7 @@ class DiscreteLoss(Loss):
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
         windows, timing = windows_at(batch, self.interval)
         q, interval = jnp.asarray(windows.q), self.interval
-        pieces = pieces_of(model, timing, self.inputs, q.dtype)
+        pieces = pieces_of(model, timing, self.inputs, q.dtype, interval)
         half = jnp.asarray(interval / 2, q.dtype)
 
         def gradient(q, v, piece):

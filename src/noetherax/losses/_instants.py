@@ -115,8 +115,11 @@ class Piece(NamedTuple):
     u: Float[Array, "*pieces samples inputs"] | None
 
 
-def pieces_of(model: Callable, timing: Timing | None, kind: Kind, dtype: Any) -> Piece | None:
-    """The pieces of windows, `(windows, times - 1)`; `None` where nothing depends on them."""
+def pieces_of(
+    model: Callable, timing: Timing | None, kind: Kind, dtype: Any, interval: float | None = None
+) -> Piece | None:
+    """The pieces of windows, `(windows, times - 1)`; `None` where nothing depends on them. A loss with
+    an interval of its own has its samples there, so that no step of it ends beyond a piece."""
     if not depends_on_time(model):
         return None
     if timing is None:
@@ -124,6 +127,8 @@ def pieces_of(model: Callable, timing: Timing | None, kind: Kind, dtype: Any) ->
             return None
         raise ValueError(NO_TIMES)
     t, start = (jnp.asarray(x, dtype) for x in (timing.t, timing.start))
+    if interval is not None:
+        t = jnp.broadcast_to(interval * jnp.arange(t.shape[1], dtype=dtype), t.shape)
     u = _inputs(model, timing.u)
     if u is None:
         return Piece(start[:, None] + t[:, :-1], None, None)

@@ -145,7 +145,8 @@ class TrajectoryLoss(Loss):
     def residuals(self, model: PyTree, batch: PyTree) -> Float[Array, "windows components"]:
         times, windows, timing = self._split(batch)
         windows = windows._replace(a=None)
-        pieces = pieces_of(model, timing, self.inputs, windows.q.dtype)
+        interval = self.interval if times is None else None
+        pieces = pieces_of(model, timing, self.inputs, windows.q.dtype, interval)
         sigma = check_noise(1.0 if self.noise is None else self.noise, windows)
         step = functools.partial(_flow, self.solver, self.substeps, self.inputs)
         of_window = functools.partial(_window_residuals, model, step, sigma, self.iterations)
