@@ -49,6 +49,7 @@ def test_slopes_bear_the_rounding_of_times():
     value, slope = jax.value_and_grad(lambda t: inputs(t)[0])(jnp.array(0.1))
     assert value == 1
     assert np.allclose(slope, 10)
+    assert jax.grad(lambda t: inputs(t)[0])(jnp.array(0.1001)) == 0  # not by a thousandth
 
 
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
