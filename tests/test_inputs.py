@@ -43,13 +43,29 @@ def test_slopes_at_samples_are_those_beside_them(kind):
     assert not np.any(outside)  # beyond the samples they keep their value
 
 
-def test_slopes_bear_the_rounding_of_times():
-    """The intervals of a loss, or times in float32, may end beyond the last sample by a rounding."""
-    inputs = nx.Inputs([0.0, 0.3 - 0.2], [[0.0], [1.0]])
-    value, slope = jax.value_and_grad(lambda t: inputs(t)[0])(jnp.array(0.1))
-    assert value == 1
-    assert np.allclose(slope, 10)
-    assert jax.grad(lambda t: inputs(t)[0])(jnp.array(0.1001)) == 0  # not by a thousandth
+@pytest.mark.parametrize("beyond", [0.0, 1e-15, 5e-4])
+def test_losses_bear_the_rounding_of_times(beyond):
+    """Their intervals may be longer than those of the data."""
+    t = np.arange(9) / 10 + 0.3
+    q, v, a = (x[:, None, None] for x in (-(t**2) / 2, -t, -np.ones_like(t)))
+    batch = nx.Tracks([t], [q], [v], [a], inputs=[t[:, None]]).windows(3, timed=True)
+    loss = nx.TrajectoryLoss(0.1 * (1 + beyond))
+    # Without the slope at one end of a step, of v by 0.1/6.
+    assert np.max(np.abs(compiled(loss.residuals, of_support, batch))) < 1e-9 + 2 * beyond
+
+
+def test_motions_that_outlast_their_inputs_have_no_slope_there():
+    def of_carriage(q, v, t, u):
+        return jnp.sum((v - u[0]) ** 2) / 2 + u[0]
+
+    driven = nx.Driven(of_carriage, nx.Inputs([0.0, 1.0], [[0.0], [1.0]]))
+    for solver, dt in ((None, None), (nx.RK4(), 0.1), (nx.VariationalMidpoint(), 0.1)):
+        path = nx.rollout(driven, REST, REST, ts=np.array([0.0, 1.0, 2.0]), solver=solver, dt=dt)
+        assert np.allclose(path.v[1:], 1, atol=1e-8)
+    path = nx.rollout(driven, REST, REST, ts=np.array([-1.0, -0.5, 0.5, 1.0]))
+    assert np.allclose(path.v[:, 0, 0], [0, 0, 0.5, 1], atol=1e-8)
+    put = nx.impulses(nx.Energy(driven), nx.rollout(driven, REST, REST, ts=np.array([0.0, 1, 2])))
+    assert np.allclose(put[1:, -1, 0], put[1, -1, 0], atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
@@ -184,3 +200,22 @@ def test_the_balance_of_held_inputs_back_in_time():
     path = nx.rollout(WHOLE, REST, REST, ts=T[::-1], solver=nx.RK4(), dt=0.02)
     left = nx.balance(nx.Energy(WHOLE), path)
     assert np.max(np.abs(left)) < 1e-7
+
+
+@pytest.mark.parametrize("kind", ["linear", "cubic"])
+def test_inputs_end_alike_beside_longer_recordings(kind):
+    """Where a momentum takes inputs, accelerations hold du/dt, at the last sample as well."""
+
+    def recording(count):
+        t = np.arange(count) * 1.0
+        rate = np.ones_like(t) if kind == "linear" else 2 * t
+        place, speed = (t**2 / 2, t) if kind == "linear" else (t**3 / 3, t**2)
+        return t, *(x[:, None, None] for x in (place, speed, rate)), speed[:, None]
+
+    def of_carriage(q, v, t, u):
+        return jnp.sum((v - u[0]) ** 2) / 2
+
+    t, q, v, a, u = map(list, zip(recording(5), recording(9), strict=True))
+    found = nx.evaluate(of_carriage, nx.Tracks(t, q, v, a, inputs=u), inputs=kind)
+    assert np.allclose(found["explained"].values, 1)
+    assert np.max(found["distance"].values) < 1e-8

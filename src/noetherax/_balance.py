@@ -37,7 +37,8 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
     rounding in float64 at any step. The energy's is as good as the solver's energy.
 
     Elsewhere the motion from each saved time to the next is integrated anew, finer than by a rollout:
-    what is left then is the error of the trajectory.
+    what is left then is the error of the trajectory. Jumps of L itself are not part of ∂L/∂t: where a
+    Lagrangian takes inputs of the kind `"hold"`, the balance of the energy holds what they put in.
 
     !!! example
 

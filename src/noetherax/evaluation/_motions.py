@@ -62,12 +62,33 @@ class Along(NamedTuple):
         return (self.start[:, None] + self.ts,)
 
 
+THROUGH = {"hold": 1, "linear": 2, "cubic": 3}
+"""Samples that tell the slope of inputs at the last one."""
+
+
+def _going_on(reference: Reference, kind: Kind) -> np.ndarray | None:
+    """Inputs whose first sample after the end of a recording lies where the last ones lead. So their
+    slope at the end is what it is without longer recordings beside."""
+    if reference.u is None:
+        return None
+    u = np.array(reference.u)
+    for each, ts, known in zip(u, reference.ts, reference.known, strict=True):
+        count = int(np.sum(known))
+        if count == len(ts):
+            continue
+        t, steps = ts[count], np.asarray(ts[max(count - THROUGH[kind], 0) : count])
+        others = [np.delete(steps, i) for i in range(len(steps))]
+        weights = [np.prod((t - x) / (at - x)) for at, x in zip(steps, others, strict=True)]
+        each[count:] = np.asarray(weights) @ each[count - len(steps) : count]
+    return u
+
+
 def along(model: Callable, reference: Reference, kind: Kind) -> Along:
     """What of a reference a model depends on."""
     if not depends_on_time(model) or reference.start is None:
         return Along()
     dtype = precision_of(model)
-    u = reference.u if takes_inputs(model) else None
+    u = _going_on(reference, kind) if takes_inputs(model) else None
     ts = jnp.asarray(reference.ts, dtype)
     shown = reference.start[:, None] + reference.ts
     start = times_as_jax(reference.start, np.diff(reference.ts, axis=1), dtype, shown)

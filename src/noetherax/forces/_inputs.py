@@ -19,10 +19,6 @@ from ._forced import Forced
 
 Kind = Literal["hold", "linear", "cubic"]
 
-ROUNDINGS = 8
-"""By how many roundings a time may be off where it is meant to be that of a sample, as a sum of
-intervals is."""
-
 
 @final
 class Inputs(eqx.Module):
@@ -90,36 +86,40 @@ class Inputs(eqx.Module):
 
     def __call__(self, t: Time) -> Float[Array, " inputs"]:
         """u at one time."""
-        times, samples = jnp.asarray(self.t), jnp.asarray(self.u)
-        t = jnp.asarray(t, times.dtype)
-        last = len(times) - 1
-        index = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, last)
-        if self.kind == "hold" or last == 0:
-            return samples[index]
-        index = jnp.minimum(index, last - 1)
-        step = times[index + 1] - times[index]
-        size = jnp.maximum(jnp.abs(t), jnp.maximum(jnp.abs(times[0]), jnp.abs(times[-1])))
-        rounding = ROUNDINGS * jnp.finfo(times.dtype).eps * size / step
-        part = _between((t - times[index]) / step, rounding).astype(samples.dtype)
-        start, end = samples[index], samples[index + 1]
-        if self.kind == "linear":
-            return start + part * (end - start)
-        slopes = _slopes(times.astype(samples.dtype), samples) * step.astype(samples.dtype)
-        left, right = slopes[index], slopes[index + 1]
-        bend = part * (1 - part)
-        return (
-            start
-            + part * (end - start)
-            + bend * ((1 - part) * (left - end + start) - part * (right - end + start))
-        )
+        return value_of(self, t)
 
 
-def _between(part, rounding):
-    """A part of an interval, no less than nothing and no more than all of it. At its ends, and so near
-    to them as it may be rounded, it still has the slope that it has inside."""
-    inside = jnp.clip(part, 0, 1)
-    along = jnp.abs(part - inside) <= rounding
-    return jax.lax.stop_gradient(inside) + jnp.where(along, part - jax.lax.stop_gradient(part), 0)
+def value_of(inputs: Inputs, t: Time, ending: Any = True) -> Float[Array, " inputs"]:
+    """u at one time. At the last sample itself its slope is the one before, for what ends there, and
+    none for a motion that goes on."""
+    times, samples = jnp.asarray(inputs.t), jnp.asarray(inputs.u)
+    t = jnp.asarray(t, times.dtype)
+    last = len(times) - 1
+    index = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, last)
+    if inputs.kind == "hold" or last == 0:
+        return samples[index]
+    index = jnp.minimum(index, last - 1)
+    step = times[index + 1] - times[index]
+    known = (times[0] <= t) & ((t < times[-1]) | (ending & (t == times[-1])))
+    part = _between((t - times[index]) / step, known).astype(samples.dtype)
+    start, end = samples[index], samples[index + 1]
+    if inputs.kind == "linear":
+        return start + part * (end - start)
+    slopes = _slopes(times.astype(samples.dtype), samples) * step.astype(samples.dtype)
+    left, right = slopes[index], slopes[index + 1]
+    bend = part * (1 - part)
+    return (
+        start
+        + part * (end - start)
+        + bend * ((1 - part) * (left - end + start) - part * (right - end + start))
+    )
+
+
+def _between(part, known):
+    """A part of an interval, no less than nothing and no more than all of it. Where the slope is known
+    it has the one inside, also at the ends, where `jnp.clip` would have half of it; elsewhere none."""
+    inside = jax.lax.stop_gradient(jnp.clip(part, 0, 1))
+    return inside + jnp.where(known, part - jax.lax.stop_gradient(part), 0)
 
 
 def _slopes(times, samples):

@@ -1,6 +1,5 @@
 """Where inputs jump, and with them the equations of motion: steps end there, and see one side each."""
 
-from collections.abc import Callable
 from functools import singledispatch
 from typing import Any, final
 
@@ -14,7 +13,7 @@ from .._types import FloatArray, Time
 from ..lagrangians import AveragedLagrangian, LagrangianSum
 from ._arguments import arguments_of
 from ._forced import Forced
-from ._inputs import Driven, Inputs
+from ._inputs import Driven, Inputs, value_of
 
 Jumps = Float[FloatArray, " jumps"] | None
 
@@ -66,7 +65,8 @@ def kinks_of(inputs: Any) -> Jumps:
 
 @kinks_of.register
 def _(inputs: Inputs):
-    return inputs.t if inputs.kind == "linear" else None
+    ends = inputs.t[:: max(len(inputs.t) - 1, 1)]
+    return {"hold": None, "linear": inputs.t, "cubic": ends}[inputs.kind]
 
 
 @singledispatch
@@ -133,13 +133,15 @@ def _(model: AveragedLagrangian, end):
 class _Before(eqx.Module):
     """Inputs that at a time and later are what they were before it."""
 
-    inputs: Callable
+    inputs: Inputs
     end: Array
 
     def __call__(self, t: Time) -> Float[Array, " inputs"]:
         before = just_before(jax.lax.stop_gradient(self.end))
         # With the slope that they have there.
-        return self.inputs(jnp.where(t < self.end, t, before + (t - jax.lax.stop_gradient(t))))
+        ends = t >= self.end
+        t = jnp.where(ends, before + (t - jax.lax.stop_gradient(t)), t)
+        return value_of(self.inputs, t, ends)
 
 
 @jumps_of.register

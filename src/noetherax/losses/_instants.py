@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from .._programs import by_blocks, run
 from ..data import Timing, Windows, check_windows, timing_of
 from ..dynamics import Since, at_time, depends_on_time, is_at_instant, takes_inputs
-from ..forces import Inputs, Kind
+from ..forces import Inputs, Kind, held_until
 
 NO_TIMES = (
     "This model depends on time or takes inputs, but the batch has none. A batch of states that has "
@@ -150,5 +150,9 @@ def along_piece(model: Callable, piece: Piece, kind: Kind) -> Callable:
     return Since(model, piece.start, inputs_of(piece, kind))
 
 
-def inputs_of(piece: Piece, kind: Kind) -> Inputs | None:
-    return None if piece.u is None else Inputs(piece.t, piece.u, kind)
+def inputs_of(piece: Piece, kind: Kind) -> Callable | None:
+    if piece.u is None or piece.t is None:
+        return None
+    inputs = Inputs(piece.t, piece.u, kind)
+    # A step may end beyond a piece by a rounding, and still sees the slope inside.
+    return held_until(inputs, piece.t[-1]) if kind == "linear" else inputs

@@ -39,8 +39,9 @@ class Checkpoints(eqx.Module):
     """Where and how often [`noetherax.fit`][] saves its state, so that a run survives its process.
 
     A run that finds checkpoints of its own in the folder goes on from the newest, and ends with the
-    same weights, bit for bit, as one that was never stopped: on the same machine and with the same
-    versions, since another compiler rounds differently.
+    same weights, bit for bit, as one that was never stopped: on the same machine, on as many devices
+    and with the same versions, since another compiler or order of a sum rounds differently. `sharding`
+    is not part of what a run is known by.
 
     A run is known by the content of all that `fit` is given: numbers and arrays by their values,
     functions by what they do, with their closures and the globals they read, so that those of an Optax
