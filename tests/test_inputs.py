@@ -48,7 +48,7 @@ def test_losses_bear_the_rounding_of_times(beyond):
     """Their intervals may be longer than those of the data."""
     t = np.arange(9) / 10 + 0.3
     q, v, a = (x[:, None, None] for x in (-(t**2) / 2, -t, -np.ones_like(t)))
-    batch = nx.Tracks([t], [q], [v], [a], inputs=[t[:, None]]).windows(3, timed=True)
+    batch = nx.Tracks([t], [q], [v], [a], inputs=[t[:, None]]).windows(9, timed=True)
     loss = nx.TrajectoryLoss(0.1 * (1 + beyond))
     # Without the slope at one end of a step, of v by 0.1/6.
     assert np.max(np.abs(compiled(loss.residuals, of_support, batch))) < 1e-9 + 2 * beyond
