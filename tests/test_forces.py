@@ -541,3 +541,16 @@ def test_steps_that_cross_a_jump_are_refused():
     np.testing.assert_allclose(of(jnp.asarray(fine)), wanted, atol=1e-6)
     with pytest.raises(RuntimeError, match="jump within a step"):
         jax.block_until_ready(of(jnp.linspace(0.0, 3.0, len(fine))))
+
+
+def test_a_balance_starts_from_nearly_nothing():
+    """A velocity that rounding has left, by which the first step would be too short to count."""
+
+    def free(q, v):
+        return jnp.sum(v**2) / 2
+
+    falling = nx.Forced(free, lambda q, v: -jnp.ones_like(q))
+    start = jnp.ones((1, 1)), jnp.full((1, 1), 1e-307)
+    path = nx.rollout(falling, *start, ts=np.array([1.0, 1.5, 2.0]))
+    assert np.allclose(nx.balance(nx.Energy(falling), path), 0, atol=1e-10)
+    assert np.allclose(nx.impulses(nx.Energy(falling), path)[:, 0, 0], [0, 0.125, 0.5])

@@ -43,7 +43,7 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
     the largest change of component i so far, and what rounding makes of the state. So neither units
     count nor where the origin lies, in space or among velocities. While a component has not moved yet,
     its error may also be one rounding of its change in that step. The first step is a hundredth of
-    the shortest time |y|/|dy/dt|.
+    the shortest time |y|/|dy/dt|, and no shorter than time resolves.
 
     **Arguments:**
 
@@ -89,6 +89,9 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
             times = jnp.stack([*(x.astype(self.span.dtype) for x in times), self.span])
             known = (times > 0) & jnp.isfinite(times)
             dt0 = FIRST * jnp.min(jnp.where(known, times, self.span))
+            # A part that is nearly nothing by chance has no say: time could stand still.
+            last = jnp.maximum(jnp.maximum(jnp.abs(t0), jnp.abs(t1)), self.span)
+            dt0 = jnp.maximum(dt0, ROUNDINGS * jnp.finfo(last.dtype).eps * last)
             dt0 = jax.lax.stop_gradient(jnp.asarray(dt0, jnp.result_type(t0)))
         tnext, inner = self._inner.init(terms, t0, t1, y0, dt0, args, func, error_order)
         start = jax.lax.stop_gradient(y0)

@@ -37,11 +37,12 @@ def special_inputs(inputs: int, special: Sequence[float], count: int) -> np.ndar
 def _ways(inputs: int, special: Sequence[float]) -> Iterator[tuple[Callable, Interval]]:
     """Those first that are met most."""
     between, at = _between(special), [(x, x) for x in special[:SUREST]]
-    for way in (_entries, _squared_length, _negative_entries):
+    for way in (_entries, _squared_length):
         yield from ((way, x) for x in between)
-    yield from ((_some_entries, x) for x in at)
     if inputs > 1:  # of one, the length is the entry
         yield from ((_length, x) for x in between[:SUREST])
+    yield from ((_negative_entries, x) for x in between)
+    yield from ((_some_entries, x) for x in at)
 
 
 def _between(special: Sequence[float]) -> list[Interval]:
