@@ -38,6 +38,8 @@ ROOMS = [
     "_integration",
     "_rollout",
     "_drift",
+    "_rates",
+    "_impulses",
     "_balance",
     "data",
     "losses",

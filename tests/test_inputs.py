@@ -202,6 +202,31 @@ def test_the_balance_of_held_inputs_back_in_time():
     assert np.max(np.abs(left)) < 1e-7
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(("solver", "allowed"), [(nx.RK4(), 1e-7), (nx.VariationalGauss4(), 1e-7)])
+def test_the_balance_counts_jumps_of_the_lagrangian(solver, allowed, backwards):
+    """A spring whose stiffness is switched puts in Δk q²/2, also where times of jumps and of steps
+    differ by rounding, and where several jumps lie between saved times."""
+    t = np.append(0.1 * np.arange(21), [3.0, 3.001, 4.0]) + 0.1
+    stiffness = np.random.default_rng(0).uniform(1, 4, len(t))
+
+    def switched(q, v, t, u):
+        return jnp.sum(v**2) / 2 - u[0] * jnp.sum(q**2) / 2
+
+    model = nx.Driven(switched, nx.Inputs(t, stiffness[:, None], "hold"))
+    ts = np.append(np.linspace(0, 2, 11), 5.0)
+    path = nx.rollout(
+        model, REST + 1, REST, ts=ts[::-1] if backwards else ts, solver=solver, dt=0.0125
+    )
+    charge = nx.Energy(model)
+    left = nx.balance(charge, path)
+    put_in = nx.impulses(charge, path)[-1, -1, 0]
+    changed = charge(path.q[-1], path.v[-1], path.ts[-1]) - charge(path.q[0], path.v[0], path.ts[0])
+    assert np.max(np.abs(left)) < allowed * np.max(np.abs(path.v)) ** 2
+    assert abs(put_in) > 0.1
+    assert np.allclose(put_in, changed, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
 def test_inputs_end_alike_beside_longer_recordings(kind):
     """Where a momentum takes inputs, accelerations hold du/dt, at the last sample as well."""

@@ -8,9 +8,10 @@ what was conserved.
 import importlib
 from typing import TYPE_CHECKING
 
-from ._balance import balance, impulses, rates
+from ._balance import balance, impulses
 from ._describe import GroupDescription, describe
 from ._drift import drift
+from ._rates import rates
 from ._rollout import rollout
 from ._trajectory import Trajectory
 from .baselines import AccelerationLaw, EquivariantODE, NeuralODE
