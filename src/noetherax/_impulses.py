@@ -135,7 +135,7 @@ def _fine(charge, model, q, v, ts):
         return q, v, total + sign * _jump(charge, model, q, v, t)
 
     def over_one(carry):
-        """On to the next jump, or to the end. A jump at a time has happened in the state saved there."""
+        """On to the next jump, or to the end. Saved states are those after a jump at their time."""
         t, t1, state = carry
         end, forwards = _next(jumps, t, t1), t < t1
         state = jumped(state, t, jnp.where(forwards, 0, -1))
