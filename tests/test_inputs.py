@@ -227,6 +227,20 @@ def test_the_balance_counts_jumps_of_the_lagrangian(solver, allowed, backwards):
     assert np.allclose(put_in, changed, atol=1e-5)
 
 
+def test_a_law_of_a_large_clock_is_followed_as_well_as_time_is_known():
+    """Seconds since 1970 are known to 2.4e-7. Steps that ask for more would shrink for ever."""
+
+    def swing(q, v, t):
+        return jnp.sum(v**2) / 2 - 2 * jnp.sum(q**2) + jnp.cos(t) * jnp.sum(q)
+
+    t = 1.7e9 + 0.05 * np.arange(101)
+    q, v = (x[:, None, None] / 3 for x in (np.cos(t), -np.sin(t)))
+    path = nx.rollout(swing, q[0], v[0], ts=t)
+    assert np.max(np.abs(path.q - q)) < 1e-6
+    found = nx.evaluate(swing, nx.Tracks(t, q, v, -q), charges={})
+    assert found["distance"].worst < 1e-5
+
+
 @pytest.mark.parametrize("kind", ["linear", "cubic"])
 def test_inputs_end_alike_beside_longer_recordings(kind):
     """Where a momentum takes inputs, accelerations hold du/dt, at the last sample as well."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ._rates import rates
 from ._trajectory import Trajectory
-from .dynamics import acceleration, at_time
+from .dynamics import acceleration, at_time, clock_of
 from .forces import held_until, jumps_of
 from .solvers import LagrangianTerm, RelativeController, first_memory, quadrature
 
@@ -114,7 +114,12 @@ def _fine(charge, model, q, v, ts):
 
     def moved(state, t0, t1):
         """The state after a motion in which nothing jumps."""
-        controller = RelativeController(tolerance, jnp.abs(t1 - t0), jnp.asarray(epsilon, q.dtype))
+        controller = RelativeController(
+            tolerance,
+            jnp.abs(t1 - t0),
+            jnp.asarray(epsilon, q.dtype),
+            clock=clock_of(model),
+        )
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(slope),
             diffrax.Dopri8(),

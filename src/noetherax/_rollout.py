@@ -26,7 +26,7 @@ from ._precision import PRECISION
 from ._programs import run
 from ._trajectory import Trajectory
 from ._types import Configuration, FloatArray, Velocity, check_state
-from .dynamics import NOT_FINITE, SINGULAR, at_time, depends_on_time, has_rule, known
+from .dynamics import NOT_FINITE, SINGULAR, at_time, clock_of, depends_on_time, has_rule, known
 from .forces import held_until, jumps_of
 from .solvers import (
     ENDS,
@@ -165,6 +165,7 @@ def rollout(
         jumps = np.asarray(jumps, q0.dtype) if concrete else jumps.astype(q0.dtype)
         end = jnp.maximum(times.save[0], times.save[-1])
         lagrangian = held_until(lagrangian, end)
+    clock = clock_of(lagrangian)
     lagrangian = at_time(lagrangian, times.save[0])
 
     exact = keeps_charges(solver)
@@ -181,7 +182,7 @@ def rollout(
         if throw:
             q0 = _error_if(q0, ~start.finite, f"At the initial state: {NOT_FINITE}")
             q0 = _error_if(q0, start.finite & ~regular, f"At the initial state: {SINGULAR}")
-        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given, jumps)
+        options = diffrax_options(solver, times, (q0, v0), start.units, dt, given, jumps, clock)
         t0, t1 = times.save[0], times.save[-1]
         endless = options["max_steps"] is None
         if endless and not any(isinstance(x, Tracer) for x in (start.a, *state, t1)):

@@ -45,7 +45,7 @@ from ._matrix_free import masses_for_many
 from ._motion import solve_motion, terms_and_change
 from ._registration import has_rule
 from ._since import Since
-from ._time import at_time, depends_on_time, is_at_instant, resolved, takes_inputs
+from ._time import at_time, clock_of, depends_on_time, is_at_instant, resolved, takes_inputs
 
 __all__ = [
     "NOT_FINITE",
@@ -57,6 +57,7 @@ __all__ = [
     "acceleration",
     "at_time",
     "autodiff_terms",
+    "clock_of",
     "closure_converted",
     "constant_inertia",
     "covector",

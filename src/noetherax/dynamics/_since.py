@@ -13,7 +13,7 @@ from .._types import Configuration, Time, Velocity
 from ..forces import called, held_until, jumps_in, jumps_of, together
 from ._closed import closure_converted
 from ._forced import forces_of
-from ._time import depends_on_time, inputs_at, resolved
+from ._time import clock_of, depends_on_time, inputs_at, resolved
 
 
 @final
@@ -37,6 +37,11 @@ class Since(eqx.Module):
 @depends_on_time.register
 def _(model: Since) -> bool:
     return True
+
+
+@clock_of.register
+def _(model: Since):
+    return model.start if depends_on_time(model.model) else None
 
 
 @forces_of.register

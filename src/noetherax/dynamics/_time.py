@@ -42,6 +42,12 @@ def depends_on_time(model: Any) -> bool:
 
 
 @singledispatch
+def clock_of(model: Any) -> Time | None:
+    """The time that a model sees where that of its motion is zero, or `None` where it sees no time."""
+    return 0.0 if depends_on_time(model) else None
+
+
+@singledispatch
 def is_at_instant(model: Any) -> bool:
     """Whether a model that depends on time is at an instant already."""
     return False
@@ -150,6 +156,11 @@ def opened_instant(instant: Instant) -> Callable:
 @depends_on_time.register
 def _(model: Instant) -> bool:
     return True
+
+
+@clock_of.register
+def _(model: Instant) -> Time | None:
+    return clock_of(model.model)
 
 
 @is_at_instant.register

@@ -42,8 +42,9 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
 
     the largest change of component i so far, and what rounding makes of the state. So neither units
     count nor where the origin lies, in space or among velocities. While a component has not moved yet,
-    its error may also be one rounding of its change in that step. The first step is a hundredth of
-    the shortest time |y|/|dy/dt|, and no shorter than time resolves.
+    its error may also be one rounding of its change in that step. Where the law sees a clock, a change
+    is known no better than time is, in units of the step. The first step is a hundredth of the shortest
+    time |y|/|dy/dt|, and no shorter than time resolves.
 
     **Arguments:**
 
@@ -53,15 +54,17 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         h. By default ten roundings of the largest entry along the first axis, that of points.
     - `floor`: what implicit solvers, which find their stages with the tolerances of the controller,
         take for their `atol`.
+    - `clock`: the time that the law sees at t = 0, or `None` where it sees none.
     """
 
     rtol: float
     span: Float[Array, ""]
     floor: Float[Array, ""]
     rounding: Callable[[PyTree, Any], PyTree]
+    clock: Float[Array, ""] | None
 
-    def __init__(self, rtol, span, floor, rounding: Callable | None = None):
-        self.rtol, self.span, self.floor = rtol, span, floor
+    def __init__(self, rtol, span, floor, rounding: Callable | None = None, clock: Any = None):
+        self.rtol, self.span, self.floor, self.clock = rtol, span, floor, clock
         self.rounding = _leafwise if rounding is None else rounding
 
     @property
@@ -107,9 +110,13 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         travel = jax.tree.map(lambda s, x, y: jnp.maximum(x, jnp.abs(y - s)), start, before, y1)
         largest = jax.tree.map(lambda a, b: jnp.maximum(jnp.abs(a), jnp.abs(b)), y0, y1)
 
+        unknown = self._rounding_of_time(t0, t1) / (t1 - t0)
+
         def in_units(error, y0, y1, before, travel, rounding):
+            change = jnp.abs(y1 - y0)
             # From rest at the origin the first step is all there is to measure by, and is rounded.
-            of_first = jnp.where(before == 0, jnp.finfo(y1.dtype).eps * jnp.abs(y1 - y0), 0)
+            of_first = jnp.where(before == 0, jnp.finfo(y1.dtype).eps * change, 0)
+            rounding = rounding + RESOLVED * unknown.astype(y1.dtype) * change
             tolerance = jnp.maximum(self.rtol * travel + rounding, of_first)
             finite = jnp.isfinite(y1) & jnp.isfinite(error)
             ratio = jnp.where(error == 0, 0, error / jnp.where(tolerance > 0, tolerance, 1))
@@ -124,6 +131,13 @@ class RelativeController(diffrax.AbstractAdaptiveStepSizeController):
         )
         travel = jax.tree.map(lambda new, old: jnp.where(keep, new, old), travel, before)
         return keep, tprev, tnext, jump, _Travel(start, travel, inner), result
+
+    def _rounding_of_time(self, t0, t1):
+        if self.clock is None:
+            return jnp.zeros_like(t1)
+        seen = jax.lax.stop_gradient(self.clock)
+        last = jnp.maximum(jnp.abs(seen + t0), jnp.abs(seen + t1))
+        return jnp.finfo(last.dtype).eps * last
 
 
 @final

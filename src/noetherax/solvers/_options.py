@@ -191,12 +191,20 @@ def in_precision(options: dict[str, Any], dtype) -> dict[str, Any]:
 
 
 def diffrax_options(
-    solver, times: Times, state, units, dt, given: dict[str, Any], jumps: Any = None
+    solver,
+    times: Times,
+    state,
+    units,
+    dt,
+    given: dict[str, Any],
+    jumps: Any = None,
+    clock: Any = None,
 ) -> dict[str, Any]:
     """The options of `diffrax.diffeqsolve`: those given, and defaults.
 
     - `state`, `units`: (q, v) at the start, and the units of its coordinates.
     - `jumps`: times at which inputs jump, or `None`.
+    - `clock`: the time that the law sees at t = 0, or `None` where it sees none.
     """
     q, v = state
     epsilon = float(jnp.finfo(q.dtype).eps)
@@ -222,7 +230,8 @@ def diffrax_options(
         size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
         floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
         rtol = max(_tolerance(solver), RESOLVED * epsilon)
-        relative = functools.partial(RelativeController, rtol, jnp.abs(last - first), floor)
+        span = jnp.abs(last - first)
+        relative = functools.partial(RelativeController, rtol, span, floor, clock=clock)
         units = jax.lax.stop_gradient(units).astype(q.dtype).reshape(q.shape)
         # Of another state than (q, v) nothing is known but its entries.
         controller = relative(None if is_formulated(solver) else StateRounding(units))
