@@ -1,5 +1,7 @@
 """A loss is an object with two members; whoever writes one gets all that the library's own get."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import optax
 import pytest
 
 import noetherax as nx
+from noetherax.losses import check_finite
 from noetherax.training._checks import check_loss
 from noetherax.training._observed import first_look
 from noetherax.training._plan import Member
@@ -169,6 +172,19 @@ def test_what_is_no_loss_and_no_data_is_named():
     assert eqx.tree_equal(first_look(nested, nx.AccelerationLoss(), KEY)[0], tuple(
         jnp.asarray(x) for x in observations(4)
     ))  # fmt: skip
+
+
+def test_a_batch_of_the_users_own_may_hold_integers():
+    class Pairs(NamedTuple):
+        q: jax.Array
+        species: jax.Array
+
+    q = jnp.ones((4, 1, 3))
+    check_finite(Pairs(q, jnp.arange(4)))
+    with pytest.raises(ValueError, match="q is not finite in 4 of 4"):
+        check_finite(Pairs(jnp.nan * q, jnp.arange(4)))
+    with pytest.raises(TypeError, match="v must hold floating-point numbers"):
+        check_finite((q, jnp.ones((4, 1, 3), int), q))
 
 
 class OfNothing(nx.Loss):

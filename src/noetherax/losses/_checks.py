@@ -57,7 +57,8 @@ def check_observations(observations: Any) -> tuple:
 
 
 def check_finite(batch: PyTree) -> None:
-    """Every array of a batch must be finite; those of `(q, v, a)` or of a named tuple are named."""
+    """Every array of a batch must be finite; those of `(q, v, a)` or of a named tuple are named. A batch
+    of a user's own may hold integers, such as species."""
     names = getattr(batch, "_fields", NAMES)
     named = isinstance(batch, tuple) and len(batch) == len(names)
     leaves = list(batch) if named else jax.tree.leaves(batch)
@@ -72,7 +73,8 @@ def check_finite(batch: PyTree) -> None:
                 f"{name} is traced by JAX, but training looks at the numbers of its data. Call it "
                 "outside of jax.jit, jax.vmap and jax.grad."
             )
-        if named and not jnp.issubdtype(leaf.dtype, jnp.floating):
+        own = hasattr(batch, "_fields")
+        if named and not own and not jnp.issubdtype(leaf.dtype, jnp.floating):
             raise TypeError(
                 f"{name} must hold floating-point numbers, but its dtype is {leaf.dtype}."
             )
