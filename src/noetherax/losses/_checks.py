@@ -57,8 +57,8 @@ def check_observations(observations: Any) -> tuple:
 
 
 def check_finite(batch: PyTree) -> None:
-    """Every array of a batch must be finite; those of `(q, v, a)` or of a named tuple are named. A batch
-    of a user's own may hold integers, such as species."""
+    """Every array of a batch must be finite; those of `(q, v, a)` or of a named tuple are named. A
+    named tuple of a user's own may hold integers, such as species."""
     names = getattr(batch, "_fields", NAMES)
     named = isinstance(batch, tuple) and len(batch) == len(names)
     leaves = list(batch) if named else jax.tree.leaves(batch)
