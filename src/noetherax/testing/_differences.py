@@ -6,12 +6,20 @@ import numpy as np
 
 from ._evidence import DIFFERENCES, Drawn, require
 
-SHIFTS = (-2, -1, 1, 2)
+CLOSE = 1e-2
+"""A step that is much shorter, to tell whether differences see the function as it is."""
+
+SHIFTS = (-2.0, -1.0, -CLOSE, CLOSE, 1.0, 2.0)
 """Where values are taken, in steps."""
 
 RESOLVED = 100.0
 """Times the square of a step: difference between central differences of second and fourth order, in
 units of the function's scale, beyond which it bends too sharply: within a tenth of the state."""
+
+
+SHARPEST = 2.0
+"""Times the largest slope near: its change within a step by the second derivative, beyond which
+differences do not see it. Of x⁴ about the origin this is 1.5, of waves three steps long 4."""
 
 
 def step_of(precision) -> float:
@@ -26,28 +34,41 @@ def require_derivative(
     scale: np.ndarray,
     cases: Drawn,
     *,
-    judged: np.ndarray | bool = True,
+    judged: Any = True,
     **report: Any,
 ) -> np.ndarray:
     """Raises an `AssertionError` where differences of `values` at `SHIFTS` are not the derivative.
 
     `scale` is what rounding of the values is relative to, `judged` where the derivative counts, and
     `report` goes to `require`. Returns where the differences could judge: not where the function bends
-    too sharply.
+    too sharply, nor where those of a much shorter step are others.
     """
     step, precision = step_of(cases.q.dtype), cases.q.dtype
-    differences, doubt = central([np.asarray(x, float) for x in values], step)
+    values = [np.asarray(x, float) for x in values]
+    differences, doubt = central(values, step)
     share = np.divide(doubt, scale, where=scale > 0, out=np.zeros_like(doubt))
     judged = judged & (share < RESOLVED * step**2)
-    error = np.where(judged, differences - derivative, 0)
     bound = scale + doubt / DIFFERENCES.of(precision)
+    wrong = np.abs(differences - derivative)
+    closer = (values[3] - values[2]) / (2 * CLOSE * step)
+    unlike = np.abs(differences - closer) > wrong / 2
+    judged = judged & ~(unlike & (wrong > DIFFERENCES.of(precision) * bound))
+    error = np.where(judged, differences - derivative, 0)
     require(law, error, bound, DIFFERENCES, cases, **report)
     return judged
+
+
+def resolved(slopes: list, bends: list, step: float) -> np.ndarray:
+    """Where differences see all waves of a function. If by its second derivatives along the direction,
+    `bends`, a slope changes within a step by more than it is anywhere near, there are shorter waves,
+    or a bend that is sharper."""
+    slope, bend = (np.max(np.abs(np.asarray(x, float)), axis=0) for x in (slopes, bends))
+    return ~(step * bend > SHARPEST * slope)
 
 
 def central(values: list, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Central differences of fourth order, and by how much those of second order differ from them: far
     enough to bound the error of the fourth, even across a bend."""
-    outer, inner = (values[3] - values[0]) / (4 * step), (values[2] - values[1]) / (2 * step)
+    outer, inner = (values[-1] - values[0]) / (4 * step), (values[-2] - values[1]) / (2 * step)
     fourth = (4 * inner - outer) / 3
     return fourth, np.abs(fourth - outer)

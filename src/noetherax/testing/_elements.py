@@ -21,7 +21,7 @@ GROWTH = 1.5
 
 TURNING = 1e-6
 """Eigenvalues, in units of the largest entry, below which a generator turns nothing: those of a shear
-are zero up to a root of rounding."""
+are zero up to a root of rounding. Entries are those in balanced units."""
 
 SHEAR = 1e-2
 """Eigenvalues in units of the entries of a matrix, in balanced units, below which it is a shear."""
@@ -94,9 +94,9 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
     fields, slopes = np.asarray(fields, float), np.asarray(slopes, float)[:, :, 0, :, 0]
     distance = np.abs(fields).max(axis=(0, 2, 3))
     distance = np.where(distance > 0, distance, 1)
-    turns = np.abs(np.linalg.eigvals(slopes)).max(axis=(0, 2))
+    turns, entries = (x.max(axis=0) for x in turning(slopes))
     # Generators that turn nothing, such as translations, have a distance in place of an angle.
-    angle = np.where(turns > TURNING * np.abs(slopes).max(axis=(0, 2, 3)), turns, distance)
+    angle = np.where(turns > TURNING * entries, turns, distance)
     count = len(distance)
 
     def draw(seed: int) -> np.ndarray:
@@ -122,12 +122,25 @@ def elements_of(fields, slopes, bound, special, dtype) -> st.SearchStrategy[np.n
         values = np.linalg.eigvals(combined)
         growth = np.abs(values.real).max()
         # A shear stretches by its size, and by powers of it; its eigenvalues are zero.
-        shear = np.max([np.abs(matrix_balance(x, permute=False)[0]).max() for x in combined])
+        shear = balanced(combined).max()
         if np.abs(values).max() < SHEAR * shear:
             growth = max(growth, shear)
         return c * min(1.0, GROWTH / growth) if growth > 0 else c
 
     return st.integers(0, 2**32 - 1).map(lambda seed: draw(seed).astype(dtype))
+
+
+def turning(slopes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalue of matrices `(..., space, space)`, and their largest entry in balanced
+    units: one axis may be in seconds, another in metres, and their ratio the speed of light."""
+    return np.abs(np.linalg.eigvals(slopes)).max(axis=-1), balanced(slopes)
+
+
+def balanced(slopes: np.ndarray) -> np.ndarray:
+    """The largest entry of each matrix, in units of the axes in which rows and columns are alike."""
+    flat = slopes.reshape(-1, *slopes.shape[-2:])
+    found = [np.abs(matrix_balance(x, permute=False)[0]).max() for x in flat]
+    return np.reshape(found, slopes.shape[:-2])
 
 
 def times(special: Sequence[float] = (), dtype: Any = np.float64) -> st.SearchStrategy[np.ndarray]:

@@ -13,13 +13,14 @@ from ._evidence import Drawn
 
 
 def explicit_change(lagrangian: Callable, state, t) -> dict:
-    """How L and its momentum change in time at fixed q and v, and what the former is a sum of, as far
-    as second derivatives tell; zeros where L does not depend on time."""
+    """How L and its momentum change in time at fixed q and v, how the former does, and what it is a sum
+    of, as far as second derivatives tell; zeros where L does not depend on time."""
     if not depends_on_time(lagrangian):
         none = jnp.zeros_like(t)
         return {
             "transport": jnp.zeros_like(state[1]).ravel(),
             "explicit": none,
+            "explicit_rate": none,
             "explicit_size": none,
         }
 
@@ -31,7 +32,12 @@ def explicit_change(lagrangian: Callable, state, t) -> dict:
 
     explicit, (of_state, of_time) = jax.value_and_grad(change, argnums=(0, 1))(state, t)
     size = jnp.abs(explicit) + jnp.sum(jnp.abs(of_state * state)) + jnp.abs(of_time * t)
-    return {"transport": of_state[1].ravel(), "explicit": explicit, "explicit_size": size}
+    return {
+        "transport": of_state[1].ravel(),
+        "explicit": explicit,
+        "explicit_rate": of_time,
+        "explicit_size": size,
+    }
 
 
 def at_own_instant(model: Any, drawn: Drawn, parameters: Any, own: bool) -> Drawn:

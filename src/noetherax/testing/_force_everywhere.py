@@ -18,7 +18,8 @@ class Everywhere:
     def __init__(self, record: Any):
         self.record, self.values = record, record.function.values
         drawn, own = record.cases, record.subject.state_strategy is not None
-        further = further_states(drawn, own).astype(drawn.q.dtype)
+        modes = record.growing if record.subject.dissipative and not own else None
+        further = further_states(drawn, own, modes).astype(drawn.q.dtype)
         self.sets = np.concatenate([drawn.state[None], further])
         self.count = drawn.distinct
         self.index = np.tile(np.arange(self.count), len(self.sets))
@@ -77,6 +78,10 @@ class Everywhere:
         # Which entries of a force show it is chance, and along which coordinates: for each in its size.
         size = np.broadcast_to(self.size, self.state.shape).reshape(len(noise), 2, -1).astype(float)
         along = noise.sum(axis=1).reshape(size.shape) * size
+        # And rounding of rounding of the largest slopes of a case anywhere, as of the forces below.
+        terms = self.slope.max(axis=1).reshape(size.shape) * size
+        largest = terms.reshape(len(self.sets), self.count, -1).max(axis=(0, 2))
+        along = along + float(np.finfo(dtype).eps) * largest[self.index][:, None, None]
         along = along.max(axis=2, keepdims=True) / np.where(size > 0, size, np.inf)
         return np.broadcast_to(along.reshape(len(noise), 1, -1), noise.shape)
 

@@ -58,6 +58,8 @@ def power_law(record: ForceRecord) -> Seen:
 def rest_law(record: ForceRecord) -> Seen:
     """A force that adds no energy vanishes at rest."""
     cases, values = record.cases, record.function.values
+    if not record.subject.rest:
+        return Seen("rest_law", cases.distinct, 0, "not asked for at rest")
     known = values.at(np.stack([cases.q, 0 * cases.v], axis=1))
     judged = record.usable & moderate(known)
     value = record.of_forces(np.where(judged[:, None], known["value"], 0))

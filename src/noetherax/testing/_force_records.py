@@ -70,6 +70,23 @@ class ForceRecord:
         return (moderate(drawn) & ~faded) | ~moderate(known)
 
     @cached_property
+    def growing(self) -> np.ndarray:
+        """Velocities, of size one, along which a force puts in the most power: eigenvectors of the
+        symmetric part of ∂Q/∂v, in units of the velocities, in turn of each force."""
+        slope, unit = self.function.values.here["slope"], self.function.units.state[:, 1]
+        count, size = len(slope), unit[0].size
+        unit = unit.reshape(count, 1, size).astype(float)
+        matrix = slope.reshape(count, -1, size, 2 * size)[..., size:].astype(float)
+        matrix = np.nan_to_num(matrix, nan=0.0, posinf=0.0, neginf=0.0)
+        force = np.arange(count) % matrix.shape[1]
+        matrix = unit.swapaxes(1, 2) * matrix[np.arange(count), force] * unit
+        largest = np.abs(matrix).max(axis=(1, 2), keepdims=True)
+        matrix = matrix / np.where(largest > 0, largest, 1)
+        modes = np.linalg.eigh(matrix + matrix.swapaxes(1, 2))[1][:, :, -1] * unit[:, 0]
+        modes = modes / np.abs(modes).max(axis=1, keepdims=True)
+        return modes.reshape(count, *self.cases.q.shape[1:])
+
+    @cached_property
     def everywhere(self) -> Everywhere:
         return Everywhere(self)
 
@@ -107,12 +124,14 @@ class ForceRecord:
         return np.stack(found)
 
     def noise_of(self, name: str, precision: Any) -> np.ndarray:
-        """The same of another quantity at the drawn states."""
+        """The same of another quantity at the drawn states and, of fast drives, at the drawn times."""
         state, values = self.cases.state, self.function.values
+        drawn = applied_of(self.cases)
         found = [values.here[name]]
-        found += [
-            values.at((state * x).astype(state.dtype))[name] for x in nudges(state.shape, precision)
-        ]
+        for x in nudges(state.shape, precision):
+            t = (drawn.t * x[:, 0, 0, 0]).astype(drawn.t.dtype)
+            then = self.cases._replace(parameters=eqx.tree_at(lambda x: x.t, drawn, t))
+            found.append(values.at((state * x).astype(state.dtype), cases=then)[name])
         return spread(found, precision)
 
     @property

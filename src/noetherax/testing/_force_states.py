@@ -146,10 +146,10 @@ def usual_speed(cases: Drawn) -> float:
     return float(np.median(largest[largest > 0])) if np.any(largest > 0) else 1.0
 
 
-def further_states(cases: Drawn, own: bool) -> np.ndarray:
+def further_states(cases: Drawn, own: bool, modes: np.ndarray | None = None) -> np.ndarray:
     """The drawn states at other velocities and places: velocities over decades, forth and back, of
-    one entry alone; points far away, close together or at the origin. Shape `(sets, cases, 2, points,
-    space)`.
+    one entry alone; points far away, close together or at the origin; and with velocities along `modes`
+    of the cases, where they are given. Shape `(sets, cases, 2, points, space)`.
 
     Of the user's `own` states there are others only in so far as they are slower.
     """
@@ -162,12 +162,11 @@ def further_states(cases: Drawn, own: bool) -> np.ndarray:
     v = np.where(size > 0, v, Units(cases).directions[:, 1])
     v = _in_special_directions(v / np.abs(v).max(axis=(1, 2), keepdims=True))
     speed = usual_speed(cases)
-    return np.stack(
-        [
-            np.stack([_place(rng, q, turn), v * speed * 10.0 ** (k + rng.random(size.shape))], 1)
-            for turn, k in enumerate(VELOCITY_DECADES)
-        ]
-    )
+    sets = [
+        np.stack([_place(rng, q, turn), v * speed * 10.0 ** (k + rng.random(size.shape))], 1)
+        for turn, k in enumerate(VELOCITY_DECADES)
+    ]
+    return np.stack(sets if modes is None else [*sets, np.stack([q, modes * speed], axis=1)])
 
 
 def _in_special_directions(v: np.ndarray) -> np.ndarray:

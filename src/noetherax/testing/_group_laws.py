@@ -76,11 +76,13 @@ def derivative_law(record: GroupRecord) -> Seen:
 
 def flow_law(record: GroupRecord) -> Seen:
     """act follows the generators, however far: d/ds act((1 + s) c) is Σ c_a ξ_a at the moved state, and
-    its lift on v; by differences of act itself, whatever its derivative says."""
+    its lift on v, which is the rate of ξ along a motion; by differences of act and of ξ themselves,
+    whatever their derivatives say."""
     c = record.cases.coefficients.astype(float)
     moves, sizes = record.moves, record.sizes
     judged = _flows(record, c, moves.fields_there, sizes.moved)
     judged &= _flows(record, 0 * c, moves.here["fields"], sizes.mixed)
+    _require_lift(record)
     return seen("flow_law", record.cases, judged, "act bends too sharply for differences")
 
 
@@ -109,6 +111,33 @@ def _flows(record: GroupRecord, start, fields, size) -> np.ndarray:
         coefficients=share * c,
     )
     return np.all(judged, axis=(1, 2, 3))
+
+
+def _require_lift(record: GroupRecord) -> None:
+    """That the lift is the rate of the generators along a motion, also in time, by differences."""
+    cases, moves, none = record.cases, record.moves, 0 * record.cases.coefficients
+    step, dtype = step_of(record.batch.dtype), record.batch.dtype
+    of_q, of_v = np.moveaxis(record.sizes.state.max(axis=(2, 3)), 1, 0)
+    pace = np.divide(of_q, of_v, where=(of_q > 0) & (of_v > 0), out=np.ones_like(of_q))
+    wide = pace[:, None, None]
+    near = []
+    for x in SHIFTS:
+        q, t = cases.q + x * step * wide * cases.v, cases.t + x * step * pace
+        state = np.stack([q, cases.v], axis=1).astype(dtype)
+        near.append(moves.action(none, none, state, t.astype(dtype))["fields"][:, :, 0])
+    fields, reach = moves.here["fields"].astype(float), record.sizes.reach
+    wide = wide[:, None]
+    scale = np.maximum.reduce([reach[:, :, 0] + wide * reach[:, :, 1], *map(np.abs, near)])
+    require_derivative(
+        "the lift is the rate of the generator along the motion, by differences",
+        near,
+        wide * fields[:, :, 1],
+        scale,
+        cases,
+        index=("generator", "point", "axis"),
+        fields=fields[:, :, 0],
+        t=cases.t,
+    )
 
 
 def bracket_law(record: GroupRecord) -> Seen:

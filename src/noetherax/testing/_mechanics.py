@@ -40,8 +40,11 @@ def lagrangian_of(static: Any, group: Any, dtype: Any, refusals: list[str]) -> C
         known = summary(value, slope, second, size, direction)
         known["forward"] = jax.jvp(of_state, (state,), (direction,))[1]
         in_time = explicit_change(lagrangian, state, t)
-        known |= _equations(now, state, second, in_time["transport"]) | in_time
-        known["residual"] = euler_lagrange_residual(now, state[0], state[1], a)
+        # A type's own rules take batches, and must not mix states: beside another one they are asked.
+        pair = jnp.stack([state, state + direction])
+        known |= _equations(now, state, second, in_time["transport"], pair) | in_time
+        of_pair = jnp.stack([a, a])
+        known["residual"] = euler_lagrange_residual(now, pair[:, 0], pair[:, 1], of_pair)[0]
         known |= _by_rules(now, state[0], state[1])
         charges = [Energy(lagrangian)]
         if group.dimension:
@@ -99,9 +102,10 @@ def _by_rules(lagrangian, q, v):
     return known
 
 
-def _equations(lagrangian, state, second, transport):
-    """`transport` is ∂²L/∂v∂t."""
-    own = euler_lagrange_terms(lagrangian, state[0], state[1])
+def _equations(lagrangian, state, second, transport, pair=None):
+    """`transport` is ∂²L/∂v∂t, `pair` a batch of this state and another."""
+    pair = state[None] if pair is None else pair
+    own = jax.tree.map(lambda x: x[0], euler_lagrange_terms(lagrangian, pair[:, 0], pair[:, 1]))
     size = state[0].size
     hessian = second.reshape(2, size, 2, size)
     q, v = state.reshape(2, size)

@@ -189,6 +189,7 @@ def conservation_law(record: ChargeRecord) -> Seen:
     pace = np.abs(a).max(axis=1) / of_v + of_v / of_q
     filled = record.at(record.units.filled, cases.t)
     parts = np.fmax(*(_of_momenta(x, solve(x)[1]) for x in (known, filled)))
+    parts = parts + np.abs(known["charges"])
     scale = scale + parts * pace[:, None]
     what = OF_TIME if record.timed else CONSTANT
     return _constant("conservation_law", rates, scale, cases, record.solution, what)

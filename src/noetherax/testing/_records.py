@@ -18,6 +18,7 @@ from ._functions import function_of, group_of, moves_of
 from ._mechanics import charge_of, lagrangian_of, solve
 from ._programs import Program
 from ._sizes import Sizes, Units
+from ._special_states import moving
 from ._values import Values
 
 
@@ -75,6 +76,7 @@ class FunctionRecord:
         self.model = Model(whole)
         self.action = Action(self.group, moves(self.group), self.batch)
         self.refusals: list[str] = []
+        self.timed = False
 
     @cached_property
     def program(self) -> Program:
@@ -93,6 +95,8 @@ class FunctionRecord:
         drawn = draw_cases(self.batch, self.model, special, elements, of_states, own)
         if self.subject.state_strategy is not None:
             return drawn
+        if not self.subject.rest:
+            drawn = drawn._replace(v=moving(drawn.v))
         # In units of the periods: states of many turns would say nothing of slopes.
         turns = periods(self.group)
         unit = np.where(np.isfinite(turns), turns / (2 * np.pi), 1).astype(drawn.q.dtype)
@@ -147,7 +151,7 @@ class LagrangianRecord:
         if is_at_instant(model):
             drawn = self.function.cases
             self.function.cases = at_own_instant(model, drawn, drawn.parameters, own)
-        self.timed = depends_on_time(model)
+        self.timed = self.function.timed = depends_on_time(model)
 
     @cached_property
     def solution(self) -> tuple:

@@ -7,12 +7,14 @@ absolute: each is made of the function's own terms f, (∂f/∂x) x and (∂²f/
 
 import numpy as np
 
-from ._differences import SHIFTS, require_derivative, step_of
+from ._differences import SHIFTS, require_derivative, resolved, step_of
 from ._evidence import ROUNDING, Seen, require, require_finite, seen
 from ._records import FunctionRecord
 
 LARGEST_SINGLE = 1e-8 * float(np.finfo(np.float32).max)
 """Values above which single precision may overflow on the way to them."""
+
+TOO_LARGE = "too large for single precision"
 
 
 def regularity_law(record: FunctionRecord) -> Seen:
@@ -28,14 +30,10 @@ def regularity_law(record: FunctionRecord) -> Seen:
 def smoothness_law(record: FunctionRecord) -> Seen:
     """Value, first and second derivatives are finite at the origin and where points coincide."""
     q, v = record.cases.q, record.cases.v
-    _finite_at(
-        record,
-        {
-            "the origin": (0 * q, v),
-            "rest at the origin": (0 * q, 0 * v),
-            "coinciding points": (q[:, :1] + 0 * q, v),
-        },
-    )
+    places = {"the origin": (0 * q, v), "coinciding points": (q[:, :1] + 0 * q, v)}
+    if record.subject.rest:
+        places["rest at the origin"] = 0 * q, 0 * v
+    _finite_at(record, places)
     return Seen("smoothness_law", record.cases.distinct)
 
 
@@ -65,13 +63,19 @@ def derivatives_law(record: FunctionRecord) -> Seen:
     cases, direction = record.cases.subset(index), record.units.directions[index]
     step = step_of(record.batch.dtype)
     states = np.concatenate([cases.state + x * step * direction for x in SHIFTS])
-    around = values.at(states.astype(record.batch.dtype), index=np.tile(index, len(SHIFTS)))
+    around = values.at(
+        states.astype(record.batch.dtype),
+        direction=np.tile(direction, (len(SHIFTS), 1, 1, 1)),
+        index=np.tile(index, len(SHIFTS)),
+    )
     near = [
         {name: x[i * len(index) : (i + 1) * len(index)] for name, x in around.items()}
         for i in range(len(SHIFTS))
     ]
     flat = direction.reshape(len(index), 1, -1).astype(float)
     size = np.abs(flat)
+    along = [np.sum(x["along"] * flat, axis=-1) for x in (here, *near)]
+    judged = resolved([np.sum(x["slope"] * flat, axis=-1) for x in (here, *near)], along, step)
     farthest = record.sizes.state[index] + np.abs(direction).max(axis=2, keepdims=True)
     scale = values.terms(here, farthest) + np.sum(np.abs(here["along"]) * size, axis=-1)
     scale = np.maximum.reduce([scale, *(np.abs(x["value"]) for x in near)])
@@ -91,9 +95,12 @@ def derivatives_law(record: FunctionRecord) -> Seen:
         first,
         scale,
         cases,
+        judged=judged,
         index=("component",),
         direction=direction,
     )
+    if record.timed:
+        _require_rates(record, index, here, scale)
     smooth = require_derivative(
         "the derivative of order 2 is that of the value, by differences",
         [x["slope"] * size for x in near],
@@ -107,6 +114,49 @@ def derivatives_law(record: FunctionRecord) -> Seen:
     # Of no components at all, nothing was left out.
     judged = np.any(np.all(smooth, axis=-1), axis=1) | (smooth.shape[1] == 0)
     return seen("derivatives_law", cases, judged, "it bends too sharply for differences")
+
+
+def _require_rates(
+    record: FunctionRecord, index: np.ndarray, here: dict, scale: np.ndarray
+) -> None:
+    """That ∂L/∂t and ∂²L/∂v∂t are those of the value and of the momentum, by differences in time."""
+    cases, step = record.cases.subset(index), step_of(record.batch.dtype)
+    pace = np.where(cases.t == 0, 1, cases.t).astype(float)
+    drawn = record.cases.t.astype(float)
+    every = np.where(drawn == 0, 1, drawn)
+    near = []
+    for x in SHIFTS:
+        then = record.cases._replace(t=(drawn + x * step * every).astype(record.batch.dtype))
+        near.append(record.values.at(cases.state, index=index, cases=then))
+    v = record.units.state[index, 1].reshape(len(index), 1, -1)
+    points = v.shape[-1]
+    rate, of_momentum = (here[x].astype(float) for x in ("explicit", "transport"))
+    law = "the derivative in time is that of {}, by differences"
+    scale = np.maximum.reduce([scale, *(np.abs(x["value"]) for x in near)])
+    rates, changes = (
+        [(x[name] * pace**power)[:, None] for x in (here, *near)]
+        for power, name in ((1, "explicit"), (2, "explicit_rate"))
+    )
+    judged = resolved(rates, changes, step)
+    require_derivative(
+        law.format("the value"),
+        [x["value"] for x in near],
+        (rate * pace)[:, None],
+        scale,
+        cases,
+        judged=judged,
+        t=cases.t,
+    )
+    require_derivative(
+        law.format("the momentum"),
+        [x["slope"][:, 0, points:] * v[:, 0] for x in near],
+        of_momentum * pace[:, None] * v[:, 0],
+        scale,
+        cases,
+        judged=judged,
+        index=("entry",),
+        t=cases.t,
+    )
 
 
 def precision_law(record: FunctionRecord) -> Seen:
@@ -127,7 +177,6 @@ def precision_law(record: FunctionRecord) -> Seen:
         precision=np.float32,
         index=("component",),
     )
-    skipped = int(np.sum(~judged[: record.cases.distinct]))
-    return Seen(
-        name, record.cases.distinct, skipped, "too large for single precision" * bool(skipped)
-    )
+    if not np.any(judged):
+        return Seen(name, 0, 0, f"not compared: {TOO_LARGE}")
+    return seen(name, record.cases, judged, TOO_LARGE)

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from ._actions import Moves
-from ._elements import TURNING
+from ._elements import TURNING, turning
 from ._evidence import Drawn
 
 FILL_SEED = 2
@@ -26,11 +26,14 @@ class Units:
 
     @cached_property
     def state(self) -> np.ndarray:
-        """The size of the states; where an axis is zero, of its other axes, or of other states."""
+        """The size of the states; where an axis is zero, what it is in other states beside the size of
+        the whole, or what these are."""
         state = np.abs(self.cases.state)
         size = np.broadcast_to(largest(state), state.shape)
         whole = state.max(axis=(2, 3), keepdims=True)
-        size = np.where(size > 0, size, whole)
+        share = np.divide(size, whole, where=size > 0, out=np.full(size.shape, np.nan))
+        usual = np.nanmedian(np.where(np.isnan(share).all(axis=0), 1, share), axis=0)
+        size = np.where(size > 0, size, usual * whole)
         usual = np.median(whole, axis=0, keepdims=True)
         return np.where(size > 0, size, np.where(usual > 0, usual, 1))
 
@@ -77,9 +80,9 @@ class Sizes:
     def mixed(self) -> np.ndarray:
         """Of the states, with what group elements mix in from other axes: rounding of an element is
         relative to all of them, however small it is."""
-        slopes = np.abs(self.moves.here["slopes"][0, :, 0, :, 0].astype(float))
-        turns = np.abs(np.linalg.eigvals(self.moves.here["slopes"][0, :, 0, :, 0])).max(axis=1)
-        entries = slopes.max(axis=(1, 2))
+        slopes = self.moves.here["slopes"][0, :, 0, :, 0].astype(float)
+        turns, entries = turning(slopes)
+        slopes = np.abs(slopes)
         rate = np.where(turns > TURNING * entries, turns, np.where(entries > 0, entries, 1))
         # The matrix of an element is a series in that of the generator: what one product brings to an
         # axis, a second carries on. Without generators, nothing is mixed in.

@@ -22,6 +22,9 @@ SHARE_AT_VALUE = 0.6
 TOGETHER = 4
 """Special values that have the same number of turns; those before them have one more."""
 
+MOVING_SEED = 7
+"""Of the velocities in the place of rest."""
+
 ABOVE = 1 + 1e-12
 """Times a special value, a length is just above it: at the value itself, rounding would decide on which
 side of a threshold it is."""
@@ -45,6 +48,18 @@ def special_states(shape: tuple, special: Sequence[float], count: int) -> np.nda
             chosen = zip(state, (at, later), strict=True)
             found.append(np.stack([_at_value(rng, x, ways, *next(turn)) for x, turn in chosen]))
     return np.stack(found) if found else np.zeros((0, *shape))
+
+
+def moving(v: np.ndarray) -> np.ndarray:
+    """Velocities `(cases, points, space)`, others of the same size where a point is at rest or two move
+    alike."""
+    random = np.random.default_rng(MOVING_SEED).normal(size=v.shape).astype(v.dtype)
+    speed = np.abs(v).max(axis=(1, 2), keepdims=True)
+    random = random * np.where(speed > 0, speed, 1)
+    apart = np.abs(v[:, :, None] - v[:, None]).max(axis=3)
+    apart = apart + np.where(np.eye(v.shape[1]), np.inf, 0)
+    still = np.any(np.abs(v).max(axis=2) == 0, axis=1) | np.any(apart == 0, axis=(1, 2))
+    return np.where(still[:, None, None], random, v)
 
 
 def _at_value(rng, x, ways: Sequence[Callable], turn: int, value: float) -> np.ndarray:

@@ -29,16 +29,19 @@ class Values:
         """Of no motion: for what is asked at any acceleration, or at none."""
         return self.cases.q - self.cases.v
 
-    def at(self, state, size=None, direction=None, index=None, acceleration=None) -> dict:
+    def at(
+        self, state, size=None, direction=None, index=None, acceleration=None, cases=None
+    ) -> dict:
         """The function at any number of states, with the weights, times and accelerations of the cases
-        `index` (all of them, in order, if not given)."""
+        `index` (all of them, in order, if not given); `cases` may have other times."""
         count = len(self.cases.q)
         index = np.arange(count) if index is None else index
         zero = np.zeros_like(state)
         size = zero if size is None else np.broadcast_to(size, state.shape)
         direction = zero if direction is None else direction
         acceleration = self.any_acceleration if acceleration is None else acceleration
-        of_case = self.cases.parameters, acceleration, self.cases.t
+        drawn = self.cases if cases is None else cases
+        of_case = drawn.parameters, acceleration, drawn.t
         parts = []
         for first in range(0, len(index), count):
             chunk = np.arange(first, min(first + count, len(index)))
