@@ -240,6 +240,38 @@ def test_a_narrow_window_of_a_length_is_met():
     assert concerned(testing.Force(model, nx.Rotations(2), 1, dissipative=True)) == [1]
 
 
+def chain_damping(ratios):
+    """Modal damping of a chain of points on a line, −Σ 2 ζ ω e (e · v)."""
+    count = len(ratios)
+    squares, modes = np.linalg.eigh(2 * np.eye(count) - np.eye(count, k=1) - np.eye(count, k=-1))
+    matrix = modes @ np.diag(2 * np.asarray(ratios) * np.sqrt(squares)) @ modes.T
+    return lambda q, v: -(jnp.asarray(matrix, v.dtype) @ v)
+
+
+def test_one_mode_that_grows_is_found():
+    """Of directions that are drawn, one in some hundreds shows it."""
+    ratios = 0.1 * np.ones(9)
+    growing = np.where(np.arange(9) == 1, -0.1, ratios)
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, chain_damping(ratios), chain_damping(growing))
+    subject = testing.Force(model, nx.Trivial(1), 9, dissipative=True, max_examples=FEW)
+    assert concerned(subject) == [1]
+
+
+def test_a_fast_drive_is_as_precise_as_its_time():
+    drive = testing.Force(lambda q, v, t: jnp.cos(314 * t) + 0 * q, nx.Trivial(1), 1)
+    (law,) = (x for x in testing.laws(drive) if x.__name__ == "force_precision_law")
+    assert law(drive).cases == 128
+
+
+def test_a_network_that_fades_breaks_no_law():
+    key = jax.random.key(2)
+    force = nx.Friction(PLANE.configuration_features(2), "convex", width=16, key=key)
+    subject = testing.Force(force, PLANE, 2, keeps_charges=True, dissipative=True)
+    (law,) = (x for x in testing.laws(subject) if x.__name__ == "covector_derivative_law")
+    seen = law(subject)
+    assert seen.cases - seen.skipped > 1000
+
+
 class Leaking(eqx.Module):
     """Friction that keeps momentum for the weight that training found, zero, and for no other."""
 
@@ -336,6 +368,19 @@ def half(x):
 @half.defjvp
 def _(primals, tangents):
     return half(*primals), 0.501 * tangents[0]
+
+
+SHARP = {
+    "dry friction, smoothed": lambda q, v: -v / jnp.sqrt(v**2 + 1e-6),
+    "a sharp saturation": lambda q, v: -jnp.tanh(v / 1e-3),
+}
+
+
+def test_sharp_friction_is_not_called_wrong():
+    model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, *SHARP.values())
+    subject = testing.Force(model, nx.Trivial(1), 1, max_examples=FEW, dtype=np.float32)
+    (law,) = (x for x in testing.laws(subject) if x.__name__ == "force_derivatives_law")
+    law(subject)
 
 
 ALONE = {  # of one point in the plane, with the promises it breaks

@@ -572,6 +572,117 @@ def test_a_rule_that_forgets_time_is_caught():
         testing.check_rules(nx.at_time(Forgetful(), 0.3), q, v)
 
 
+def test_derivatives_in_time_that_are_not_those_of_the_value_are_caught():
+    """The energy's law takes the derivative on both sides, and sees nothing."""
+
+    def frozen(q, v, t):
+        return jnp.sum(v**2 - q**2) / 2 + jax.lax.stop_gradient(jnp.sin(t)) * jnp.sum(q * v)
+
+    def driven(q, v, t):
+        return jnp.sum(v**2 - q**2) / 2 + jnp.cos(300 * t) * jnp.sum(q * v)
+
+    for lagrangian, broken in ((frozen, True), (driven, False)):
+        subject = testing.Lagrangian(lagrangian, PLANE, 1, max_examples=16)
+        (law,) = (x for x in testing.laws(subject) if x.__name__ == "derivatives_law")
+        if broken:
+            with pytest.raises(AssertionError, match="the derivative in time is that of the value"):
+                law(subject)
+        else:
+            law(subject)
+
+
+class Drifting(nx.SymmetryGroup):
+    """Shifts that grow with time, whose lift forgets that they do."""
+
+    space: int = 1
+    dimension: int = 1
+
+    def generators(self, q, t=0.0):
+        return jnp.ones((1, *q.shape), q.dtype) * jnp.sin(jax.lax.stop_gradient(t)).astype(q.dtype)
+
+    def act(self, coefficients, q, v, t=0.0):
+        return q + coefficients * jnp.sin(jnp.asarray(t, q.dtype)), v
+
+    def invariant_features(self, points):
+        raise NotImplementedError
+
+
+def test_a_lift_that_forgets_time_is_caught():
+    with pytest.raises(AssertionError, match="the lift is the rate of the generator"):
+        testing.check_group(Drifting(), points=1, max_examples=16)
+
+
+class Mixing(nx.Lagrangian):
+    """A spring that stiffens, with a rule that adds up all states of a batch."""
+
+    def __call__(self, q, v):
+        return jnp.sum(v**2) / 2 - jnp.sum(q**2) ** 2 / 4
+
+
+@nx.dynamics.euler_lagrange_terms.register
+def _(lagrangian: Mixing, q, v):
+    size = q[0].size if q.ndim == 3 else q.size
+    mass = jnp.broadcast_to(jnp.eye(size, dtype=q.dtype), (*q.shape[:-2], size, size))
+    return nx.EulerLagrangeTerms(mass, (-jnp.sum(q**2) * q).reshape(*q.shape[:-2], size))
+
+
+def test_a_rule_that_mixes_states_is_caught():
+    subject = testing.Lagrangian(Mixing(), nx.Rotations(2), 1, max_examples=16)
+    (law,) = (x for x in testing.laws(subject) if x.__name__ == "terms_law")
+    with pytest.raises(AssertionError, match="equals automatic differentiation: force"):
+        law(subject)
+
+
+BENT = {  # right, but too sharp or too fast for steps of the state's size
+    "a pendulum far around": lambda q, v: 1e4 * jnp.sum(v**2 / 2 + jnp.cos(q)),
+    "short waves": lambda q, v: jnp.sum(v**2) / 2 - jnp.sum(jnp.cos(200 * q)),
+    "a softened distance": lambda q, v: jnp.sum(v**2) / 2 - jnp.sqrt(jnp.sum(q**2) + 1e-9),
+}
+
+
+def test_what_differences_do_not_see_is_skipped():
+    subject = testing.Features(
+        lambda q, v: jnp.stack([f(q, v) for f in BENT.values()]), nx.Trivial(1), 1, complete=False
+    )
+    (law,) = (x for x in testing.laws(subject) if x.__name__ == "derivatives_law")
+    assert law(subject).skipped < 64
+
+
+def test_no_law_asks_for_rest_where_there_is_none():
+    def speed(q, v):
+        return jnp.linalg.norm(v)[None]
+
+    subject = testing.Features(speed, nx.Rotations(2), 1, complete=False, max_examples=32)
+    for rest in (False, True):
+        for law in testing.laws(subject._replace(rest=rest)):
+            if law.__name__ in ("regularity_law", "smoothness_law") and rest:
+                with pytest.raises(AssertionError, match="not finite"):
+                    law(subject)
+            elif not rest:
+                law(subject._replace(rest=rest))
+
+
+def test_what_single_precision_cannot_hold_is_not_compared():
+    """The Sun and a planet, in SI units."""
+
+    def heavy(q, v):
+        return 1e20 * (1e20 * (jnp.sum(v**2) / 2 + 1))
+
+    subject = testing.Lagrangian(heavy, nx.Rotations(2), 1, max_examples=16)
+    (law,) = (x for x in testing.laws(subject) if x.__name__ == "precision_law")
+    assert (law(subject).cases, law(subject).reason[:12]) == (0, "not compared")
+
+
+def test_boosts_are_drawn_as_far_in_any_unit():
+    for light in (1.0, 299792458.0):
+        drawn = testing.group_elements(nx.Lorentz(2, speed_of_light=light))
+        hypothesis.find(
+            drawn,
+            lambda c, light=light: np.max(np.abs(c)) > 1,
+            settings=hypothesis.settings(database=None),
+        )
+
+
 class Quartic(nx.Lagrangian):
     """With rules whose factor may be wrong: of its momentum and its masses."""
 

@@ -41,7 +41,7 @@ def require_derivative(
 
     `scale` is what rounding of the values is relative to, `judged` where the derivative counts, and
     `report` goes to `require`. Returns where the differences could judge: not where the function bends
-    too sharply, nor where those of a much shorter step are others.
+    too sharply, nor where those of a much shorter step are nearer to the derivative.
     """
     step, precision = step_of(cases.q.dtype), cases.q.dtype
     values = [np.asarray(x, float) for x in values]
@@ -51,8 +51,8 @@ def require_derivative(
     bound = scale + doubt / DIFFERENCES.of(precision)
     wrong = np.abs(differences - derivative)
     closer = (values[3] - values[2]) / (2 * CLOSE * step)
-    unlike = np.abs(differences - closer) > wrong / 2
-    judged = judged & ~(unlike & (wrong > DIFFERENCES.of(precision) * bound))
+    converging = np.abs(closer - derivative) < wrong / 2
+    judged = judged & ~(converging & (wrong > DIFFERENCES.of(precision) * bound))
     error = np.where(judged, differences - derivative, 0)
     require(law, error, bound, DIFFERENCES, cases, **report)
     return judged

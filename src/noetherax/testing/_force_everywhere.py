@@ -10,6 +10,9 @@ from ._force_rounding import moderate, nudges, settle, shown_instants, sizes_of,
 from ._force_states import further_states, usual_speed
 from ._sizes import Units
 
+REMAINS = 100.0
+"""Roundings of the largest force of a case, below which another has faded."""
+
 
 @final
 class Everywhere:
@@ -44,8 +47,23 @@ class Everywhere:
 
     @cached_property
     def judged(self) -> np.ndarray:
-        """Where the value can be judged: not beyond numbers."""
-        return self.record.usable[self.index] & moderate(self.here)
+        """Where the value can be judged: not beyond numbers, nor faded."""
+        return self.record.usable[self.index] & moderate(self.here) & ~self.faded
+
+    @cached_property
+    def faded(self) -> np.ndarray:
+        """Where a force and its terms are rounding of what they are elsewhere in the same case: remains
+        of a network that is saturated there."""
+        size = self._terms(self.here, self.size).max(axis=1)
+        size = np.where(moderate(self.here), size, 0)
+        largest = size.reshape(len(self.sets), self.count).max(axis=0)
+        return size < REMAINS * float(np.finfo(self.state.dtype).eps) * largest[self.index]
+
+    @cached_property
+    def faded_when_drawn(self) -> np.ndarray:
+        """The same of the drawn states, all cases of the batch."""
+        cases = np.arange(len(self.record.cases.q)) % self.count
+        return self.faded[cases]
 
     @cached_property
     def force(self) -> np.ndarray:
@@ -70,7 +88,8 @@ class Everywhere:
 
     @cached_property
     def noise_of_slopes(self) -> np.ndarray:
-        """By how much slopes change where states change by some roundings, in the units of a scale."""
+        """By how much slopes change where states change by some roundings, in the units of a scale, and
+        what rounding of the forces makes of them."""
         dtype = self.state.dtype
         near = [(self.state * x).astype(dtype) for x in nudges(self.state.shape, dtype)]
         slopes = [self.values.at(x, index=self.index)["slope"] for x in near]
@@ -82,8 +101,10 @@ class Everywhere:
         terms = self.slope.max(axis=1).reshape(size.shape) * size
         largest = terms.reshape(len(self.sets), self.count, -1).max(axis=(0, 2))
         along = along + float(np.finfo(dtype).eps) * largest[self.index][:, None, None]
-        along = along.max(axis=2, keepdims=True) / np.where(size > 0, size, np.inf)
-        return np.broadcast_to(along.reshape(len(noise), 1, -1), noise.shape)
+        size = np.where(size > 0, size, np.inf)
+        along = along.max(axis=2, keepdims=True) / size
+        terms = self.terms.reshape(len(noise), -1, 1) / size.reshape(len(noise), 1, -1)
+        return along.reshape(len(noise), 1, -1) + terms
 
     @cached_property
     def terms(self) -> np.ndarray:

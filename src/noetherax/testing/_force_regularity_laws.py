@@ -95,6 +95,7 @@ def force_derivatives_law(record: ForceRecord) -> Seen:
         for x in SHIFTS
     ]
     judged = record.usable & np.all([moderate(x) for x in (here, *near)], axis=0)
+    judged &= ~record.everywhere.faded_when_drawn
     judged &= np.all(np.isfinite(here["slope"]), axis=(1, 2))
 
     def known(x: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ NUDGES = 4
 
 NUDGE_SEED = 6
 
-NUDGED = 128.0
+NUDGED = 512.0
 """Times the change of the force under these: allowed, where it exceeds rounding of the terms."""
 
 
