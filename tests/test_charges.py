@@ -1,4 +1,5 @@
 import helpers
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -89,3 +90,19 @@ def test_what_conserves_keeps_every_bit_on_accelerators(solver):
     helpers.check_precision(group.noether_charge(lagrangian), q, v)
     helpers.check_precision(nx.Energy(lagrangian), q, v)
     helpers.check_precision(lambda q, v: nx.momentum(lagrangian, q, v), q, v)
+
+
+def test_charges_that_a_precision_cannot_resolve_are_told():
+    """An atom on a spring, in SI units and float32: its angular momentum is 8e-36."""
+
+    atom = jax.tree_util.Partial(
+        lambda m, q, v: m * jnp.sum(v**2) / 2 - jnp.sum(q**2) / 2, jnp.float32(6.6e-26)
+    )
+    q, v = jnp.array([[1e-11, 0.0]], jnp.float32), jnp.array([[0.0, 11.7]], jnp.float32)
+    path = nx.rollout(atom, q, v, ts=np.linspace(0, 1e-11, 5), dt=1e-13, solver=nx.RK4())
+    charge = nx.Rotations(2).noether_charge(atom)
+    with pytest.warns(UserWarning, match="float32 has no numbers for changes of it"):
+        nx.drift(charge, path)
+    tracks = nx.Tracks(np.asarray(path.ts), np.asarray(path.q), np.asarray(path.v))
+    with pytest.warns(UserWarning, match="Charge 'L' is"):
+        nx.evaluate(atom, tracks, charges={"L": nx.Rotations(2).noether_charge})

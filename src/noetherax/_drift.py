@@ -116,6 +116,8 @@ def drift(
             * (not per_charge)
         )
     change, start = _compiled(_sizes, values, per_charge)
+    if not isinstance(start, Tracer):
+        warn_of_small(np.atleast_1d(start), values.dtype)
     if scale is not None:
         start = jnp.broadcast_to(jnp.asarray(scale, values.dtype), start.shape)
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")
@@ -169,6 +171,22 @@ def without_padding(trajectory: Trajectory) -> Trajectory:
     states = trajectory.ts, trajectory.q, trajectory.v, trajectory.p
     ts, q, v, p = jax.tree.map(lambda x: x[index], states)
     return Trajectory(ts, q, v, p, trajectory.stats, trajectory.result)
+
+
+def warn_of_small(
+    sizes: np.ndarray, dtype: Any, what: str = "The charge", stacklevel: int = 3
+) -> None:
+    """Warns where charges are so small that a precision has no numbers for what rounding leaves of
+    them: their changes are shown as nothing."""
+    known = sizes[(sizes > 0) & np.isfinite(sizes)]
+    least = float(jnp.finfo(dtype).tiny) / float(jnp.finfo(dtype).eps)
+    if len(known) and np.min(known) < least:
+        warnings.warn(
+            f"{what} is {np.min(known):.2g}, and {jnp.dtype(dtype).name} has no numbers for changes of "
+            f"it that are smaller than {float(jnp.finfo(dtype).tiny):.2g}: they count as none. Use "
+            "float64, or units in which it is nearer to one.",
+            stacklevel=stacklevel,
+        )
 
 
 def _warn_of_hidden(values, whole) -> None:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._drift import charge_along, parts_along
+from .._drift import charge_along, parts_along, warn_of_small
 from .._programs import run
 from .._trajectory import Trajectory
 from ..data import resolved
@@ -63,6 +63,7 @@ def drift_measures(
     found = {}
     for name, (*pair, nothing) in zip(charges, measured, strict=True):
         changes, scale = (np.asarray(x, float) for x in pair)
+        warn_of_small(scale, dtype, f"Charge {name!r}", stacklevel=4)
         with np.errstate(all="ignore"):
             series = np.where(changes == 0, 0.0, changes / scale[:, None])
         unknown = (scale == 0) & np.any(known & (changes > 0), axis=1)

@@ -3,6 +3,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, overload
 
 import diffrax
+import numpy as np
 from jaxtyping import PRNGKeyArray, Real
 
 from .._checks import check_count, check_number
@@ -150,6 +151,8 @@ def evaluate(
         )
     _check_options(type(against), options)
     threshold, max_steps = check_number("threshold", threshold), check_count("max_steps", max_steps)
+    if isinstance(dt, np.floating | np.integer):  # known when programs are made, as to `rollout`
+        dt = float(dt)
     rollout: dict[str, Any] = dict(solver=solver, dt=dt)
     if dt is None:
         rollout["max_steps"] = max_steps

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import singledispatch, wraps
 from typing import Any, final
 
+import numpy as np
+
 from ._cases import require_precision
 from ._evidence import Seen
 from ._group_laws import (
@@ -196,7 +198,9 @@ class _Shared:
 
 def _law(function: Callable, shared: _Shared) -> Callable[[Any], Seen]:
     def law(subject: Any) -> Seen:
-        return shared.judge(subject, function)
+        # Bounds that are beyond numbers judge nothing, and are no news.
+        with np.errstate(all="ignore"):
+            return shared.judge(subject, function)
 
     law.__name__ = function.__name__
     law.__doc__ = function.__doc__

@@ -158,7 +158,8 @@ def _sizes_of_accelerations(solution: tuple, mass: np.ndarray, force: np.ndarray
 
 
 def _constant(law: str, rates, scale, cases: Drawn, solution: tuple, what: str = CONSTANT) -> Seen:
-    regular = solution[2]
+    # Where a mass is as good as none, accelerations are beyond numbers.
+    regular = solution[2] & np.all(np.isfinite(scale), axis=1)
     result = seen(law, cases, regular, SINGULAR)
     require(
         what,
