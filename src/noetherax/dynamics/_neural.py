@@ -54,7 +54,7 @@ def _(lagrangian: NeuralLagrangian, q, v, a):
     values, rate = over_batch(lambda q, v, a: jax.jvp(features, (q, v), (v, a)), q)(q, v, a)
     # x' changes in time only where ∂S/∂v = 0, and drops out.
     x, scale = standardisation(values), standardisation.slope(values)
-    gradient, change = gradient_along(lagrangian.network, x, scale * rate)
+    gradient, change = gradient_along(lagrangian.scaled_network, x, scale * rate)
     return residual_of_features(features, (q, v, a), scale * gradient, scale * change)
 
 
@@ -64,7 +64,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
 
     def change_of_residual(a, tangents):
         moved, *state = tangents
-        if jax.tree.leaves((moved.features, moved.standardisation, *state)):
+        if jax.tree.leaves((moved.features, moved.standardisation, moved.unit, *state)):
             return differentiated_residual((lagrangian, q, v), tangents, a)
 
         # Weights alone change, as in training.
@@ -78,7 +78,8 @@ def _(lagrangian: NeuralLagrangian, q, v):
                 lagrangian.features, motion, known.scale * gradient, known.scale * change
             )
 
-        return eqx.filter_jvp(residual, (lagrangian.network,), (moved.network,))[1]
+        network, change = eqx.filter_jvp(lambda x: x.scaled_network, (lagrangian,), (moved,))
+        return eqx.filter_jvp(residual, (network,), (change,))[1]
 
     return terms, change_of_residual
 
@@ -90,7 +91,7 @@ def _(lagrangian: NeuralLagrangian, q, v):
         return jax.grad(lagrangian, argnums=(0, 1))(q, v)
     values, pull_back = jax.vjp(lagrangian.features, q, v)
     standardisation = lagrangian.standardisation
-    slope = _slope(lagrangian.network, standardisation(values))
+    slope = _slope(lagrangian.scaled_network, standardisation(values))
     return pull_back(slope * standardisation.slope(values))
 
 
@@ -122,14 +123,14 @@ def _terms_of(lagrangian: NeuralLagrangian, q, v) -> tuple[EulerLagrangeTerms, _
 
     if features.num_features <= size + 1:
         # Few features: their full Hessian.
-        gradient, hessian = gradient_and_hessian(lagrangian.network, x, None)
+        gradient, hessian = gradient_and_hessian(lagrangian.scaled_network, x, None)
         curved = hessian @ velocity_slope
         mass_matrix = jnp.swapaxes(velocity_slope, -1, -2) @ curved
         transport = jnp.einsum("...mn,...m->...n", curved, rate)
     else:
         # Many features: the Hessian only along the velocities and along the motion.
         directions = jnp.concatenate([velocity_slope, rate[..., None]], axis=-1)
-        gradient, hessian = gradient_and_hessian(lagrangian.network, x, directions)
+        gradient, hessian = gradient_and_hessian(lagrangian.scaled_network, x, directions)
         mass_matrix, transport = hessian[..., :size, :size], hessian[..., :size, size]
 
     weighted = over_batch(lambda *state: weighted_terms(features, *state), q)

@@ -17,7 +17,7 @@ from ._given_attributes import given_attributes, takes_new_attributes, with_attr
 from ._linear import LinearLagrangian
 from ._local_networks import check_local
 from ._moving_networks import in_both_orders, mean_of_orders, with_attributes_of
-from ._neural import NeuralLagrangian
+from ._neural import NeuralLagrangian, in_unit_of
 from ._neural_mechanical import NeuralMechanicalLagrangian
 from ._neural_separable import NeuralSeparableLagrangian
 from ._pairs import Neighbourhood, Pairs, over_pairs
@@ -48,6 +48,7 @@ __all__ = [
     "check_local",
     "given_attributes",
     "in_both_orders",
+    "in_unit_of",
     "inertia_of",
     "inertia_times",
     "linear_output",

@@ -1,8 +1,10 @@
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any, final
 
 import equinox as eqx
 import jax
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._precision import full_precision
@@ -10,6 +12,7 @@ from .._types import Configuration, Velocity, check_state
 from ..features import (
     InvariantFeatures,
     Standardisation,
+    Unit,
     linear_weights,
     standardisation_of,
     standardised_part,
@@ -68,6 +71,7 @@ class NeuralLagrangian(Lagrangian):
     features: InvariantFeatures
     standardisation: Standardisation
     network: eqx.nn.MLP
+    unit: Unit
 
     def __init__(
         self,
@@ -84,11 +88,19 @@ class NeuralLagrangian(Lagrangian):
         self.features = features
         self.standardisation = Standardisation.identity(features.num_features, dtype)
         self.network = network
+        self.unit = Unit.of("the Lagrangian", 1.0, dtype)
+
+    @property
+    def scaled_network(self) -> eqx.nn.MLP:
+        """The network with the unit of L in its last layer."""
+
+        scaled = self.unit.value * self.network.layers[-1].weight  # it has no bias
+        return eqx.tree_at(lambda x: x.layers[-1].weight, self.network, scaled)
 
     def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
         check_state(q, v)
         with full_precision():
-            return self.network(self.standardisation(self.features(q, v)))
+            return self.unit.value * self.network(self.standardisation(self.features(q, v)))
 
 
 @standardisation_of.register
@@ -105,3 +117,24 @@ def _(lagrangian: NeuralLagrangian, q, v, bend):
 @linear_weights.register
 def _(lagrangian: NeuralLagrangian):
     return [lagrangian.network.layers[-1].weight]
+
+
+@singledispatch
+def in_unit_of(part: Any, before: Any) -> Any:
+    """A part of a model whose last layer was set anew, with a unit of L in which its weights are as
+    large as before. A part that has no unit of its own stays as it is."""
+    return part
+
+
+@in_unit_of.register
+def _(part: NeuralLagrangian, before: NeuralLagrangian):
+    new, old = (
+        float(np.linalg.norm(np.asarray(x.network.layers[-1].weight, float)))
+        for x in (part, before)
+    )
+    if not (old > 0 and 0 < new < np.inf):
+        return part
+    factor = float(np.exp2(np.round(np.log2(new / old))))  # by which no division rounds
+    unit = Unit.of("the Lagrangian", float(part.unit.value) * factor, part.unit.value.dtype)
+    weight = part.network.layers[-1].weight / factor
+    return eqx.tree_at(lambda x: (x.unit, x.network.layers[-1].weight), part, (unit, weight))

@@ -1,12 +1,16 @@
 import math
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PyTree
 
 from .._types import FloatArray
+from ..dynamics import forces_of, has_rule
+from ..lagrangians import in_unit_of
 from ..losses import check_finite, check_observations, law_of, square_errors
 from ._candidates import candidates, counts_of, last_layers
 
@@ -164,7 +168,22 @@ def regular_start_of(loss: Callable, model: PyTree, states: tuple) -> PyTree:
     law = law_of(loss, model)
     found = regular_start(law, *states)
     layers = last_layers(model)
-    return eqx.tree_at(last_layers, model, last_layers(found)) if layers else model
+    if not layers:
+        return model
+    found = eqx.tree_at(last_layers, model, last_layers(found))
+    # Beside forces that are known L has a scale. Weights are of order one, whatever the unit of mass.
+    return _in_units_of(model, found) if forces_of(law) else found
+
+
+def _in_units_of(model: PyTree, found: PyTree) -> PyTree:
+    """The model found, in units in which last layers are as large as those of the model given."""
+
+    def has_unit(node: Any) -> bool:
+        return has_rule(in_unit_of, type(node))
+
+    return jax.tree.map(
+        lambda before, after: in_unit_of(after, before), model, found, is_leaf=has_unit
+    )
 
 
 def every(observations: tuple, first: int, stride: int) -> tuple:
