@@ -252,6 +252,13 @@ def test_force_loss_finds_the_scale_of_a_network():
     model, note = nx.prepare(model, batch, loss=loss)
     assert "by least squares" in note
     assert compiled(loss, model, batch) < 0.05 * size
+    # In another unit of mass weights are as large, so that steps of training are.
+    mass = 2.0**-80
+    light = nx.Forced(network, Drag(jnp.asarray(0.2 * mass)))
+    light, _ = nx.prepare(light, batch._replace(tau=mass * batch.tau), loss=loss)
+    sizes = [jnp.linalg.norm(x.lagrangian.network.layers[-1].weight) for x in (light, model)]
+    assert 0.5 < sizes[0] / sizes[1] < 2
+    assert 0.25 < light.lagrangian.unit.value / (mass * model.lagrangian.unit.value) < 4
     # Of tracks, the inputs are what was measured.
     tracks = nx.Tracks(np.arange(200.0), q, v, a, inputs=batch.tau[:, 0])
     assert np.array_equal(samples_of(loss, tracks).tau, batch.tau)

@@ -63,6 +63,8 @@ def test_exchange_features_are_all_symmetric_functions():
     assert (line.num_features, line.sums, line.products) == (2, (0,), ((0, 0),))
     distance = nx.features.ExchangeFeatures(nx.Euclidean(3).configuration_features(2))
     assert distance.num_features == 1
+    for group in (nx.Euclidean(1), nx.Translations(1)):  # another one is rounding of zero
+        assert nx.features.ExchangeFeatures(group.configuration_features(2)).num_features == 1
     turned = nx.features.ExchangeFeatures(nx.Rotations(3).configuration_features(2))
     assert turned.num_features == 3  # x·x + y·y, x·y and (x·x − y·y)²
     q = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3)))

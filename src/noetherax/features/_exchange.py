@@ -18,6 +18,11 @@ INDEPENDENT = 1e-3
 far above rounding in single precision, far below what independent polynomials differ by."""
 
 
+VANISHING = 1e-5
+"""A candidate in units of the terms that it adds up, below which it is rounding of zero: in float32 of
+a difference 1e-7, of the square of one 1e-14."""
+
+
 @final
 class ExchangeFeatures(ConfigurationFeatures):
     """Invariants of two points that do not tell which of them is the first,
@@ -60,11 +65,12 @@ class ExchangeFeatures(ConfigurationFeatures):
         self.features = features
         count = features.num_features
         pairs = [(a, b) for a in range(count) for b in range(a, count)]
-        candidates = np.zeros((0, 0))
+        candidates = terms = np.zeros((0, 0))
         if count:
             states = generic_pairs(STATES + 8 * (count + len(pairs)), space)
-            candidates = np.asarray(run(_candidates, features, states), float)
-        kept = independent_columns(candidates)
+            found = run(_candidates, features, states)
+            candidates, terms = (np.asarray(x, float) for x in found)
+        kept = independent_columns(candidates, terms)
         self.sums = tuple(k for k in kept if k < count)
         self.products = tuple(pairs[k - count] for k in kept if k >= count)
 
@@ -90,26 +96,31 @@ def generic_pairs(count: int, space: int) -> Array:
 
 
 def _candidates(features, states):
-    """All sums and products at each state."""
+    """All sums and products at each state, and the sizes of what they add up."""
 
     def at(q):
         there, back = features(q), features(q[::-1])
         even, odd = (there + back) / 2, (there - back) / 2
+        size = (jnp.abs(there) + jnp.abs(back)) / 2
         rows, columns = np.triu_indices(len(odd))
-        return jnp.concatenate([even, odd[rows] * odd[columns]])
+        return (
+            jnp.concatenate([even, odd[rows] * odd[columns]]),
+            jnp.concatenate([size, size[rows] * size[columns]]),
+        )
 
     return jax.vmap(at)(states)
 
 
-def independent_columns(values: np.ndarray) -> list[int]:
-    """Columns that no combination of earlier ones and a constant gives."""
+def independent_columns(values: np.ndarray, terms: np.ndarray) -> list[int]:
+    """Columns that no combination of earlier ones and a constant gives, nor rounding of their terms."""
     kept: list[int] = []
     basis = np.ones((len(values), 1)) / np.sqrt(max(len(values), 1))
     for k, column in enumerate(values.T):
         size = np.linalg.norm(column)
         rest = column - basis @ (basis.T @ column)
         rest = rest - basis @ (basis.T @ rest)
-        if size > 0 and np.linalg.norm(rest) > INDEPENDENT * size:
+        there = size > VANISHING * np.linalg.norm(terms[:, k])
+        if there and np.linalg.norm(rest) > INDEPENDENT * size:
             kept.append(k)
             basis = np.concatenate([basis, rest[:, None] / np.linalg.norm(rest)], axis=1)
     return kept

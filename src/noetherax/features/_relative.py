@@ -45,8 +45,8 @@ class RelativeVelocities(InvariantFeatures):
         count = STATES + 8 * features.num_features
         states = np.random.default_rng(0).normal(size=(2, count, points, space))
         q, v = (jnp.asarray(x, jnp.result_type(float)) for x in states)
-        values = run(_over_states, features, q, v)
-        self.kept = tuple(independent_columns(np.asarray(values, float)))
+        found = run(_over_states, features, q, v)
+        self.kept = tuple(independent_columns(*(np.asarray(x, float) for x in found)))
 
     @property
     def num_features(self) -> int:
@@ -62,4 +62,5 @@ def _relative(features: InvariantFeatures, q, v):
 
 
 def _over_states(features, q, v):
-    return jax.vmap(lambda q, v: _relative(features, q, v))(q, v)
+    """The features at each state, and their sizes where points move together, too."""
+    return jax.vmap(lambda q, v: (_relative(features, q, v), jnp.abs(features(q, v))))(q, v)

@@ -182,6 +182,8 @@ def force_precision_law(record: ForceRecord) -> Seen:
     if "single" not in here:
         return Seen(name, 0, 0, f"not compared: {record.function.refusals[0]}")
     judged = record.usable & np.all(np.abs(here["double"]) < LARGEST_SINGLE, axis=1)
+    # What a force is made of may be too large as well, beside a velocity that is zero.
+    judged &= np.all(record.function.values.scale < LARGEST_SINGLE, axis=1)
     single, double = (np.where(judged[:, None], here[x], 0) for x in ("single", "double"))
 
     def noise() -> np.ndarray:
