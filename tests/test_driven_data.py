@@ -11,6 +11,7 @@ from helpers import compiled
 
 import noetherax as nx
 from noetherax.losses import check_kind, samples_of
+from noetherax.training._scale import scale_of
 
 STIFFNESS, FRICTION = 2.0, 0.3
 NUMBERS = np.random.default_rng(0)
@@ -259,6 +260,10 @@ def test_force_loss_finds_the_scale_of_a_network():
     sizes = [jnp.linalg.norm(x.lagrangian.network.layers[-1].weight) for x in (light, model)]
     assert 0.5 < sizes[0] / sizes[1] < 2
     assert 0.25 < light.lagrangian.unit.value / (mass * model.lagrangian.unit.value) < 4
+    tiny = batch._replace(tau=1e-25 * batch.tau)
+    tiny = jax.tree.map(lambda x: x.astype(jnp.float32)[None], tiny)
+    with pytest.raises(ValueError, match="Measured forces are up to"):
+        scale_of(loss, network, tiny)
     # Of tracks, the inputs are what was measured.
     tracks = nx.Tracks(np.arange(200.0), q, v, a, inputs=batch.tau[:, 0])
     assert np.array_equal(samples_of(loss, tracks).tau, batch.tau)

@@ -147,6 +147,15 @@ def test_no_step_crosses_a_jump_wherever_inputs_are_bound(model, held):
     assert np.allclose(path.q[:, 0, 0], held[:, 0], atol=1e-5)  # of first order: 4e-3
 
 
+def test_steps_in_single_precision_end_at_jumps_of_inputs_in_double():
+    single = [jnp.asarray(x, jnp.float32) for x in (REST + 1, REST)]
+    double = REST + 1, REST
+    ends = [
+        nx.rollout(WHOLE, *state, ts=T, solver=nx.RK4(), dt=0.1).q for state in (single, double)
+    ]
+    assert np.allclose(*ends, atol=1e-6)  # of first order: 4e-3
+
+
 @pytest.mark.parametrize("start", [-1.0, 0.0])
 def test_a_jump_at_zero_is_a_jump(start):
     """Zero has no time before it that XLA would not take for zero."""

@@ -92,8 +92,10 @@ class Inputs(eqx.Module):
 def value_of(inputs: Inputs, t: Time, ending: Any = True) -> Float[Array, " inputs"]:
     """u at one time. At the last sample itself its slope is the one before, for what ends there, and
     none for a motion that goes on."""
-    times, samples = jnp.asarray(inputs.t), jnp.asarray(inputs.u)
-    t = jnp.asarray(t, times.dtype)
+    t, samples = jnp.asarray(t), jnp.asarray(inputs.u)
+    t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(inputs.t.dtype)
+    # As t is rounded, so that steps that end at a sample in single precision are on its side of a jump.
+    times = jnp.asarray(inputs.t, t.dtype)
     last = len(times) - 1
     index = jnp.clip(jnp.searchsorted(times, t, side="right") - 1, 0, last)
     if inputs.kind == "hold" or last == 0:
@@ -105,7 +107,7 @@ def value_of(inputs: Inputs, t: Time, ending: Any = True) -> Float[Array, " inpu
     start, end = samples[index], samples[index + 1]
     if inputs.kind == "linear":
         return start + part * (end - start)
-    slopes = _slopes(times.astype(samples.dtype), samples) * step.astype(samples.dtype)
+    slopes = _slopes(inputs.t.astype(samples.dtype), samples) * step.astype(samples.dtype)
     left, right = slopes[index], slopes[index + 1]
     bend = part * (1 - part)
     return (

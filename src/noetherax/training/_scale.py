@@ -44,6 +44,17 @@ def _(loss: ForceLoss):
     return FreeParticle(0.0)
 
 
+@singledispatch
+def squared(loss: Callable, states: tuple) -> tuple[str, Any]:
+    """What a loss takes the squares of, by name, of the states of its data; or `None`."""
+    return "Accelerations", states[2]
+
+
+@squared.register
+def _(loss: ForceLoss, states: tuple):
+    return "Measured forces", states[4]
+
+
 class Scale(NamedTuple):
     """What a loss is compared with.
 
@@ -67,8 +78,8 @@ def scale_of(loss: Callable, model: PyTree, drawn: PyTree) -> Scale:
     Raises `ValueError` if squares of the accelerations leave the range of their precision.
     """
     states = states_of(loss, drawn)
-    if states is not None and states[2] is not None:
-        _check_range(states[2])
+    if states is not None:
+        _check_range(*squared(loss, states))
     without_force = loss_without_force(loss, drawn)
     if getattr(loss, "has_unit", False):
         return Scale(1.0, without_force)
@@ -100,14 +111,16 @@ def losses_of(loss, model, drawn):
     return jax.lax.map(lambda batch: loss(model, batch), drawn)
 
 
-def _check_range(accelerations) -> None:
-    a = np.abs(np.asarray(accelerations, float))
-    largest = np.max(a, where=np.isfinite(a), initial=0.0)
-    limits = jnp.finfo(accelerations.dtype)
+def _check_range(name: str, values: Any) -> None:
+    if values is None:
+        return
+    sizes = np.abs(np.asarray(values, float))
+    largest = np.max(sizes, where=np.isfinite(sizes), initial=0.0)
+    limits = jnp.finfo(values.dtype)
     low, high = (float(x) for x in (limits.tiny * ROOM, limits.max / ROOM))
     if largest and not low < largest**2 < high:
         raise ValueError(
-            f"Accelerations are up to {largest:.2g}, and their squares leave the range of "
-            f"{limits.dtype}. Measure lengths or times in other units, such that accelerations are "
-            "nearer to one, or give data and weights in float64."
+            f"{name} are up to {largest:.2g}, and their squares leave the range of {limits.dtype}. "
+            "Measure lengths, times or masses in other units, such that they are nearer to one, or "
+            "give data and weights in float64."
         )
