@@ -249,11 +249,11 @@ def chain_damping(ratios):
 
 
 def test_one_mode_that_grows_is_found():
-    """Of directions that are drawn, one in some hundreds shows it."""
-    ratios = 0.1 * np.ones(9)
-    growing = np.where(np.arange(9) == 1, -0.1, ratios)
+    """Of directions that are drawn, less than one in ten thousand shows it."""
+    ratios = 0.1 * np.ones(12)
+    growing = np.where(np.arange(12) == 0, -0.1, ratios)
     model = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, chain_damping(ratios), chain_damping(growing))
-    subject = testing.Force(model, nx.Trivial(1), 9, dissipative=True, max_examples=FEW)
+    subject = testing.Force(model, nx.Trivial(1), 12, dissipative=True, max_examples=FEW)
     assert concerned(subject) == [1]
 
 
@@ -264,12 +264,12 @@ def test_a_fast_drive_is_as_precise_as_its_time():
 
 
 def test_a_network_that_fades_breaks_no_law():
-    key = jax.random.key(2)
+    key = jax.random.key(1)
     force = nx.Friction(PLANE.configuration_features(2), "convex", width=16, key=key)
     subject = testing.Force(force, PLANE, 2, keeps_charges=True, dissipative=True)
-    (law,) = (x for x in testing.laws(subject) if x.__name__ == "covector_derivative_law")
-    seen = law(subject)
-    assert seen.cases - seen.skipped > 1000
+    judged = ("force_derivatives_law", "covector_derivative_law")
+    seen = [law(subject) for law in testing.laws(subject) if law.__name__ in judged]
+    assert all(x.cases - x.skipped > 0.6 * x.cases for x in seen)  # 71 % and more
 
 
 class Leaking(eqx.Module):

@@ -116,8 +116,9 @@ def drift(
             * (not per_charge)
         )
     change, start = _compiled(_sizes, values, per_charge)
-    if not isinstance(start, Tracer):
-        warn_of_small(np.atleast_1d(start), values.dtype)
+    if not isinstance(values, Tracer):
+        largest = np.max(np.abs(values), axis=0 if per_charge else None)
+        warn_of_small(np.atleast_1d(largest), values.dtype)
     if scale is not None:
         start = jnp.broadcast_to(jnp.asarray(scale, values.dtype), start.shape)
         start = eqx.error_if(start, ~(start > 0), "scale must be positive.")

@@ -28,6 +28,8 @@ class NeuralLagrangian(Lagrangian):
     L is invariant under the group that S belongs to, and so has its Noether charges, exactly in
     continuous time and for any weights. Features pass through a standardisation that is the identity
     until [`noetherax.fit`][] sets it from the data, once; it is part of the model and never trains.
+    Nor does the unit of L, which is one where L has a free scale: beside forces that are known `fit`
+    sets it, so that weights are of order one in any unit of mass.
 
     !!! example
 

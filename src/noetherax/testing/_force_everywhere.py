@@ -52,10 +52,15 @@ class Everywhere:
 
     @cached_property
     def faded(self) -> np.ndarray:
-        """Where a force and its terms are rounding of what they are elsewhere in the same case: remains
-        of a network that is saturated there."""
-        size = self._terms(self.here, self.size).max(axis=1)
-        size = np.where(moderate(self.here), size, 0)
+        """Where a force with its terms, or of points that move the force itself, is rounding of what it
+        is elsewhere in the same case: remains of a network that is saturated there."""
+        terms = self._rounding(self._terms(self.here, self.size))
+        moving = np.any(self.cases.v != 0, axis=(1, 2))
+        return terms | (moving & self._rounding(sizes_of(self.here["value"])))
+
+    def _rounding(self, entries: np.ndarray) -> np.ndarray:
+        """Where the largest of all entries is rounding of what it is elsewhere in the same case."""
+        size = np.where(moderate(self.here), entries.max(axis=1), 0)
         largest = size.reshape(len(self.sets), self.count).max(axis=0)
         return size < REMAINS * float(np.finfo(self.state.dtype).eps) * largest[self.index]
 
