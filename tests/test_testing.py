@@ -773,3 +773,56 @@ def test_every_law_has_a_name_and_a_sentence():
     assert all(named.values())
     with pytest.raises(TypeError, match="Laws are known of"):
         testing.laws(dots)
+
+
+def of_permutations(make, subject, permutations, **options):
+    """The law of permutations of a subject of three points on a line."""
+    subject = make(subject, nx.Trivial(1), 3, permutations=permutations, max_examples=16, **options)
+    (law,) = (law for law in testing.laws(subject) if "permutation" in law.__name__)
+    return law(subject)
+
+
+def springs(q, v):
+    """Two equal ends, and a middle of twice their mass."""
+    middle = q[1] - (q[0] + q[2]) / 2
+    return jnp.sum(jnp.array([[1.0], [2], [1]]) * v**2) / 2 - jnp.sum(middle**2) / 2
+
+
+ENDS, TURN = (2, 1, 0), (1, 2, 0)
+
+
+def test_points_that_are_alike_change_places():
+    relative = dict(attributes=np.array([[1.0], [3], [1]]), masses=(1.0, 2.0, 1.0))
+    pairs = helpers.pairwise(nx.Euclidean(1), **relative)
+    friction = nx.PairFriction(nx.Euclidean(1), width=4, key=jax.random.key(0))
+    cubes = jax.vmap(lambda x: jnp.stack([jnp.sum(x**k) for k in (1, 2, 3)]), 0)
+    for make, subject, permutation in (
+        (testing.Lagrangian, springs, ENDS),
+        (testing.Lagrangian, pairs, ENDS),
+        (testing.Features, lambda q, v: jnp.ravel(cubes(jnp.stack([q, v]))), TURN),
+        (testing.Force, friction, TURN),
+        (testing.Force, lambda q, v: -(v**3), TURN),
+    ):
+        seen = of_permutations(make, subject, [permutation])
+        assert seen.cases - seen.skipped > 8
+
+
+def test_points_that_are_not_alike_are_told_apart():
+    pairs = helpers.pairwise(nx.Euclidean(1), masses=(1.0, 2.0, 1.0))
+    for make, subject, permutation in (
+        (testing.Lagrangian, springs, TURN),
+        (testing.Lagrangian, lambda q, v: springs(q, v) + 1e-9 * q[0, 0] ** 2, ENDS),
+        (testing.Lagrangian, pairs, TURN),
+        (testing.Features, lambda q, v: jnp.ravel(v), ENDS),
+        # The right size at the wrong point: the inverse of what is asked.
+        (testing.Force, lambda q, v: -jnp.roll(v, 1, axis=0) * jnp.array([[1.0], [2], [3]]), TURN),
+        (testing.Force, lambda q, v: -v * jnp.array([[1.0], [1], [1 + 1e-9]]), ENDS),
+    ):
+        with pytest.raises(AssertionError, match="a permutation of points"):
+            of_permutations(make, subject, [permutation])
+
+
+@pytest.mark.parametrize("wrong", [(0, 1), (0, 1, 1), (1, 2, 3), (0.5, 1, 2), ((0, 1, 2),)])
+def test_what_is_no_permutation_is_refused(wrong):
+    with pytest.raises(ValueError, match=r"each of the points 0, …, 2 once"):
+        testing.laws(testing.Lagrangian(springs, nx.Trivial(1), 3, permutations=[wrong]))

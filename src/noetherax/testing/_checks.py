@@ -1,6 +1,6 @@
 """Checkers that run every law of a group or of invariant features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -68,6 +68,7 @@ def check_features(
     state_strategy: st.SearchStrategy | None = None,
     weight_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
+    permutations: Sequence[Sequence[int]] = (),
     dtype: Any = np.float64,
     max_examples: int = CASES,
 ) -> tuple[Seen, ...]:
@@ -104,6 +105,8 @@ def check_features(
         [`noetherax.testing.states`][] if not given.
     - `weight_strategy`: as for [`noetherax.testing.check_lagrangian`][].
     - `rest`: whether derivatives must be finite at rest and at equal velocities.
+    - `permutations`: of all points, each a sequence of `0, …, points − 1`, that must change nothing:
+        those of points that are alike.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
 
     **Returns:** as [`noetherax.testing.check_group`][].
@@ -121,6 +124,7 @@ def check_features(
             state_strategy,
             weight_strategy,
             rest,
+            permutations,
         )
     )
 

@@ -24,7 +24,7 @@ def equivariance_law(record: ForceRecord) -> Seen:
     here = record.function.moves.here
     law = "a group element carries the force with it"
     size, element = record.function.sizes.moved, record.cases.coefficients
-    judged = _carried(record, law, here["moved"], size, here["carried"], element)
+    judged = carried_along(record, law, here["moved"], size, here["carried"], element)
     return seen(name, record.cases, judged, BEYOND_NUMBERS)
 
 
@@ -37,12 +37,12 @@ def covector_component_law(record: ForceRecord) -> Seen:
         return Seen(name, 0, 0, NO_COMPONENTS)
     judged = np.ones(len(record.cases.q), bool)
     for component in components:
-        for state, size, carried in _before_and_after(record):
+        for state, size, carried in before_and_after(record):
             further = np.einsum("ij,npjbk->npibk", component, carried)
             size = np.maximum(size, size @ np.abs(component).T)
             law = "a component of the group carries the force with it"
             element = np.broadcast_to(component, (len(judged), *component.shape))
-            judged &= _carried(record, law, state @ component.T, size, further, element)
+            judged &= carried_along(record, law, state @ component.T, size, further, element)
     return seen(name, record.cases, judged, BEYOND_NUMBERS)
 
 
@@ -58,15 +58,15 @@ def covector_period_law(record: ForceRecord) -> Seen:
             for count in (1, -MANY_TURNS):
                 change = np.zeros_like(record.cases.state[0])
                 change[0, point, axis] = count * turns[axis]
-                for state, size, carried in _before_and_after(record):
+                for state, size, carried in before_and_after(record):
                     size = np.maximum(size, largest(change[None]))
                     law = "a shift by periods leaves the force unchanged"
                     element = np.broadcast_to(change, state.shape)
-                    judged &= _carried(record, law, state + change, size, carried, element)
+                    judged &= carried_along(record, law, state + change, size, carried, element)
     return seen(name, record.cases, judged, BEYOND_NUMBERS)
 
 
-def _before_and_after(record: ForceRecord):
+def before_and_after(record: ForceRecord):
     """The drawn states, and where elements lead: with their sizes, and with what the elements do to
     displacements."""
     here, sizes = record.function.moves.here, record.function.sizes
@@ -76,7 +76,7 @@ def _before_and_after(record: ForceRecord):
     yield here["moved"], sizes.moved, here["carried"]
 
 
-def _carried(record: ForceRecord, law: str, state, size, carried, element) -> np.ndarray:
+def carried_along(record: ForceRecord, law: str, state, size, carried, element) -> np.ndarray:
     """Requires that the force at other states, seen in displacements before they were `carried` there,
     is that at the drawn ones. Returns what was judged."""
     values = record.function.values

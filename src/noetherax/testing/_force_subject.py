@@ -1,6 +1,6 @@
 """A force as the subject of laws, and the checker that runs them all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import hypothesis.strategies as st
@@ -24,6 +24,7 @@ from ._force_regularity_laws import (
     smooth_at_rest_law,
 )
 from ._laws import laws, run_laws, sharing
+from ._permutation_laws import force_permutation_law, permutations_of
 from ._subjects import CASES
 
 
@@ -62,6 +63,7 @@ class Force(NamedTuple):
     weight_strategy: st.SearchStrategy | None = None
     instant_strategy: st.SearchStrategy | None = None
     rest: bool = True
+    permutations: Sequence[Sequence[int]] = ()
 
 
 def check_force(
@@ -79,6 +81,7 @@ def check_force(
     weight_strategy: st.SearchStrategy | None = None,
     instant_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
+    permutations: Sequence[Sequence[int]] = (),
 ) -> tuple[Seen, ...]:
     """Checks what a force promises, for any weights, at any time and with any inputs.
 
@@ -90,6 +93,7 @@ def check_force(
     - `keeps_charges`: it has no part along a generator, Q · ξ_a = 0.
     - `dissipative`: it adds no energy, Q · v ≤ 0, at velocities over nine decades, in any direction,
         with points far away, close together and at the origin; and vanishes at rest.
+    - `permutations`: points that change places get each other's force.
 
     Every force of a model has to keep the promises by itself. Of forces that keep them only together,
     give the sum as a function.
@@ -127,6 +131,7 @@ def check_force(
     - `instant_strategy`: Hypothesis strategy for `(t, u)`; [`noetherax.testing.instants`][] if not
         given.
     - `rest`: whether derivatives must be finite at rest and at equal velocities.
+    - `permutations`: of all points, each a sequence of `0, …, points − 1`, for points that are alike.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][]. Every case is judged at ten
         velocities and places.
 
@@ -148,6 +153,7 @@ def check_force(
         weight_strategy,
         instant_strategy,
         rest,
+        permutations,
     )
     return run_laws(subject)
 
@@ -160,7 +166,8 @@ def _(subject: Force):
         (subject.dissipative, (power_law, rest_law)),
     )
     kept = tuple(law for promised, laws in promises if promised for law in laws)
-    return sharing(subject, ForceRecord, (*ANY_FORCE_LAWS, *kept, balance_law))
+    alike = (force_permutation_law,) if permutations_of(subject) else ()
+    return sharing(subject, ForceRecord, (*ANY_FORCE_LAWS, *kept, *alike, balance_law))
 
 
 EQUIVARIANCE_LAWS = (

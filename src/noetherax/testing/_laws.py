@@ -25,6 +25,7 @@ from ._motion_laws import (
     rules_law,
     terms_law,
 )
+from ._permutation_laws import permutation_law, permutations_of
 from ._records import (
     ChargeRecord,
     GroupRecord,
@@ -96,7 +97,8 @@ def _(subject: Features):
     complete = (completeness_law,) if subject.complete else ()
     # The user's own states are all there is: the origin may be none of them.
     anywhere = (smoothness_law,) if subject.state_strategy is None else ()
-    functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS)
+    alike = (permutation_law,) if permutations_of(subject) else ()
+    functions = (*complete, regularity_law, *anywhere, *FEATURE_LAWS, *alike)
     return sharing(subject, record_of_features, functions)
 
 
@@ -110,7 +112,8 @@ def _(subject: ConfigurationFeatures):
 
 @laws.register
 def _(subject: Lagrangian):
-    return sharing(subject, LagrangianRecord, LAGRANGIAN_LAWS)
+    alike = (of_its_function(permutation_law),) if permutations_of(subject) else ()
+    return sharing(subject, LagrangianRecord, (*LAGRANGIAN_LAWS, *alike))
 
 
 @laws.register

@@ -1,6 +1,6 @@
 """Checkers that run every law of a Lagrangian or of a charge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -22,6 +22,7 @@ def check_lagrangian(
     max_examples: int = CASES,
     weight_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
+    permutations: Sequence[Sequence[int]] = (),
 ) -> tuple[Seen, ...]:
     """Checks that a Lagrangian has a symmetry and what follows from it: it is invariant, its own rule
     for the equations of motion equals automatic differentiation, derivatives are finite and those of
@@ -59,6 +60,8 @@ def check_lagrangian(
     - `weight_strategy`: Hypothesis strategy for the model itself, where not all weights make sense,
         such as masses, which are positive; [`noetherax.testing.weights`][] if not given.
     - `rest`: whether derivatives must be finite at rest and at equal velocities.
+    - `permutations`: of all points, each a sequence of `0, …, points − 1`, that must change nothing:
+        those of points that are alike.
     - `dtype`, `max_examples`: as for [`noetherax.testing.check_group`][].
 
     **Returns:** as [`noetherax.testing.check_group`][].
@@ -68,7 +71,15 @@ def check_lagrangian(
     """
     return run_laws(
         Lagrangian(
-            lagrangian, group, points, state_strategy, dtype, max_examples, weight_strategy, rest
+            lagrangian,
+            group,
+            points,
+            state_strategy,
+            dtype,
+            max_examples,
+            weight_strategy,
+            rest,
+            permutations,
         )
     )
 

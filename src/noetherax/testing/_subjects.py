@@ -1,6 +1,6 @@
 """What can be tested: an object, and how its cases are drawn."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import hypothesis.strategies as st
@@ -64,6 +64,7 @@ class Features(NamedTuple):
     state_strategy: st.SearchStrategy | None = None
     weight_strategy: st.SearchStrategy | None = None
     rest: bool = True
+    permutations: Sequence[Sequence[int]] = ()
 
 
 @final
@@ -130,6 +131,7 @@ class Lagrangian(NamedTuple):
     max_examples: int = CASES
     weight_strategy: st.SearchStrategy | None = None
     rest: bool = True
+    permutations: Sequence[Sequence[int]] = ()
 
 
 @final

@@ -26,7 +26,7 @@ def invariance_law(record: FunctionRecord) -> Seen:
     """f(h·q, h_* v) = f(q, v) for group elements h, small and large, at any time."""
     cases, size = record.cases, record.sizes.moved
     moved = record.values.at(record.moves.here["moved"], size)
-    _unchanged(record, "a group element", moved, size, cases.coefficients)
+    unchanged(record, "a group element", moved, size, cases.coefficients)
     return Seen("invariance_law", cases.distinct)
 
 
@@ -42,7 +42,7 @@ def component_law(record: FunctionRecord) -> Seen:
         ):
             size = np.maximum(size, size @ np.abs(component).T)
             moved = record.values.at(state @ component.T, size)
-            _unchanged(record, "a component of the group", moved, size, evidence)
+            unchanged(record, "a component of the group", moved, size, evidence)
     if not len(components):
         return Seen("component_law", 0, 0, NO_COMPONENTS)
     return Seen("component_law", cases.distinct)
@@ -68,13 +68,13 @@ def period_law(record: FunctionRecord) -> Seen:
         ):
             size = np.maximum(size, largest(np.abs(change)[None]))
             moved = record.values.at(state + change, size)
-            _unchanged(record, "a shift by periods", moved, size, evidence)
+            unchanged(record, "a shift by periods", moved, size, evidence)
     if not shifts:
         return Seen("period_law", 0, 0, NO_PERIODS)
     return Seen("period_law", cases.distinct)
 
 
-def _unchanged(record: FunctionRecord, what: str, moved: dict, size, element) -> None:
+def unchanged(record: FunctionRecord, what: str, moved: dict, size, element) -> None:
     before, after = record.values.here["value"], moved["value"]
     # Rounding of the transformed state, carried to the value.
     scale = np.maximum(record.values.scale, record.values.terms(moved, size))
