@@ -235,3 +235,65 @@ def test_unlike_intervals_are_said():
         nx.Tracks(*zip(fine, coarse, strict=True)).smooth()
     for alone in (fine, coarse):  # negative control: warnings are errors
         nx.Tracks(*alone).smooth()
+
+
+def on_an_orbit(eccentricity, t, order=0):
+    """Positions on a Kepler orbit of period 2π, or velocities or accelerations."""
+    mean = np.mod(t + np.pi, 2 * np.pi) - np.pi
+    low, high = mean - eccentricity, mean + eccentricity
+    for _ in range(60):  # halves the interval that holds E − e sin E = M
+        middle = (low + high) / 2
+        below = middle - eccentricity * np.sin(middle) < mean
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    narrow = np.sqrt(1 - eccentricity**2)
+    q = np.stack([np.cos(middle) - eccentricity, narrow * np.sin(middle)], axis=-1)
+    r = np.linalg.norm(q, axis=-1, keepdims=True)
+    v = np.stack([-np.sin(middle), narrow * np.cos(middle)], axis=-1) / r
+    return (q, v, -q / r**3)[order][:, None]
+
+
+def orbit(eccentricity, per_period, noise, kinds=1):
+    """Tracks with some of q, v and a, each with that noise."""
+    t = 0.1 + 2 * np.pi / per_period * np.arange(500)
+    rng = np.random.default_rng(1)
+    exact = [on_an_orbit(eccentricity, t, order) for order in range(kinds)]
+    return nx.Tracks(t, *(x + noise * rng.normal(size=x.shape) for x in exact))
+
+
+@pytest.mark.filterwarnings("ignore:Smoothed accelerations are of size")
+@pytest.mark.parametrize(
+    ("eccentricity", "per_period", "noise"),
+    [(0.3, 60, 1e-3), (0.5, 60, 1e-6), (0.7, 60, 1e-3), (0.7, 30, 1e-6), (0.9, 60, 1e-3)],
+)
+def test_sharp_turns_are_no_noise(eccentricity, per_period, noise):
+    smoothed = orbit(eccentricity, per_period, noise).smooth()
+
+    def motion(t, order):
+        return on_an_orbit(eccentricity, t, order)
+
+    error, estimate = error_and_estimate(smoothed, motion)
+    assert 1 / HONEST < estimate / error < HONEST
+    assert np.all(smoothed.smoothing.noise.q < 3 * noise)
+    assert np.all(smoothed.smoothing.noise.q > 0.8 * noise)
+
+
+def test_turns_between_samples_are_said():
+    with pytest.warns(UserWarning, match="motion changes faster than samples"):
+        orbit(0.9, 60, 1e-3).smooth()
+
+
+def test_velocities_help_at_sharp_turns():
+    both, alone = (orbit(0.5, 60, 1e-3, kinds).smooth() for kinds in (2, 1))
+    assert both.smoothing.used == ("q", "v")
+    assert np.all(both.smoothing.error.a < 0.5 * alone.smoothing.error.a)
+    assert np.allclose(both.smoothing.noise.v, 1e-3, rtol=0.2)
+
+
+@pytest.mark.parametrize("per_period", [31, 126])
+def test_what_long_windows_cut_off_a_smooth_motion_is_no_noise(per_period):
+    """They suit a coordinate with more noise."""
+    t = 2 * np.pi / per_period * np.arange(800)
+    noise = np.array([1e-2, 1e-6])
+    q = np.cos(t)[:, None] + noise * np.random.default_rng(0).normal(size=(800, 2))
+    smoothed = nx.Tracks(t, q[:, None]).smooth()
+    assert np.allclose(smoothed.smoothing.noise.q, noise, rtol=0.1)

@@ -77,7 +77,7 @@ def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
     errors = np.hypot(within, trial.error[2])
     resolved = difference > RESOLVED * errors
     motion = resolved.copy()
-    asked = resolved & ~(survey.given & (trial.left > EXPLAINED))
+    asked = resolved & ~(survey.given & (trial.left > EXPLAINED)) & ~survey.sharp
     if asked.any():  # of noise that is estimated, or little
         motion[asked] = _oscillates(best, middles, np.flatnonzero(asked), survey)
     enough = np.minimum(np.maximum((1 + trial.left) / 2, 1), EXPLAINED)
@@ -87,6 +87,30 @@ def doubted(best: Choice, shorter: Sequence[Choice], survey: Survey) -> Doubt:
     ) ** 0.25
     doubtful = motion | (difference > DOUBTFUL * errors)
     return Doubt(times, difference, within, doubtful, np.stack([np.where(motion, rate, 0), enough]))
+
+
+def compared(choices: Sequence[Choice], survey: Survey) -> list[Choice]:
+    """The same, with truncations of coordinates that turn sharply as other windows show them.
+
+    Of a sharp turn the next two terms tell little of all that are left out. But noise is independent
+    there: where windows that pass more noise, and so leave out less, differ by more than noise
+    explains, the difference is what was left out (Lepski, Theory Probab. Appl. 35 (1991) 454)."""
+    if not survey.sharp.any():
+        return list(choices)
+    longest = max(trial.times for trial, _ in choices)
+    middles = even_subset(choices[0][1], longest, most_of(choices[0][1], longest))
+    states = np.array([_states(x, middles, survey.sharp, survey) for x in choices])
+    noise = np.array([trial.noise[:, survey.sharp] for trial, _ in choices])
+    found: list[Choice] = []
+    for (trial, own), state, passed in zip(choices, states, noise, strict=True):
+        off = np.sqrt(np.nanmean(np.square(states - state), axis=2))
+        like = np.array([x.kinds == trial.kinds for x, _ in choices])[:, None, None]
+        told = like & (noise[:, 2:] > passed[2:]) & (off > RESOLVED * np.hypot(noise, passed))
+        change = trial.change.copy()
+        cut = np.max(np.where(told, off, 0), axis=0)
+        change[:, survey.sharp] = np.maximum(change[:, survey.sharp], cut)
+        found.append((trial._replace(change=change), own))
+    return found
 
 
 def agrees(ranked: Sequence[Choice], survey: Survey) -> bool:
@@ -126,13 +150,20 @@ def _error(trial: Trial) -> np.ndarray:
 def _accelerations(
     choice: Choice, middles: Sequence[np.ndarray], coordinates: np.ndarray, survey: Survey
 ) -> np.ndarray:
+    return _states(choice, middles, coordinates, survey)[2]
+
+
+def _states(
+    choice: Choice, middles: Sequence[np.ndarray], coordinates: np.ndarray, survey: Survey
+) -> np.ndarray:
+    """Positions, velocities and accelerations in some windows, `(3, windows, coordinates)`."""
     trial, own = choice
     sigma = survey.noise_of(trial.kinds)[:, coordinates]
-    states = [np.zeros((0, int(coordinates.sum())))]
+    states = [np.zeros((3, 0, int(coordinates.sum())))]
     for s, m in zip(own, middles, strict=True):
         x = Series(s.t, s.kinds, s.x[..., coordinates])
-        states.append(states_at(x, m, trial.times, trial.degree, sigma, survey.interval)[2])
-    return np.concatenate(states)
+        states.append(states_at(x, m, trial.times, trial.degree, sigma, survey.interval))
+    return np.concatenate(states, axis=1)
 
 
 def _oscillates(best: Choice, middles, coordinates: np.ndarray, survey: Survey) -> np.ndarray:

@@ -10,8 +10,19 @@ import numpy as np
 from jaxtyping import Float
 
 from .._checks import check_count, check_number
-from ._choice import DEGREES, EXPLAINED, LEAST, Survey, Trial, rated, sampled, surveyed, tried
-from ._left_over import Choice, Doubt, agrees, doubted
+from ._choice import (
+    DEGREES,
+    EXPLAINED,
+    LEAST,
+    Survey,
+    Trial,
+    rated,
+    sampled,
+    surveyed,
+    tried,
+    with_sharp_turns,
+)
+from ._left_over import Choice, Doubt, agrees, compared, doubted
 from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import Recording
 from ._smoothing_warnings import (
@@ -116,17 +127,16 @@ def smoothed(
     if times is not None and np.any(min(choices, key=_score)[0].left > EXPLAINED):
         less = [n for n in survey.lengths if n < least][::2]  # one of them follows a mode
         shorter = _trials(series, less, list(DEGREES), survey)
-    choices, doubt = _ranked(choices, shorter, survey)
+    choices, doubt = _ranked(compared(choices, survey), shorter, survey)
     while not agrees(choices, survey):
         others = [x for x in choices if x[0].kinds != choices[0][0].kinds]
         choices, doubt = _ranked(others, shorter, survey)
-    best, own = choices[0]
+    best, own = with_sharp_turns(choices[0][0], survey), choices[0][1]
     observed, found, omitted = _states(recordings, own, best, survey)
     warn_of_unused(observed, found, best, survey)
     warn_of_lost_motion(best, doubt) if doubt.doubtful.any() else warn_of_noise(found, best)
-    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(
-        zip(best.kinds, best.sigma, strict=True)
-    )
+    told = zip(best.kinds, survey.told(best), strict=True)
+    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(told)
     rows = {k: x.reshape(shape) for k, x in sigma.items()}
     return found, Smoothing(
         best.degree,
