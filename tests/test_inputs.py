@@ -1,6 +1,7 @@
 """Inputs as functions of time: their slopes, Lagrangians that take them, and where they jump."""
 
 import diffrax
+import helpers
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -268,3 +269,39 @@ def test_inputs_end_alike_beside_longer_recordings(kind):
     found = nx.evaluate(of_carriage, nx.Tracks(t, q, v, a, inputs=u), inputs=kind)
     assert np.allclose(found["explained"].values, 1)
     assert np.max(found["distance"].values) < 1e-8
+
+
+def pulled(q, v, t, u):
+    return jnp.sum(v**2) / 2 - u[0] * jnp.sum(q**2) / 2
+
+
+PAIRS = {"attributes": 1, "key": jax.random.key(0)}
+TAKE_INPUTS = {
+    "pairs": lambda: nx.PairwiseLagrangian(nx.Euclidean(1), 4, **PAIRS),
+    "pairs that see velocities": lambda: nx.GeneralPairwiseLagrangian(nx.Euclidean(1), 4, **PAIRS),
+    "friction of pairs": lambda: nx.Forced(
+        helpers.HarmonicOscillator(), nx.PairFriction(nx.Euclidean(1), width=4, **PAIRS)
+    ),
+    "a sum": lambda: nx.LagrangianSum(helpers.HarmonicOscillator(), pulled),
+    "a sum with a force": lambda: nx.Forced(
+        nx.LagrangianSum(helpers.HarmonicOscillator(), pulled), lambda q, v: -v
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKE_INPUTS)
+def test_a_driven_model_has_the_value_of_its_lagrangian(name):
+    """And no warning says that it takes no inputs."""
+    driven = nx.Driven(TAKE_INPUTS[name](), lambda t: jnp.stack([1 + t, 2 * t]))
+    (q, v), t = jax.random.normal(jax.random.key(1), (2, 2, 1)), jnp.asarray(2.0)
+    assert np.allclose(driven(q, v, t), nx.at_time(driven, t)(q, v), rtol=1e-12)
+    energy = nx.energy(driven, q, v, t)  # of the same Lagrangian, by p · v − L
+    momentum = nx.momentum(nx.at_time(driven, t), q, v)
+    assert np.allclose(jnp.sum(momentum * v) - energy, driven(q, v, t), rtol=1e-12)
+
+
+def test_inputs_that_nothing_takes_are_said():
+    fixed = nx.PairwiseLagrangian(nx.Euclidean(1), 4, attributes=np.ones((2, 1)), key=PAIRS["key"])
+    for model in (helpers.HarmonicOscillator(), fixed, nx.Forced(fixed, lambda q, v: -v)):
+        with pytest.warns(UserWarning, match="No part of this model takes inputs"):
+            nx.Driven(model, lambda t: t[None])

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from functools import singledispatch
 from typing import Any, Literal, final, get_args
 
 import equinox as eqx
@@ -14,8 +13,7 @@ from jaxtyping import Array, Float
 
 from .._summaries import one_line
 from .._types import Configuration, FloatArray, Time, Velocity
-from ._arguments import arguments_of, called
-from ._forced import Forced
+from ._takes_inputs import lagrangian_with, some_part_takes_inputs
 
 Kind = Literal["hold", "linear", "cubic"]
 
@@ -184,7 +182,7 @@ class Driven(eqx.Module):
                 "Driven takes a model and inputs, noetherax.Inputs(t, u) or a function of time, but "
                 f"got {self.model!r:.100} and {self.inputs!r:.100}."
             )
-        if not _takes_inputs(self.model):
+        if not some_part_takes_inputs(self.model):
             warnings.warn(
                 "No part of this model takes inputs, so that those of Driven change nothing. A force "
                 "of inputs is a function (q, v, t, u), or a noetherax.Force that is called so.",
@@ -196,14 +194,4 @@ class Driven(eqx.Module):
 
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""
-        return called(self.model, q, v, t)
-
-
-@singledispatch
-def _takes_inputs(model: Any) -> bool:
-    return arguments_of(model) > 3
-
-
-@_takes_inputs.register
-def _(model: Forced) -> bool:
-    return any(map(_takes_inputs, (model.lagrangian, *model.forces)))
+        return lagrangian_with(self.model, q, v, t, self.inputs(jnp.asarray(t)))

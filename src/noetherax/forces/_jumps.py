@@ -11,9 +11,9 @@ from jaxtyping import Array, Float
 
 from .._types import FloatArray, Time
 from ..lagrangians import AveragedLagrangian, LagrangianSum
-from ._arguments import arguments_of
 from ._forced import Forced
 from ._inputs import Driven, Inputs, value_of
+from ._takes_inputs import lagrangian_takes_inputs
 
 Jumps = Float[FloatArray, " jumps"] | None
 
@@ -67,27 +67,6 @@ def kinks_of(inputs: Any) -> Jumps:
 def _(inputs: Inputs):
     ends = inputs.t[:: max(len(inputs.t) - 1, 1)]
     return {"hold": None, "linear": inputs.t, "cubic": ends}[inputs.kind]
-
-
-@singledispatch
-def lagrangian_takes_inputs(model: Any) -> bool:
-    """Whether the Lagrangian of a model takes inputs, and not its forces alone."""
-    return arguments_of(model) > 3
-
-
-@lagrangian_takes_inputs.register
-def _(model: Forced):
-    return lagrangian_takes_inputs(model.lagrangian)
-
-
-@lagrangian_takes_inputs.register
-def _(model: LagrangianSum):
-    return any(map(lagrangian_takes_inputs, model.terms))
-
-
-@lagrangian_takes_inputs.register
-def _(model: AveragedLagrangian):
-    return lagrangian_takes_inputs(model.lagrangian)
 
 
 def together(*jumps: Jumps) -> Jumps:

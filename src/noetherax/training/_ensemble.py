@@ -56,6 +56,7 @@ def fit_ensemble(
         import equinox as eqx
         import jax
         import noetherax as nx
+        import numpy as np
 
         q, v = jax.random.normal(jax.random.key(0), (2, 64, 1, 3))
         features = nx.Rotations(3).invariant_features(points=1)
@@ -69,7 +70,7 @@ def fit_ensemble(
         models = eqx.filter_vmap(untrained)(keys)
         models, history = nx.fit_ensemble(models, (q, v, -q), steps=20, keys=keys)
         assert history.loss.shape == (2, 20)  # members, steps
-        best = history.recent_loss.argmin()
+        best = np.nanargmin(history.final_loss)  # nan: a member that failed
         model = jax.tree.map(lambda x: x[best] if eqx.is_array(x) else x, models)
         ```
 
