@@ -3,6 +3,7 @@
 from functools import singledispatch
 from typing import Any
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..lagrangians import (
@@ -69,7 +70,7 @@ def _(model: Forced, q, v, t, u):
 
 @lagrangian_with.register
 def _(model: LagrangianSum, q, v, t, u):
-    return sum(lagrangian_with(term, q, v, t, u) for term in model.terms)
+    return jnp.sum(jnp.stack([lagrangian_with(term, q, v, t, u) for term in model.terms]))
 
 
 @lagrangian_with.register
