@@ -4,8 +4,9 @@
 `{{ example of README }}` the README's first example; `{{ file: NAME }}` a file as it stands;
 `{{ printed: NAME }}` what an example prints; `{{ derived table }}` the table of what is derived for
 every group; `{{ rules table }}` that of the types with rules of their own; `{{ exact where table }}`
-and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}` and `{{ start: NAME }}`, what
-the benchmarks measured; `{{ field table: NAME }}` what a task of the field gave.
+and its like, and `{{ exact where: NAME / NAME }}`, `{{ speed: NAME }}`, `{{ compiling: NAME / NAME }}`
+and `{{ start: NAME }}`, what the benchmarks measured; `{{ field table: NAME }}` what a task of the
+field gave.
 
 Links of those files start at the repository's root. On the site those into `docs/` lose that prefix,
 those to a file with a page of its own go there, and those to any other file become plain text.
@@ -22,7 +23,7 @@ _PAGES |= {"CITATION.cff": "citation.md"}
 _INCLUDED = re.compile(r"^( *)\{\{ (include|file|printed): ([^}]+) \}\}$", re.MULTILINE)
 _EXAMPLE = re.compile(r"```python\n.*?\n```", re.DOTALL)
 _MEASURED = re.compile(
-    r"\{\{ (exact where|speed|start|ensembles|field table): ([^}]+) \}\}"
+    r"\{\{ (exact where|speed|compiling|start|ensembles|field table): ([^}]+) \}\}"
 )
 _LINK = re.compile(r"(?P<label>!?\[[^\[\]]*\])\((?P<target>[^)\s]+)\)")
 
@@ -88,6 +89,7 @@ def on_page_markdown(markdown: str, **_: object) -> str:
     numbers = {
         "exact where": _measured.exact_where,
         "speed": _measured.speed,
+        "compiling": _measured.compiling,
         "start": _measured.start,
         "ensembles": _measured.ensembles,
         "field table": field_table,

@@ -146,6 +146,11 @@ def speed(*path: str) -> str:
     return value if isinstance(value, str) else f"{value:.2f}"
 
 
+def compiling(*path: str) -> str:
+    """One number of seconds of the benchmark of first calls."""
+    return f"{_value('compiling', ('seconds', *path)):.1f}"
+
+
 def start(*path: str) -> str:
     """One number of the benchmark of starts."""
     return f"{_value('regular_start', path):,}"

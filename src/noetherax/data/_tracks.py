@@ -266,8 +266,11 @@ class Tracks:
         polynomials leave over. It is taken for independent between samples: where it is not (a device
         that smooths by itself, a drift), the estimate is too small, by a factor of two or so. A fast
         mode is told from such noise by its acceleration, which shorter windows find within less than
-        half of it, and because it oscillates: then the windows follow it. All windows have the same
-        number of samples, so recordings of unlike intervals are smoothed apart.
+        half of it, and because it oscillates: then the windows follow it. Sharp turns are told from
+        noise, at even intervals, because windows are unlike: some have a turn, and noise is alike in
+        all. Then what other windows find beyond noise is truncation, too, and so is all that the
+        chosen ones leave over. All windows have the same number of samples, so recordings of unlike
+        intervals are smoothed apart.
 
         With recorded velocities or accelerations shorter windows are enough. Those that would make the
         estimated error larger are not used; where they are not the derivatives of the positions, a
