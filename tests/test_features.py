@@ -766,3 +766,17 @@ def test_periods_that_make_no_sense_are_named(declare, message):
 def test_laws_know_the_unit_of_a_period(period):
     group = nx.Periodic(1, period=period)
     testing.check_features(group.invariant_features(2), group, points=2, max_examples=16)
+
+
+class MeanAndRelative(nx.InvariantFeatures):
+    """The sum of all velocities, which nothing is left of beside their mean, and a difference."""
+
+    num_features: int = 2
+
+    def __call__(self, q, v):
+        return jnp.stack([jnp.sum(v), (v[0, 0] - v[1, 0]) ** 2])
+
+
+def test_what_is_rounding_beside_the_mean_velocity_is_no_feature():
+    relative = nx.features.RelativeVelocities(MeanAndRelative(), points=3, space=1)
+    assert relative.kept == (1,)
