@@ -29,10 +29,6 @@ LOST = 4.0
 """Of the least variance left over: beyond, it is more than that of any noise independent in time."""
 SHARE = 0.01
 """Of the variance of a coordinate: noise that is not independent in time may leave as much."""
-LOCAL = 4.0
-"""Mean square over squared mean of the energies of two terms in windows along a recording: more is
-sharp turns. Gaussian noise, independent in time or not, has 2: with 200 samples up to 3.4. Orbits of
-eccentricity 0.3 to 0.9 have 4.1 to 12 in windows of one length or another."""
 STEEP = 100.0
 """Times what more terms leave over, each: two terms that hold as much are the next ones of a smooth
 motion, of which the rest are the tail. Of white noise they hold once as much, of noise with a memory up
@@ -50,8 +46,6 @@ class Survey(NamedTuple):
     - `quiet`: the same in most windows, between sharp turns.
     - `given`: whether the user said so.
     - `spread`: standard deviations of positions, with their motion, `(coordinates,)`.
-    - `sharp`: whether positions turn sharply in places, as noise does not: then nothing but independent
-        noise may be left over; `(coordinates,)`.
     - `interval`: between samples, or `None` where it is not the same for all.
     - `lengths`: of windows, up to those that polynomials of the highest degree no longer follow.
     """
@@ -61,18 +55,11 @@ class Survey(NamedTuple):
     quiet: np.ndarray
     given: bool
     spread: np.ndarray
-    sharp: np.ndarray
     interval: float | None
     lengths: list[int]
 
     def noise_of(self, kinds: tuple[int, ...]) -> np.ndarray:
         return self.noise[[self.kinds.index(order) for order in kinds]]
-
-    def told(self, trial: "Trial") -> np.ndarray:
-        """Of what a trial used, the noise as far as it is not motion."""
-        rows = [self.kinds.index(order) for order in trial.kinds]
-        noise = np.where(trial.steep, self.noise[rows], trial.sigma)
-        return np.where(self.sharp, self.quiet[rows], noise)
 
     @property
     def units(self) -> np.ndarray:
@@ -140,7 +127,6 @@ def surveyed(
     """Noise, estimated if it is not `given`, and lengths of windows worth a trial."""
     noise, calm, most = [], [], []
     spread = _spread(recordings)
-    sharp = np.zeros(len(spread), bool)
     longest = max(series.t[-1] - series.t[0] for series in recordings)
     for k, order in enumerate(recordings[0].kinds):
         own = [Series(series.t, (0,), series.x[k : k + 1]) for series in recordings]
@@ -156,19 +142,16 @@ def surveyed(
             found = _left(own, times, interval)
             if found is None:
                 break
-            left = found.mean
+            left, median = found
             lowest = np.maximum(np.minimum(least, left.min(axis=0)), floor)
             if lengths and np.any(left[-1] > np.maximum(LOST * lowest, slack)):
                 break
             least = np.minimum(least, left.min(axis=0))
-            quiet = np.minimum(quiet, found.median.min(axis=0))
-            # Of samples that are not even, windows are unlike in any motion.
-            if order == 0 and interval is not None:
-                sharp |= found.unlike > LOCAL
+            quiet = np.minimum(quiet, median.min(axis=0))
             lengths.append(times)
-        found = np.sqrt(np.maximum([least, np.minimum(least, quiet)], rounding))
-        noise.append(found[0] if given is None else given[k])
-        calm.append(found[1] if given is None else given[k])
+        both = np.sqrt(np.maximum([least, np.minimum(least, quiet)], rounding))
+        noise.append(both[0] if given is None else given[k])
+        calm.append(both[1] if given is None else given[k])
         most.append(lengths)
     return Survey(
         recordings[0].kinds,
@@ -176,7 +159,6 @@ def surveyed(
         np.array(calm),
         given is not None,
         spread,
-        sharp,
         interval,
         min(most, key=len),
     )
@@ -247,9 +229,7 @@ def tried(
         more[group] = two.mean(axis=0) / 2
         lefts[group] = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
         if positions is not None:
-            alone = np.square(positions.sigma[0] / unit[0])
-            alone = np.where(survey.sharp, np.maximum(positions.left, 1), alone)
-            usual[group] = AGREED * alone[group]
+            usual[group] = AGREED * np.square(positions.sigma[0] / unit[0])[group]
         elif len(sample.kinds) > 1:  # windows that are too short for positions alone
             usual[group] = AGREED
         elif survey.given:  # the user has said what noise may leave
@@ -286,8 +266,7 @@ def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Tri
     surplus[(fastest > 0) & ~moves] = 0
     fast = _fast(trial, surplus, second, fourth)
     ones = np.ones_like(trial.left)
-    independent = moves | survey.sharp | survey.given
-    level = np.sqrt(np.where(independent, ones, np.maximum(trial.left, 1)))
+    level = np.sqrt(ones if survey.given else np.where(moves, ones, np.maximum(trial.left, 1)))
     noise = trial.gain * level
     truncation = np.sqrt(np.maximum(np.square(trial.change), fast))
     errors = np.square([noise[2] / survey.units, truncation[2] / survey.units])
@@ -296,15 +275,18 @@ def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Tri
     )
 
 
-def with_sharp_turns(trial: Trial, survey: Survey) -> Trial:
-    """The same, with errors that count all that is left over beside noise in coordinates that turn
-    sharply. They are good to a factor of two or so in windows that follow most turns, and too low in
-    longer ones, which could not be chosen by them."""
-    known = np.square(_over(survey.quiet[0], trial.unit[0]))
-    surplus = np.where(survey.sharp, np.maximum(trial.left - EXPLAINED * known, 0), 0)
+def with_turns(trial: Trial, survey: Survey, turns: np.ndarray) -> Trial:
+    """The same, with the noise between sharp turns in coordinates that have some, and with errors that
+    count all that is left over beside it."""
+    rows = [survey.kinds.index(order) for order in trial.kinds]
+    known = np.square(survey.quiet[0] / np.where(trial.unit[0] > 0, trial.unit[0], 1.0))
+    surplus = np.where(turns, np.maximum(trial.left - EXPLAINED * known, 0), 0)
     second, fourth = (np.full(surplus.shape, x) for x in trial.rate)
     fast = np.sqrt(_fast(trial, surplus, second, fourth))
-    return trial._replace(truncation=np.maximum(trial.truncation, fast))
+    return trial._replace(
+        sigma=np.where(turns, survey.quiet[rows], trial.sigma),
+        truncation=np.maximum(trial.truncation, fast),
+    )
 
 
 def _fast(trial: Trial, surplus, second, fourth) -> np.ndarray:
@@ -328,56 +310,25 @@ def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
     return gain, more, change, two, rest, np.pi * end / fits.span
 
 
-class LeftOver(NamedTuple):
-    """What polynomials of every degree leave over in windows of one length.
-
-    - `mean`, `median`: variance, over the windows, `(degrees, coordinates)`; the median is such that
-        noise has that of its mean.
-    - `unlike`: how unlike the windows of a recording are, at most, in the two terms after one of
-        `DEGREES`: mean square of their energies, over the squared mean; the mean over all recordings.
-    """
-
-    mean: np.ndarray
-    median: np.ndarray
-    unlike: np.ndarray
-
-
-def _left(recordings, times: int, interval: float | None) -> LeftOver | None:
+def _left(recordings, times: int, interval: float | None) -> tuple[np.ndarray, np.ndarray] | None:
+    """Variance that polynomials of every degree leave over, `(degrees, coordinates)`: the mean over all
+    windows, and the median, as that of noise would be its mean."""
     degree = min(DEGREES[-1] + 2, times - 2)
     sigma = np.ones((1, recordings[0].x.shape[2]))
     subset = even_subset(recordings, times, most_of(recordings, times))
-    parts = [
-        [
-            np.concatenate([np.square(x.coefficients), x.rest[:, None]], axis=1)
-            for x in fits_of(s, middles, times, degree, sigma, interval)
-        ]
+    squares = [
+        np.concatenate([np.square(x.coefficients), x.rest[:, None]], axis=1)
         for s, middles in zip(recordings, subset, strict=True)
+        for x in fits_of(s, middles, times, degree, sigma, interval)
     ]
-    own = [np.concatenate(x) for x in parts if x]
-    if not own:
+    if not squares:
         return None
-    squares = np.concatenate(own)
     # From the highest degree down: sums, in which nothing cancels.
-    left = np.cumsum(squares[:, :0:-1], axis=1)[:, ::-1]
+    left = np.cumsum(np.concatenate(squares)[:, :0:-1], axis=1)[:, ::-1]
     count = (times - 1 - np.arange(degree + 1))[:, None]
     # The median of χ² of so many degrees of freedom, as Wilson and Hilferty have it.
     usual = count * (1 - 2 / (9 * count)) ** 3
-    unlike = [_unlike(own, d) for d in DEGREES if times >= d + LEAST]
-    return LeftOver(
-        left.mean(axis=0) / count,
-        np.median(left, axis=0) / usual,
-        np.max(unlike, axis=0, initial=0.0),
-    )
-
-
-def _unlike(squares: Sequence[np.ndarray], degree: int) -> np.ndarray:
-    pairs = [x[:, degree + 1 : degree + 3].sum(axis=1) for x in squares]
-    shares = [_over(x, x.mean(axis=0)) for x in pairs]
-    return np.concatenate([np.square(x) for x in shares]).mean(axis=0)
-
-
-def _over(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.divide(x, y, out=np.zeros_like(x), where=y > 0)
+    return left.mean(axis=0) / count, np.median(left, axis=0) / usual
 
 
 def most_of(recordings: Sequence[Series], times: int) -> int:

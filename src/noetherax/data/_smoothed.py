@@ -20,9 +20,9 @@ from ._choice import (
     sampled,
     surveyed,
     tried,
-    with_sharp_turns,
+    with_turns,
 )
-from ._left_over import Choice, Doubt, agrees, compared, doubted
+from ._left_over import Choice, Doubt, agrees, doubted
 from ._local_fits import Series, middles_of, series_of, states_at
 from ._recording import Recording
 from ._smoothing_warnings import (
@@ -127,16 +127,17 @@ def smoothed(
     if times is not None and np.any(min(choices, key=_score)[0].left > EXPLAINED):
         less = [n for n in survey.lengths if n < least][::2]  # one of them follows a mode
         shorter = _trials(series, less, list(DEGREES), survey)
-    choices, doubt = _ranked(compared(choices, survey), shorter, survey)
+    choices, doubt = _ranked(choices, shorter, survey)
     while not agrees(choices, survey):
         others = [x for x in choices if x[0].kinds != choices[0][0].kinds]
         choices, doubt = _ranked(others, shorter, survey)
-    best, own = with_sharp_turns(choices[0][0], survey), choices[0][1]
+    best, own = with_turns(choices[0][0], survey, doubt.turns), choices[0][1]
     observed, found, omitted = _states(recordings, own, best, survey)
     warn_of_unused(observed, found, best, survey)
     warn_of_lost_motion(best, doubt) if doubt.doubtful.any() else warn_of_noise(found, best)
-    told = zip(best.kinds, survey.told(best), strict=True)
-    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(told)
+    # What long windows cut off a smooth motion is no noise.
+    told = np.where(best.steep & ~doubt.turns, survey.noise_of(best.kinds), best.sigma)
+    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(zip(best.kinds, told, strict=True))
     rows = {k: x.reshape(shape) for k, x in sigma.items()}
     return found, Smoothing(
         best.degree,
@@ -190,14 +191,15 @@ def _ranked(
 ) -> tuple[list[Choice], Doubt]:
     """The best first. Where shorter windows show that what it leaves over is motion, all are rated
     again with the rate at which that changes."""
-    motion = np.zeros((2, len(survey.spread)))
+    motion, turns = np.zeros((2, len(survey.spread))), np.zeros(len(survey.spread), bool)
     while True:
         ranked = sorted(((rated(x, survey, motion), own) for x, own in choices), key=_score)
         doubt = doubted(ranked[0], shorter, survey)
+        turns = turns | doubt.turns
         new = (doubt.motion[0] > 0) & (motion[0] == 0)
         if not new.any():
             known = (motion[0] > 0) & (ranked[0][0].left > EXPLAINED)
-            return ranked, doubt._replace(doubtful=doubt.doubtful | known)
+            return ranked, doubt._replace(doubtful=doubt.doubtful | known, turns=turns)
         motion = np.where(new, doubt.motion, motion)
 
 
