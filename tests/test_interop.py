@@ -211,7 +211,7 @@ def test_names_that_would_not_come_back_are_refused(names, why):
 
 
 def test_a_sample_of_no_recording_is_told():
-    for labels in (["a", "a", ""], [0.0, 0.0, np.nan], np.array(["2026", "2026", "NaT"], "M8[us]")):
+    for labels in (["a", "a", ""], [0.0, 0.0, np.nan], np.array(["2026", "2026", "NaT"], "M8[ns]")):
         dataset = xarray.Dataset(
             {"q": (("time", "axis"), np.ones((3, 1)))},
             {"time": np.arange(3.0), "recording": ("time", labels)},

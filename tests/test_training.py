@@ -356,7 +356,7 @@ def test_an_optimizer_is_used_as_it_is():
         return updates, state
 
     def fitted(*parts):
-        noting = optax.GradientTransformation(optax.init_empty_state, note)
+        noting = optax.GradientTransformation(lambda _: optax.EmptyState(), note)
         seen.clear()
         optimizer = optax.chain(*parts, noting, optax.sgd(1e-6))
         nx.fit(nx.standardise(model(), Q, V), (Q, V, A), steps=3, optimizer=optimizer, **SMALL)

@@ -1,6 +1,8 @@
 """What rounding of generators is relative to, beyond what slopes show: terms that cancel within them,
 as in 1 − tanh² q."""
 
+import warnings
+
 import numpy as np
 
 from ._records import GroupRecord
@@ -14,6 +16,9 @@ FOURTH = (1.0, -4.0, 6.0, -4.0, 1.0)
 """Weights of a fourth difference. With steps of ε^(1/4) of the state, that of a smooth function is as
 small as its rounding, and rounding of anything larger stands out."""
 
+USUAL = 0.25
+"""Of the cases whose neighbours scatter: in so many less may be chance."""
+
 STEP_SEED = 7
 """Of the steps, each entry its own."""
 
@@ -23,12 +28,19 @@ def terms_of_fields(record: GroupRecord, direction: np.ndarray) -> np.ndarray:
     they scatter among neighbouring states; the shape is that of the generators.
 
     What scatters counts up to the largest generator at any state and no further: else all that is
-    rounded to few digits would pass as rounding.
+    rounded to few digits would pass as rounding. By chance neighbours may scatter less, or not at all,
+    where a term is rounded to the same steps everywhere, as 1 − cos q near zero: there at least as much
+    counts as in three of four cases where some do.
     """
     cases = record.cases
     fields, rates = _nearby(record, direction)
     epsilon = float(np.finfo(cases.q.dtype).eps)
     scatter = np.fmax(_scatter(fields), _scatter(rates)[:, None]) / epsilon
+    seen = np.where(scatter > 0, scatter, np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where none scatters
+        least = np.nan_to_num(np.nanquantile(seen, USUAL, axis=0))
+    scatter = np.maximum(scatter, least)
     largest = np.abs(record.moves.here["fields"].astype(float)).max(axis=(0, 3), keepdims=True)
     terms = np.minimum(scatter, largest)
     # A generator that is constant to its last digit has slopes that are less than a digit.
