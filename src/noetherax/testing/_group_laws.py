@@ -128,16 +128,20 @@ def _require_lift(record: GroupRecord) -> None:
     fields, reach = moves.here["fields"].astype(float), record.sizes.reach
     wide = wide[:, None]
     scale = np.maximum.reduce([reach[:, :, 0] + wide * reach[:, :, 1], *map(np.abs, near)])
-    require_derivative(
-        "the lift is the rate of the generator along the motion, by differences",
-        near,
-        wide * fields[:, :, 1],
-        scale,
-        cases,
-        index=("generator", "point", "axis"),
-        fields=fields[:, :, 0],
-        t=cases.t,
-    )
+
+    def check(scale: np.ndarray) -> None:
+        require_derivative(
+            "the lift is the rate of the generator along the motion, by differences",
+            near,
+            wide * fields[:, :, 1],
+            scale,
+            cases,
+            index=("generator", "point", "axis"),
+            fields=fields[:, :, 0],
+            t=cases.t,
+        )
+
+    settle(check, lambda: scale, lambda: scale + terms_of_fields(record, none)[:, :, 0])
 
 
 def bracket_law(record: GroupRecord) -> Seen:
