@@ -130,6 +130,13 @@ def test_rounding_of_terms_that_cancel_breaks_no_group(name):
     testing.check_group(Flow(*flow), points=1, state_strategy=testing.states(1, 1, bound=bound))
 
 
+def test_neighbours_that_hardly_scatter_break_no_group():
+    """Near zero 1 − cos q is rounded to the same steps everywhere."""
+    *flow, _ = CANCELLING["1 - cos"]
+    states = st.sampled_from([(np.full((1, 1), x), np.full((1, 1), x)) for x in (1e-5, 2.0, 3.0)])
+    testing.check_group(Flow(*flow), points=1, state_strategy=states)
+
+
 @pytest.mark.parametrize(
     ("name", "unit"), [("tanh", 1e-10), ("tanh", 1.0), ("tanh", 1e10), ("1 - cos", 1.0)]
 )
