@@ -149,7 +149,9 @@ def surveyed(
             least = np.minimum(least, left.min(axis=0))
             quiet = np.minimum(quiet, median.min(axis=0))
             lengths.append(times)
-        both = np.sqrt(np.maximum([least, np.minimum(least, quiet)], rounding))
+        # Where most windows stand still, they say nothing.
+        quiet = np.where(quiet > rounding, np.minimum(least, quiet), least)
+        both = np.sqrt(np.maximum([least, quiet], rounding))
         noise.append(both[0] if given is None else given[k])
         calm.append(both[1] if given is None else given[k])
         most.append(lengths)

@@ -41,10 +41,15 @@ def _(model: Pairs) -> bool:
     return model.takes_attributes
 
 
+@singledispatch
 def some_part_takes_inputs(model: Any) -> bool:
-    """Whether its Lagrangian does, or one of its forces."""
-    forces = model.forces if isinstance(model, Forced) else ()
-    return lagrangian_takes_inputs(model) or any(map(_force_takes_inputs, forces))
+    """Whether the Lagrangian of a model takes inputs, or one of its forces."""
+    return lagrangian_takes_inputs(model)
+
+
+@some_part_takes_inputs.register
+def _(model: Forced) -> bool:
+    return lagrangian_takes_inputs(model.lagrangian) or any(map(_force_takes_inputs, model.forces))
 
 
 @singledispatch
