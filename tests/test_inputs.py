@@ -283,6 +283,13 @@ TAKE_INPUTS = {
         helpers.HarmonicOscillator(), nx.PairFriction(nx.Euclidean(1), width=4, **PAIRS)
     ),
     "a sum": lambda: nx.LagrangianSum(helpers.HarmonicOscillator(), pulled),
+    "a sum of a model with a force": lambda: nx.LagrangianSum(
+        nx.Forced(helpers.HarmonicOscillator(), lambda q, v, t, u: u[:, None]),
+        helpers.HarmonicOscillator(),
+    ),
+    "an average": lambda: nx.AveragedLagrangian(
+        nx.LagrangianSum(helpers.HarmonicOscillator(), pulled), [(0, 1), (1, 0)]
+    ),
     "a sum with a force": lambda: nx.Forced(
         nx.LagrangianSum(helpers.HarmonicOscillator(), pulled), lambda q, v: -v
     ),
@@ -298,6 +305,15 @@ def test_a_driven_model_has_the_value_of_its_lagrangian(name):
     energy = nx.energy(driven, q, v, t)  # of the same Lagrangian, by p · v − L
     momentum = nx.momentum(nx.at_time(driven, t), q, v)
     assert np.allclose(jnp.sum(momentum * v) - energy, driven(q, v, t), rtol=1e-12)
+
+
+def test_a_driven_model_has_a_value_in_the_precision_of_its_state():
+    driven = nx.Driven(pulled, lambda t: jnp.stack([t, t]))
+    q, v = jnp.ones((2, 2, 1), jnp.float32)
+    for t in (2, 2.0, jnp.asarray(2.0)):
+        value = driven(q, v, jnp.asarray(t))
+        assert value.dtype == jnp.float32
+        assert value == 1 - 2.0
 
 
 def test_inputs_that_nothing_takes_are_said():

@@ -8,6 +8,8 @@ from helpers import compiled
 from scipy.signal import butter, lfilter, savgol_coeffs
 
 import noetherax as nx
+from noetherax.data._choice import surveyed
+from noetherax.data._local_fits import Series
 
 H, TIMES, DEGREE = 0.1, 15, 4
 PLACES = (-1.0, 0.0, 0.4)
@@ -260,10 +262,18 @@ def orbit(eccentricity, per_period, noise, kinds=1):
     return nx.Tracks(t, *(x + noise * rng.normal(size=x.shape) for x in exact))
 
 
-@pytest.mark.filterwarnings("ignore:Smoothed accelerations are of size")
+TOO_FAST = pytest.mark.filterwarnings("ignore:Smoothed accelerations are of size")
+
+
 @pytest.mark.parametrize(
     ("eccentricity", "per_period", "noise"),
-    [(0.3, 60, 1e-3), (0.7, 60, 1e-3), (0.7, 30, 1e-6), (0.8, 45, 1e-3), (0.9, 60, 1e-3)],
+    [
+        (0.3, 60, 1e-3),
+        (0.7, 60, 1e-3),
+        pytest.param(0.7, 30, 1e-6, marks=TOO_FAST),
+        pytest.param(0.8, 45, 1e-3, marks=TOO_FAST),
+        pytest.param(0.9, 60, 1e-3, marks=TOO_FAST),
+    ],
 )
 def test_sharp_turns_are_no_noise(eccentricity, per_period, noise):
     smoothed = orbit(eccentricity, per_period, noise).smooth()
@@ -280,6 +290,37 @@ def test_sharp_turns_are_no_noise(eccentricity, per_period, noise):
 def test_turns_between_samples_are_said():
     with pytest.warns(UserWarning, match="motion changes faster than samples"):
         orbit(0.9, 60, 1e-3).smooth()
+
+
+@TOO_FAST
+def test_sharp_turns_have_no_unit():
+    one = orbit(0.7, 30, 1e-6)
+    first = one.smooth().smoothing
+    assert f"error of a {np.sqrt(np.mean(first.error.a**2)):.3g}" in first.trials[0]
+    for length, time in ((1e-10, 1e-15), (1e10, 1e5)):
+        found = nx.Tracks(time * one[0].t, length * one[0].q).smooth().smoothing
+        assert found.times == first.times
+        assert np.allclose(found.error.a, first.error.a * length / time**2, rtol=1e-3)
+        assert np.allclose(found.noise.q, first.noise.q * length, rtol=1e-3)
+
+
+def test_recordings_of_unlike_noise_have_no_turns():
+    """Noise that is not independent in time, ten times larger in one recording of five."""
+    t = 0.01 * np.arange(2000)
+    noise = [
+        size * lfilter([1 - 0.9**2], [1, -0.9], np.random.default_rng(k).normal(size=2000))
+        for k, size in enumerate((1e-3, 1e-3, 1e-3, 1e-3, 1e-2))
+    ]
+    tracks = nx.Tracks([t] * 5, [(np.cos(t) + x)[:, None, None] for x in noise])
+    assert tracks.smooth().smoothing.times > 300
+
+
+def test_what_stands_still_most_of_the_time_tells_its_noise():
+    """Read in steps of a camera's pixels, of which most short windows see one."""
+    t = 0.01 * np.arange(2000)
+    q = 0.03 * np.round(np.exp(-0.25 * t) * np.cos(3 * t) / 0.03)
+    survey = surveyed([Series(t, (0,), q[None, :, None])], 0.01, None)
+    assert survey.quiet == survey.noise > 1e-3
 
 
 def test_velocities_help_at_sharp_turns():

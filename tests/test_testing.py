@@ -135,6 +135,9 @@ def test_neighbours_that_hardly_scatter_break_no_group():
     *flow, _ = CANCELLING["1 - cos"]
     states = st.sampled_from([(np.full((1, 1), x), np.full((1, 1), x)) for x in (1e-5, 2.0, 3.0)])
     testing.check_group(Flow(*flow), points=1, state_strategy=states)
+    # Negative control: a lift that is off by a millionth.
+    with pytest.raises(AssertionError, match="violated"):
+        testing.check_group(Flow(*flow, fault=1e-6), points=1, state_strategy=states)
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,9 @@ LOST = 4.0
 SHARE = 0.01
 """Of the variance of a coordinate: noise that is not independent in time may leave as much."""
 STEEP = 100.0
-"""Times what more terms leave over, each: two terms that hold as much are the next ones of a smooth
-motion, of which the rest are the tail. Of white noise they hold once as much, of noise with a memory up
-to some ten times."""
+"""Where each of the next two terms holds more than this many times what a degree of freedom of the rest
+holds, they are the next terms of a smooth motion, and the rest is their tail. Of white noise they hold
+as much, of noise with a memory up to some ten times as much."""
 MOVING = 0.3
 """Of its spread: a coordinate with more noise does not move visibly."""
 
@@ -125,7 +125,7 @@ def surveyed(
     recordings: Sequence[Series], interval: float | None, given: np.ndarray | None
 ) -> Survey:
     """Noise, estimated if it is not `given`, and lengths of windows worth a trial."""
-    noise, calm, most = [], [], []
+    noise, between, most = [], [], []
     spread = _spread(recordings)
     longest = max(series.t[-1] - series.t[0] for series in recordings)
     for k, order in enumerate(recordings[0].kinds):
@@ -153,12 +153,12 @@ def surveyed(
         quiet = np.where(quiet > rounding, np.minimum(least, quiet), least)
         both = np.sqrt(np.maximum([least, quiet], rounding))
         noise.append(both[0] if given is None else given[k])
-        calm.append(both[1] if given is None else given[k])
+        between.append(both[1] if given is None else given[k])
         most.append(lengths)
     return Survey(
         recordings[0].kinds,
         np.array(noise),
-        np.array(calm),
+        np.array(between),
         given is not None,
         spread,
         interval,
@@ -216,7 +216,7 @@ def tried(
     """
     sigma = survey.noise_of(sample.kinds)
     gains, changes = np.zeros((2, 3, sigma.shape[1]))
-    lefts, usual, more = np.zeros((3, sigma.shape[1]))
+    lefts, usual, next_two = np.zeros((3, sigma.shape[1]))
     unit = np.where(sigma > 0, sigma, 1.0)
     rates = 0.0, 0.0
     for group, fits in zip(sample.groups, sample.fits, strict=True):
@@ -228,7 +228,7 @@ def tried(
         if not good.any():
             return None
         gain, upper, change, two, rest, rate = (x[good] for x in together)
-        more[group] = two.mean(axis=0) / 2
+        next_two[group] = two.mean(axis=0) / 2
         lefts[group] = rest.mean(axis=0) / (len(sample.kinds) * sample.times - degree - 3)
         if positions is not None:
             usual[group] = AGREED * np.square(positions.sigma[0] / unit[0])[group]
@@ -244,8 +244,8 @@ def tried(
         changes[:, group] = np.sqrt(np.maximum(excess, 0)) * unit[0, group]
         rates = float(np.mean(rate**2)), float(np.mean(rate**4))
     gains[:, sigma[0] == 0] = 0
-    found = degree, sample.times, sample.kinds, sigma, gains, changes, lefts, usual
-    found = (*found, more > STEEP * lefts, rates)
+    steep = next_two > STEEP * lefts
+    found = (degree, sample.times, sample.kinds, sigma, gains, changes, lefts, usual, steep, rates)
     return rated(Trial(*found, sigma, gains, changes, 0.0), survey)
 
 
@@ -278,10 +278,11 @@ def rated(trial: Trial, survey: Survey, motion: np.ndarray | None = None) -> Tri
 
 
 def with_turns(trial: Trial, survey: Survey, turns: np.ndarray) -> Trial:
-    """The same, with the noise between sharp turns in coordinates that have some, and with errors that
-    count all that is left over beside it."""
+    """The same where coordinates have sharp `turns`: their noise is that between the turns, and their
+    errors count all that is left over beside this noise."""
     rows = [survey.kinds.index(order) for order in trial.kinds]
-    known = np.square(survey.quiet[0] / np.where(trial.unit[0] > 0, trial.unit[0], 1.0))
+    unit = np.where(trial.unit > 0, trial.unit, 1.0)
+    known = np.square(survey.quiet[rows] / unit).mean(axis=0)
     surplus = np.where(turns, np.maximum(trial.left - EXPLAINED * known, 0), 0)
     second, fourth = (np.full(surplus.shape, x) for x in trial.rate)
     fast = np.sqrt(_fast(trial, surplus, second, fourth))
@@ -314,7 +315,7 @@ def _parts(fits: Fits, degree: int) -> tuple[np.ndarray, ...]:
 
 def _left(recordings, times: int, interval: float | None) -> tuple[np.ndarray, np.ndarray] | None:
     """Variance that polynomials of every degree leave over, `(degrees, coordinates)`: the mean over all
-    windows, and the median, as that of noise would be its mean."""
+    windows, and the median, scaled so that for noise it equals the mean."""
     degree = min(DEGREES[-1] + 2, times - 2)
     sigma = np.ones((1, recordings[0].x.shape[2]))
     subset = even_subset(recordings, times, most_of(recordings, times))
@@ -329,8 +330,8 @@ def _left(recordings, times: int, interval: float | None) -> tuple[np.ndarray, n
     left = np.cumsum(np.concatenate(squares)[:, :0:-1], axis=1)[:, ::-1]
     count = (times - 1 - np.arange(degree + 1))[:, None]
     # The median of χ² of so many degrees of freedom, as Wilson and Hilferty have it.
-    usual = count * (1 - 2 / (9 * count)) ** 3
-    return left.mean(axis=0) / count, np.median(left, axis=0) / usual
+    middle = count * (1 - 2 / (9 * count)) ** 3
+    return left.mean(axis=0) / count, np.median(left, axis=0) / middle
 
 
 def most_of(recordings: Sequence[Series], times: int) -> int:

@@ -133,11 +133,12 @@ def smoothed(
         choices, doubt = _ranked(others, shorter, survey)
     best, own = with_turns(choices[0][0], survey, doubt.turns), choices[0][1]
     observed, found, omitted = _states(recordings, own, best, survey)
-    warn_of_unused(observed, found, best, survey)
+    noise = np.where(doubt.turns, survey.quiet, survey.noise)
+    warn_of_unused(observed, found, best, survey._replace(noise=noise))
     warn_of_lost_motion(best, doubt) if doubt.doubtful.any() else warn_of_noise(found, best)
     # What long windows cut off a smooth motion is no noise.
     told = np.where(best.steep & ~doubt.turns, survey.noise_of(best.kinds), best.sigma)
-    sigma = dict(zip(kinds, survey.noise, strict=True)) | dict(zip(best.kinds, told, strict=True))
+    sigma = dict(zip(kinds, noise, strict=True)) | dict(zip(best.kinds, told, strict=True))
     rows = {k: x.reshape(shape) for k, x in sigma.items()}
     return found, Smoothing(
         best.degree,
@@ -145,7 +146,7 @@ def smoothed(
         tuple("qva"[k] for k in best.kinds),
         StateErrors(rows[0], rows.get(1), rows.get(2)),
         StateErrors(*(x.reshape(shape) for x in best.error)),
-        tuple(_row(trial) for trial, _ in choices),
+        tuple(_row(trial) for trial in (best, *(other for other, _ in choices[1:]))),
         omitted,
     )
 

@@ -266,9 +266,10 @@ class Tracks:
         polynomials leave over. It is taken for independent between samples: where it is not (a device
         that smooths by itself, a drift), the estimate is too small, by a factor of two or so. A fast
         mode is told from such noise by its acceleration, which shorter windows find within less than
-        half of it, and because it oscillates or has peaks, as sharp turns have: then the windows
-        follow it, and the errors count all that is left over beside noise. Noise that comes in bursts
-        has peaks as well. All windows have the same number of samples, so recordings of unlike
+        half of it, and because it oscillates: then the windows follow it. Sharp turns are told by the
+        peaks of what is left over: windows become shorter, the noise is that between the turns, and
+        the errors count all that is left over beside it. Noise that comes in bursts has peaks as well,
+        and is treated so. All windows have the same number of samples, so recordings of unlike
         intervals are smoothed apart.
 
         With recorded velocities or accelerations shorter windows are enough. Those that would make the

@@ -165,12 +165,13 @@ class Driven(eqx.Module):
 
     **Arguments:**
 
-    - `model`: a [`noetherax.Forced`][], some of whose forces take inputs, or a Lagrangian that does.
+    - `model`: a Lagrangian that takes inputs, or a model with a force or term that does. Inputs that
+        are attributes of pairs count as constant: their rates are in no equation of motion.
     - `inputs`: [`noetherax.Inputs`][] or any function of time `t -> (inputs,)`.
 
     **Raises:**
 
-    `TypeError` if either is not a function. A warning says so if no force takes the inputs.
+    `TypeError` if either is not a function. A warning says so if no part of the model takes the inputs.
     """
 
     model: Callable
@@ -184,8 +185,9 @@ class Driven(eqx.Module):
             )
         if not some_part_takes_inputs(self.model):
             warnings.warn(
-                "No part of this model takes inputs, so that those of Driven change nothing. A force "
-                "of inputs is a function (q, v, t, u), or a noetherax.Force that is called so.",
+                "No part of this model takes inputs, so that those of Driven change nothing. What "
+                "takes them is a Lagrangian or a force (q, v, t, u), or a law of pairs that was made "
+                "with a number of attributes.",
                 stacklevel=2,
             )
 
@@ -194,4 +196,7 @@ class Driven(eqx.Module):
 
     def __call__(self, q: Configuration, v: Velocity, t: Time) -> Float[Array, ""]:
         """The value of the Lagrangian alone."""
-        return lagrangian_with(self.model, q, v, t, self.inputs(jnp.asarray(t)))
+        q, t = jnp.asarray(q), jnp.asarray(t)
+        t = t if jnp.issubdtype(t.dtype, jnp.floating) else t.astype(jnp.result_type(float))
+        u = jnp.asarray(self.inputs(t))
+        return lagrangian_with(self.model, q, v, t.astype(q.dtype), u.astype(q.dtype))

@@ -3,6 +3,7 @@
 from functools import singledispatch
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -22,7 +23,8 @@ Pairs = PairwiseLagrangian | GeneralPairwiseLagrangian
 
 @singledispatch
 def lagrangian_takes_inputs(model: Any) -> bool:
-    """Whether the Lagrangian of a model takes inputs, and not its forces alone."""
+    """Whether the Lagrangian of a model takes inputs as functions of time, and not its forces alone.
+    Attributes of pairs are constants of the points: their rates are in no equation of motion."""
     return arguments_of(model) > 3
 
 
@@ -36,30 +38,30 @@ def _(model: LagrangianSum) -> bool:
     return any(map(lagrangian_takes_inputs, model.terms))
 
 
-@lagrangian_takes_inputs.register
-def _(model: Pairs) -> bool:
+@singledispatch
+def some_part_takes_inputs(model: Any) -> bool:
+    """Whether the Lagrangian of a model takes inputs, be they attributes, or one of its forces does."""
+    return arguments_of(model) > 3
+
+
+@some_part_takes_inputs.register
+def _(model: Pairs | PairFriction) -> bool:
     return model.takes_attributes
 
 
-@singledispatch
-def some_part_takes_inputs(model: Any) -> bool:
-    """Whether the Lagrangian of a model takes inputs, or one of its forces."""
-    return lagrangian_takes_inputs(model)
+@some_part_takes_inputs.register
+def _(model: AveragedLagrangian) -> bool:
+    return some_part_takes_inputs(model.lagrangian)
+
+
+@some_part_takes_inputs.register
+def _(model: LagrangianSum) -> bool:
+    return any(map(some_part_takes_inputs, model.terms))
 
 
 @some_part_takes_inputs.register
 def _(model: Forced) -> bool:
-    return lagrangian_takes_inputs(model.lagrangian) or any(map(_force_takes_inputs, model.forces))
-
-
-@singledispatch
-def _force_takes_inputs(force: Any) -> bool:
-    return arguments_of(force) > 3
-
-
-@_force_takes_inputs.register
-def _(force: PairFriction) -> bool:
-    return force.takes_attributes
+    return any(map(some_part_takes_inputs, (model.lagrangian, *model.forces)))
 
 
 @singledispatch
@@ -76,6 +78,12 @@ def _(model: Forced, q, v, t, u):
 @lagrangian_with.register
 def _(model: LagrangianSum, q, v, t, u):
     return jnp.sum(jnp.stack([lagrangian_with(term, q, v, t, u) for term in model.terms]))
+
+
+@lagrangian_with.register
+def _(model: AveragedLagrangian, q, v, t, u):
+    each = jax.vmap(lambda q, v: lagrangian_with(model.lagrangian, q, v, t, u))
+    return jnp.mean(each(model.images(q), model.images(v)))
 
 
 @lagrangian_with.register

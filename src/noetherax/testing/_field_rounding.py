@@ -16,8 +16,9 @@ FOURTH = (1.0, -4.0, 6.0, -4.0, 1.0)
 """Weights of a fourth difference. With steps of ε^(1/4) of the state, that of a smooth function is as
 small as its rounding, and rounding of anything larger stands out."""
 
-USUAL = 0.25
-"""Of the cases whose neighbours scatter: in so many less may be chance."""
+QUARTILE = 0.25
+"""Of the cases whose neighbours scatter: a case below may scatter less by chance, or not at all. With a
+higher one a few cases with large terms would speak for all."""
 
 STEP_SEED = 7
 """Of the steps, each entry its own."""
@@ -29,8 +30,8 @@ def terms_of_fields(record: GroupRecord, direction: np.ndarray) -> np.ndarray:
 
     What scatters counts up to the largest generator at any state and no further: else all that is
     rounded to few digits would pass as rounding. By chance neighbours may scatter less, or not at all,
-    where a term is rounded to the same steps everywhere, as 1 − cos q near zero: there at least as much
-    counts as in three of four cases where some do.
+    where a term is rounded to the same steps everywhere, as 1 − cos q near zero: the lower quartile of
+    the cases that do scatter counts at least.
     """
     cases = record.cases
     fields, rates = _nearby(record, direction)
@@ -39,7 +40,7 @@ def terms_of_fields(record: GroupRecord, direction: np.ndarray) -> np.ndarray:
     seen = np.where(scatter > 0, scatter, np.nan)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # where none scatters
-        least = np.nan_to_num(np.nanquantile(seen, USUAL, axis=0))
+        least = np.nan_to_num(np.nanquantile(seen, QUARTILE, axis=0))
     scatter = np.maximum(scatter, least)
     largest = np.abs(record.moves.here["fields"].astype(float)).max(axis=(0, 3), keepdims=True)
     terms = np.minimum(scatter, largest)
