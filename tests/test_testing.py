@@ -1,5 +1,6 @@
 """The laws must catch what is broken: each law against an object that breaks it."""
 
+import itertools
 from collections.abc import Callable
 
 import equinox as eqx
@@ -830,6 +831,15 @@ def test_points_that_are_not_alike_are_told_apart():
     ):
         with pytest.raises(AssertionError, match="a permutation of points"):
             of_permutations(make, subject, [permutation])
+
+
+def test_permutations_that_can_be_read_once_are_all_judged():
+    everyone = itertools.permutations(range(3))
+    with pytest.raises(TypeError, match="Pass a list"):
+        testing.laws(testing.Lagrangian(springs, nx.Trivial(1), 3, permutations=everyone))
+    options = dict(points=3, permutations=itertools.permutations(range(3)), max_examples=16)
+    with pytest.raises(AssertionError, match="a permutation of points"):
+        testing.check_features(lambda q, v: jnp.ravel(v), nx.Trivial(1), complete=False, **options)
 
 
 @pytest.mark.parametrize("wrong", [(0, 1), (0, 1, 1), (1, 2, 3), (0.5, 1, 2), ((0, 1, 2),)])

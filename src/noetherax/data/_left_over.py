@@ -27,13 +27,14 @@ return a third, which the polynomials taken off make of it."""
 
 PEAKED = 4.0
 """Mean fourth power over squared mean square of what is left over in the middle halves of windows.
-Gaussian noise has 3, independent in time or not: of 123 recordings of 60 to 400 samples with noise that
-is not, none had more than this. Orbits of eccentricity 0.7 and 0.8, whose turns long windows cut off,
+Gaussian noise has 3, independent in time or not: of 256 recordings of 60 to 400 samples with noise that
+is not, none was taken for turns. Orbits of eccentricity 0.7 and 0.8, whose turns long windows cut off,
 have 4.2 to 6.5."""
 
 SEEN = 1.0
 """Times the errors of both: from this difference of accelerations on, what is left over is asked for
-peaks. Short windows do not follow turns well, so that `RESOLVED` would miss most."""
+peaks. Short windows do not follow turns well: with `RESOLVED` in its place, orbits of eccentricity 0.7
+to 0.9 were given errors as much as twelve times too small, without a warning."""
 
 
 class Doubt(NamedTuple):

@@ -1,6 +1,6 @@
 """Checkers that run every law of a group or of invariant features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -68,7 +68,7 @@ def check_features(
     state_strategy: st.SearchStrategy | None = None,
     weight_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
-    permutations: Sequence[Sequence[int]] = (),
+    permutations: Iterable[Sequence[int]] = (),
     dtype: Any = np.float64,
     max_examples: int = CASES,
 ) -> tuple[Seen, ...]:
@@ -124,7 +124,7 @@ def check_features(
             state_strategy,
             weight_strategy,
             rest,
-            permutations,
+            tuple(permutations),
         )
     )
 

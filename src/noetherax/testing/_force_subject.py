@@ -1,6 +1,6 @@
 """A force as the subject of laws, and the checker that runs them all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, final
 
 import hypothesis.strategies as st
@@ -81,7 +81,7 @@ def check_force(
     weight_strategy: st.SearchStrategy | None = None,
     instant_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
-    permutations: Sequence[Sequence[int]] = (),
+    permutations: Iterable[Sequence[int]] = (),
 ) -> tuple[Seen, ...]:
     """Checks what a force promises, for any weights, at any time and with any inputs.
 
@@ -153,7 +153,7 @@ def check_force(
         weight_strategy,
         instant_strategy,
         rest,
-        permutations,
+        tuple(permutations),
     )
     return run_laws(subject)
 

@@ -1,6 +1,6 @@
 """Checkers that run every law of a Lagrangian or of a charge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -22,7 +22,7 @@ def check_lagrangian(
     max_examples: int = CASES,
     weight_strategy: st.SearchStrategy | None = None,
     rest: bool = True,
-    permutations: Sequence[Sequence[int]] = (),
+    permutations: Iterable[Sequence[int]] = (),
 ) -> tuple[Seen, ...]:
     """Checks that a Lagrangian has a symmetry and what follows from it: it is invariant, its own rule
     for the equations of motion equals automatic differentiation, derivatives are finite and those of
@@ -79,7 +79,7 @@ def check_lagrangian(
             max_examples,
             weight_strategy,
             rest,
-            permutations,
+            tuple(permutations),
         )
     )
 

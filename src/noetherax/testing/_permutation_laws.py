@@ -1,5 +1,6 @@
 """Laws of points that are alike: to exchange them changes nothing but their order."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ from ._symmetry_laws import unchanged
 
 
 def permutations_of(subject: Any) -> list[np.ndarray]:
-    """Those that a subject declares. Raises a `ValueError` for what is none of its points."""
+    """Those that a subject declares. Raises a `ValueError` for what is none of its points, and a
+    `TypeError` for what can be read but once: a law that comes later would see none."""
+    if isinstance(subject.permutations, Iterator):
+        raise TypeError("permutations is an iterator, which is empty once read. Pass a list of it.")
     found = [np.asarray(one) for one in subject.permutations]
     for one in found:
         whole = one.ndim == 1 and one.dtype.kind in "iu"
