@@ -321,3 +321,67 @@ def test_inputs_that_nothing_takes_are_said():
     for model in (helpers.HarmonicOscillator(), fixed, nx.Forced(fixed, lambda q, v: -v)):
         with pytest.warns(UserWarning, match="No part of this model takes inputs"):
             nx.Driven(model, lambda t: t[None])
+
+
+MASSES = {
+    "assumed kinetic energy": nx.PairwiseLagrangian(nx.Euclidean(2), 4, mass_attribute=0, **PAIRS),
+    "pairs that see velocities": nx.GeneralPairwiseLagrangian(
+        nx.Euclidean(2), 4, relative_velocities=True, mass_attribute=0, **PAIRS
+    ),
+}
+
+
+def burning(t):
+    """Masses of three points."""
+    return jnp.stack([1 + 0.3 * t, 2 - 0.8 * t, 1.5 + 0.2 * jnp.sin(t)])
+
+
+@pytest.mark.parametrize("name", MASSES)
+def test_the_rate_of_attributes_is_in_the_equations_of_motion(name):
+    """As in those of the same law as a function of (q, v, t), which is differentiated by itself."""
+    law, (q, v) = MASSES[name], jax.random.normal(jax.random.key(1), (2, 3, 2))
+
+    def referee(q, v, t):
+        return nx.with_attributes(law, burning(t)[:, None])(q, v)
+
+    driven, t = nx.Driven(law, burning), jnp.array([0.7, 0.2])
+    both = nx.acceleration(driven, jnp.stack([q, q]), jnp.stack([v, v]), t)
+    for a, when in zip(both, t, strict=True):
+        expected = nx.acceleration(referee, q, v, when)
+        assert np.allclose(a, expected, rtol=1e-11, atol=1e-12)
+        assert np.allclose(nx.acceleration(driven, q, v, when), expected, rtol=1e-11, atol=1e-12)
+        # What is missing where the masses are constants.
+        held = nx.acceleration(nx.with_attributes(law, burning(when)[:, None]), q, v)
+        assert np.abs(held - expected).max() > 1e-2
+
+
+def test_a_motion_with_masses_that_change_keeps_its_momentum():
+    law, (q, v) = MASSES["assumed kinetic energy"], jax.random.normal(jax.random.key(1), (2, 3, 2))
+    driven, ts = nx.Driven(law, burning), jnp.linspace(0.0, 1.0, 3)
+    orbit = nx.rollout(driven, q, v, ts=ts)
+    assert np.abs(nx.drift(nx.Translations(2).noether_charge(driven), orbit)).max() < 1e-8
+    stepped = nx.rollout(driven, q, v, ts=ts, solver=nx.VariationalGauss4(), dt=0.05)
+    assert np.allclose(stepped.q, orbit.q, atol=1e-4)
+
+
+def test_masses_that_are_held_and_jump_are_refused():
+    law, (q, v) = MASSES["assumed kinetic energy"], jnp.ones((2, 3, 2))
+    t = jnp.arange(3.0)
+    steady = nx.Driven(law, nx.Inputs(t, jnp.ones((3, 3)), "hold"))
+    assert np.all(np.isfinite(nx.acceleration(steady, q + jnp.eye(3, 2), v, 0.5)))
+    jumping = nx.Driven(law, nx.Inputs(t, jax.vmap(burning)(t), "hold"))
+    with pytest.raises(RuntimeError, match="kind 'hold' that jump"):
+        nx.rollout(jumping, q + jnp.eye(3, 2), v, ts=t)
+
+
+def test_training_on_accelerations_says_that_attributes_change():
+    t = np.linspace(0.0, 1.0, 8)
+    q, v, a = np.random.default_rng(0).normal(size=(3, 8, 3, 2))
+    law = MASSES["assumed kinetic energy"]
+    changing = nx.Tracks(t, q, v, a, inputs=np.asarray(jax.vmap(burning)(t)), names=["rocket"])
+    with pytest.warns(UserWarning, match=r"input 1 of recording .rocket. goes from 1.2 to 2"):
+        nx.prepare(law, changing)
+    constant = nx.Tracks(t, q, v, a, inputs=np.ones((8, 3)))
+    nx.prepare(law, constant)
+    # Charges alone change, of which no momentum knows.
+    nx.prepare(nx.PairwiseLagrangian(nx.Euclidean(2), 4, **PAIRS), changing)

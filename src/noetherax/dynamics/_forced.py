@@ -24,9 +24,9 @@ from ._inertia import constant_inertia, leading_inertia
 from ._motion import terms_and_change
 from ._time import (
     AtInstant,
+    InputsAt,
     Instant,
     depends_on_time,
-    inputs_at,
     opened_instant,
     over_instants,
     resolved,
@@ -264,7 +264,7 @@ def _(model: Driven, t, u):
         raise ValueError(
             "The inputs of this model are bound to it, noetherax.Driven, and given as u=."
         )
-    return resolved(model.model, t, inputs_at(model.inputs, t))
+    return resolved(model.model, t, InputsAt(model.inputs, t))
 
 
 @closure_converted.register

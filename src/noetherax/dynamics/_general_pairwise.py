@@ -12,15 +12,14 @@ import jax.numpy as jnp
 from .._programs import at_once, one_program
 from .._types import check_motion, check_state
 from ..lagrangians import (
-    NO_ATTRIBUTES,
     GeneralPairwiseLagrangian,
     in_both_orders,
     mean_of_orders,
     over_pairs,
     with_attributes_of,
-    with_inputs,
 )
 from ._batches import for_batch, over_batch
+from ._changing_attributes import with_attributes_at
 from ._derived import energy, momentum
 from ._equations import (
     EulerLagrangeTerms,
@@ -30,7 +29,7 @@ from ._equations import (
 )
 from ._inertia import leading_inertia
 from ._perceptron import value_and_gradient
-from ._time import NoInputs, at_time, depends_on_time, resolved, value_of
+from ._time import at_time, depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
@@ -79,9 +78,7 @@ def _(lagrangian: GeneralPairwiseLagrangian) -> bool:
 def _(lagrangian: GeneralPairwiseLagrangian, t, u):
     if not lagrangian.takes_attributes:
         return lagrangian
-    if u is None:
-        raise NoInputs(NO_ATTRIBUTES)
-    return with_inputs(lagrangian, value_of(u))
+    return with_attributes_at(lagrangian, u)
 
 
 def _momentum(lagrangian, q, v):

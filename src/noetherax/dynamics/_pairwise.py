@@ -12,13 +12,12 @@ from .._precision import full_precision
 from .._programs import one_program
 from .._types import check_motion, check_state
 from ..lagrangians import (
-    NO_ATTRIBUTES,
     Pairs,
     PairwiseLagrangian,
     over_pairs,
-    with_inputs,
 )
 from ._batches import for_batch, over_batch
+from ._changing_attributes import with_attributes_at
 from ._equations import (
     EulerLagrangeTerms,
     euler_lagrange_residual,
@@ -27,7 +26,7 @@ from ._equations import (
 )
 from ._inertia import constant_inertia
 from ._perceptron import value_and_gradient
-from ._time import NoInputs, depends_on_time, resolved, value_of
+from ._time import depends_on_time, resolved
 
 
 @euler_lagrange_terms.register
@@ -72,9 +71,7 @@ def _(lagrangian: PairwiseLagrangian) -> bool:
 def _(lagrangian: PairwiseLagrangian, t, u):
     if not lagrangian.takes_attributes:
         return lagrangian
-    if u is None:
-        raise NoInputs(NO_ATTRIBUTES)
-    return with_inputs(lagrangian, value_of(u))
+    return with_attributes_at(lagrangian, u)
 
 
 def _inertia(lagrangian: PairwiseLagrangian, force):

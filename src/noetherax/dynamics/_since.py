@@ -13,7 +13,7 @@ from .._types import Configuration, Time, Velocity
 from ..forces import called, held_until, jumps_in, jumps_of, together
 from ._closed import closure_converted
 from ._forced import forces_of
-from ._time import clock_of, depends_on_time, inputs_at, resolved
+from ._time import InputsAt, clock_of, depends_on_time, resolved
 
 
 @final
@@ -66,7 +66,7 @@ def _(model: Since, end):
 
 @resolved.register
 def _(model: Since, t, u):
-    u = u if model.inputs is None else inputs_at(model.inputs, t)
+    u = u if model.inputs is None else InputsAt(model.inputs, t)
     return resolved(model.model, model.start + t.astype(model.start.dtype), u)
 
 

@@ -175,8 +175,8 @@ def _(model: Instant, t, u):
 
 @final
 class InputsAt(eqx.Module):
-    """Inputs that are a function of time, at an instant or at one for each state of a batch: they have
-    a rate there, which a Lagrangian asks for whose momentum changes with them."""
+    """Inputs that are a function of time, at an instant or at one for each state of a batch. Those that
+    do not jump have a rate there, which a Lagrangian asks for whose momentum changes with them."""
 
     function: Callable
     t: Float[Array, "*batch"]
@@ -190,6 +190,10 @@ class InputsAt(eqx.Module):
             )
         return value
 
+    @property
+    def has_rate(self) -> bool:
+        return jumps_of(self.function) is None
+
     def rate(self) -> Float[Array, "*batch inputs"]:
         ones = jnp.ones((), self.t.dtype)
         return self._at_all(lambda t: jax.jvp(self.function, (t,), (ones,))[1])
@@ -198,12 +202,6 @@ class InputsAt(eqx.Module):
         for _ in range(self.t.ndim):
             function = jax.vmap(function)
         return function(self.t)
-
-
-def inputs_at(inputs: Callable, t: Array) -> Array | InputsAt:
-    """Inputs at an instant. Those that jump have no rate there, and go by their value."""
-    at = InputsAt(inputs, t)
-    return at if jumps_of(inputs) is None else at.value()
 
 
 def value_of(u: Array | InputsAt | None) -> Array | None:
@@ -240,7 +238,7 @@ def over_instants(function: Callable, at: AtInstant, *states: Array, rates: bool
 
     if u is not None:
         instant += (wide(u),)
-    if rates and isinstance(at.u, InputsAt):
+    if rates and isinstance(at.u, InputsAt) and at.u.has_rate:
         instant += (wide(at.u.rate()),)
     return over_batch(lambda instant, *states: function(instant, *states), states[0])(
         instant, *states

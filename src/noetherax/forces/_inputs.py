@@ -165,8 +165,8 @@ class Driven(eqx.Module):
 
     **Arguments:**
 
-    - `model`: a Lagrangian that takes inputs, or a model with a force or term that does. Inputs that
-        are attributes of pairs count as constant: their rates are in no equation of motion.
+    - `model`: a Lagrangian that takes inputs, or a model with a force or term that does, or a law of
+        pairs whose attributes are inputs.
     - `inputs`: [`noetherax.Inputs`][] or any function of time `t -> (inputs,)`.
 
     **Raises:**

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from .._types import FloatArray, Time
@@ -65,8 +66,22 @@ def kinks_of(inputs: Any) -> Jumps:
 
 @kinks_of.register
 def _(inputs: Inputs):
+    steady = is_steady(inputs)
+    if not isinstance(steady, Tracer) and steady:
+        return None
     ends = inputs.t[:: max(len(inputs.t) - 1, 1)]
     return {"hold": None, "linear": inputs.t, "cubic": ends}[inputs.kind]
+
+
+@singledispatch
+def is_steady(inputs: Any) -> Any:
+    """Whether inputs are the same at all times, for all that is known of them."""
+    return False
+
+
+@is_steady.register
+def _(inputs: Inputs):
+    return (jnp if isinstance(inputs.u, Tracer) else np).all(inputs.u == inputs.u[:1])
 
 
 def together(*jumps: Jumps) -> Jumps:
@@ -131,6 +146,11 @@ def _(part: _Before):
 @kinks_of.register
 def _(inputs: _Before):
     return kinks_of(inputs.inputs)
+
+
+@is_steady.register
+def _(inputs: _Before):
+    return is_steady(inputs.inputs)
 
 
 def just_before(t):

@@ -12,6 +12,7 @@ from ..lagrangians import (
     GeneralPairwiseLagrangian,
     LagrangianSum,
     PairwiseLagrangian,
+    columns_in_momentum,
     with_inputs,
 )
 from ._arguments import arguments_of, called
@@ -23,9 +24,14 @@ Pairs = PairwiseLagrangian | GeneralPairwiseLagrangian
 
 @singledispatch
 def lagrangian_takes_inputs(model: Any) -> bool:
-    """Whether the Lagrangian of a model takes inputs as functions of time, and not its forces alone.
-    Attributes of pairs are constants of the points: their rates are in no equation of motion."""
+    """Whether the Lagrangian of a model takes inputs so that its momentum may change with them, and not
+    its forces alone."""
     return arguments_of(model) > 3
+
+
+@lagrangian_takes_inputs.register
+def _(model: Pairs) -> bool:
+    return bool(columns_in_momentum(model))
 
 
 @lagrangian_takes_inputs.register

@@ -13,7 +13,13 @@ from ._attributes import (
 from ._average import AveragedLagrangian
 from ._base import Lagrangian
 from ._general_pairwise import GeneralPairwiseLagrangian
-from ._given_attributes import given_attributes, takes_new_attributes, with_attributes, with_inputs
+from ._given_attributes import (
+    columns_in_momentum,
+    given_attributes,
+    takes_new_attributes,
+    with_attributes,
+    with_inputs,
+)
 from ._linear import LinearLagrangian
 from ._local_networks import check_local
 from ._moving_networks import in_both_orders, mean_of_orders, with_attributes_of
@@ -46,6 +52,7 @@ __all__ = [
     "attributes_of_points",
     "check_activation",
     "check_local",
+    "columns_in_momentum",
     "given_attributes",
     "in_both_orders",
     "in_unit_of",

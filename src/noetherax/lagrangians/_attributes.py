@@ -17,7 +17,7 @@ NO_ATTRIBUTES = (
 
 @final
 class Attributes(eqx.Module):
-    """Numbers that belong to each point and do not change along a motion. They never train.
+    """Numbers that belong to each point and stay the same, unless they are inputs. They never train.
 
     - `values`: shape `(*batch, points, columns)`; `None` until a model is given them as inputs.
     - `unit`: the size of each column, shape `(columns,)`: networks see values in these units.

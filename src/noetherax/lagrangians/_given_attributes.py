@@ -71,6 +71,25 @@ def _(model: PairwiseLagrangian | GeneralPairwiseLagrangian, attributes):
     return given_attributes(model, attributes)
 
 
+@singledispatch
+def columns_in_momentum(model: Any) -> tuple[int, ...]:
+    """Of a law of pairs whose attributes are inputs, the columns with which its momentum changes at
+    fixed q and v; none of any other model."""
+    return ()
+
+
+@columns_in_momentum.register
+def _(model: PairwiseLagrangian):
+    named = model.mass_attribute if model.takes_attributes else None
+    return () if named is None else (named,)
+
+
+@columns_in_momentum.register
+def _(model: GeneralPairwiseLagrangian):
+    attributes = model.attributes if model.takes_attributes else None
+    return () if attributes is None else tuple(range(attributes.columns))
+
+
 def given_attributes(model: Any, attributes: Any) -> Any:
     """The same for any model or force that keeps `attributes`, and may learn them."""
     if model.attributes is None:

@@ -43,8 +43,10 @@ class PairwiseLagrangian(Lagrangian):
       velocity are none of this L: add [`noetherax.Friction`][] of pairs or other forces to it.
     - **Attributes.** Known numbers (masses, charges, a one for each kind of point), or learned from
       where they start. A number of columns says that they come with the data, as inputs u of shape
-      `(points·columns,)`, other ones for every system, or from [`noetherax.with_attributes`][]. They
-      are constants of each motion. Masses that are learned as an attribute may have any sign.
+      `(points·columns,)`, other ones for every system, or from [`noetherax.with_attributes`][]. Where
+      such inputs change in time, as the mass of a rocket does, L and its equations of motion change
+      with them; of a batch of states without a rate they count as constant. Masses that are learned as
+      an attribute may have any sign.
     - **Neighbours.** With a `cutoff` r_c, φ is multiplied by (1 − r²/r_c²)³, twice continuously
       differentiable, and pairs beyond are never evaluated. In a periodic `box`, pairs see each other's
       nearest image, and U depends on no axis that closes. A box needs a cut-off: at half a side the

@@ -11,7 +11,6 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree, UInt32
 
 from .._types import Model
-from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss
 from ._batches import OfAllMembers, OfEachMember, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
@@ -111,8 +110,7 @@ def fit_ensemble(
     )
     keys = _checked_keys(lagrangians, keys)
     seeds = jax.vmap(jax.random.split)(keys)
-    timed = depends_on_time(lagrangians)
-    observations = as_samples(observations, loss, timed)
+    observations = as_samples(observations, loss, lagrangians)
     looks = _first_looks(observations, loss, seeds[:, 0])
     loss, why = suited(given, [drawn for _, drawn in looks])
     options = options._replace(loss=loss)
@@ -124,7 +122,9 @@ def fit_ensemble(
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss, timed))
+        held_out = held_out.of(
+            lambda data: about("validation", as_samples, data, loss, lagrangians)
+        )
         fresh = jax.vmap(jax.random.fold_in, (0, None))(seeds[:, 0], 1)
         looks = about("validation", _first_looks, held_out.observations, loss, fresh)
         drawn = [batches for _, batches in looks]

@@ -8,7 +8,6 @@ import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from .._types import Model
-from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss
 from ._batches import are_few, rule
 from ._checkpoints import FIRST_BATCH, Checkpoints
@@ -146,8 +145,7 @@ def fit(
     options = checked_options(
         steps, batch_size, optimizer, loss, averaging, preparation, mask, checkpoints, progress
     )
-    timed = depends_on_time(lagrangian)
-    observations = as_samples(observations, loss, timed)
+    observations = as_samples(observations, loss, lagrangian)
     setup_key, run_key = jax.random.split(key)
     look = first_look(observations, loss, setup_key)
     loss, why = suited(given, [look[1]])
@@ -156,7 +154,7 @@ def fit(
     held_out = as_validation(validation)
     drawn = []
     if held_out is not None:
-        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss, timed))
+        held_out = held_out.of(lambda data: about("validation", as_samples, data, loss, lagrangian))
         fresh = jax.random.fold_in(setup_key, 1)
         drawn.append(about("validation", first_look, held_out.observations, loss, fresh)[1])
     watching = watching_of(

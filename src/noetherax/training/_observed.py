@@ -1,6 +1,7 @@
 """What a model is trained on: checked as its loss asks, and the states in it."""
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,25 +11,57 @@ import numpy as np
 from jaxtyping import PyTree
 
 from ..data import Tracks
+from ..dynamics import depends_on_time, takes_inputs
+from ..lagrangians import columns_in_momentum
 from ..losses import Loss, States, check_finite, check_observations, samples_of
 from ._batches import first_batches
 
+SAME = 1e-6
+"""Part of an attribute by which it may change along a recording and count as constant: written with
+few digits, or in single precision."""
+
 
 @functools.singledispatch
-def as_samples(observations: Any, loss: Callable, timed: bool = False) -> Any:
+def as_samples(observations: Any, loss: Callable, model: PyTree) -> Any:
     """What a loss compares, from what a user has: tracks are cut into samples, with times and inputs
     where the model depends on them."""
     return observations
 
 
 @as_samples.register
-def _(observations: Tracks, loss: Callable, timed: bool = False):
-    return samples_of(loss, observations, timed=True) if timed else samples_of(loss, observations)
+def _(observations: Tracks, loss: Callable, model: PyTree):
+    if not depends_on_time(model):
+        return samples_of(loss, observations)
+    samples = samples_of(loss, observations, timed=True)
+    if np.ndim(samples.q) == 3:  # states, of which no rates of inputs are known
+        _warn_of_changing_attributes(model, observations)
+    return samples
 
 
 @as_samples.register
-def _(observations: list, loss: Callable, timed: bool = False):
-    return [as_samples(each, loss, timed) for each in observations]  # one for each member
+def _(observations: list, loss: Callable, model: PyTree):
+    return [as_samples(each, loss, model) for each in observations]  # one for each member
+
+
+def _warn_of_changing_attributes(model: PyTree, tracks: Tracks) -> None:
+    laws = jax.tree.leaves(model, is_leaf=lambda x: bool(columns_in_momentum(x)))
+    laws = [law for law in laws if columns_in_momentum(law)]
+    for recording in tracks if laws and takes_inputs(model) else ():
+        u = np.asarray(recording.u)
+        for law in laws:
+            columns = np.arange(u.shape[1]) % law.attributes.columns
+            change = np.ptp(u, axis=0) - SAME * np.max(np.abs(u), axis=0)
+            told = np.isin(columns, columns_in_momentum(law)) & (change > 0)
+            if np.any(told):
+                i = int(np.argmax(np.where(told, change, 0)))
+                warnings.warn(
+                    f"Attributes of a law of pairs change in time: input {i} of recording "
+                    f"{recording.name!r} goes from {np.min(u[:, i]):.3g} to {np.max(u[:, i]):.3g}. "
+                    "Momenta change with them, and a loss of accelerations takes them for constants. "
+                    "noetherax.TrajectoryLoss() does not.",
+                    stacklevel=2,
+                )
+                return
 
 
 def first_look(observations: Any, loss: Callable, key) -> tuple[Any, Any]:

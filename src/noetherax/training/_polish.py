@@ -12,7 +12,6 @@ from tqdm.auto import tqdm
 
 from .._programs import programs, run
 from .._types import Model
-from ..dynamics import depends_on_time
 from ..losses import AccelerationLoss, Loss, check_finite
 from ._checks import check_count, check_model, check_precision, check_residuals
 from ._default_loss import suited
@@ -135,7 +134,7 @@ def polish(
             "polish takes a model that has been fitted, but its features are not standardised yet. "
             "Call noetherax.fit first."
         )
-    observations = as_samples(observations, objective, depends_on_time(lagrangian))
+    observations = as_samples(observations, objective, lagrangian)
     batch = _collected(observations, objective, samples, key)
     objective, why = suited(loss, [jax.tree.map(lambda x: x[None], batch)])
     parameters, constants = eqx.partition(lagrangian, chosen_leaves(lagrangian, mask))

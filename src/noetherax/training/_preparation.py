@@ -115,7 +115,7 @@ def prepare(
     check_flag("first_layer", first_layer)
     if callable(observations) and key is None:
         raise TypeError("A sampler needs a random key: prepare(..., key=jax.random.key(0)).")
-    observations = as_samples(observations, loss, depends_on_time(model))
+    observations = as_samples(observations, loss, model)
     _, drawn = first_look(observations, loss, key)
     chosen = chosen_leaves(model, mask)
     check_precision(eqx.filter(model, chosen), drawn)

@@ -1,0 +1,96 @@
+"""Laws of pairs whose attributes change as they move, at an instant: ∂L/∂v changes with them at fixed q
+and v, so that (∂²L/∂v∂c) dc/dt joins the equations of motion."""
+
+from typing import Any, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from .._types import Configuration, Velocity
+from ..forces import is_steady
+from ..lagrangians import (
+    NO_ATTRIBUTES,
+    GeneralPairwiseLagrangian,
+    PairwiseLagrangian,
+    columns_in_momentum,
+    with_inputs,
+)
+from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
+from ._inertia import constant_inertia, leading_inertia
+from ._registration import pass_on
+from ._time import InputsAt, NoInputs, value_of
+
+JUMPS = (
+    "Momenta of this law of pairs change with its attributes, and these are inputs of the kind 'hold' "
+    "that jump, where velocities would jump, too. Bind inputs of the kind 'linear' or 'cubic', "
+    "noetherax.Driven(model, inputs)."
+)
+
+
+@final
+class ChangingAttributes(eqx.Module):
+    """A law of pairs with the attributes c of an instant, and their rates there.
+
+    **Arguments:**
+
+    - `lagrangian`: the law, with its attributes.
+    - `rate`: dc/dt, of the shape of these.
+    """
+
+    lagrangian: PairwiseLagrangian | GeneralPairwiseLagrangian
+    rate: Float[Array, "*batch points columns"]
+
+    def __call__(self, q: Configuration, v: Velocity) -> Float[Array, ""]:
+        return self.lagrangian(q, v)
+
+    def rate_of_momentum(self, q, v) -> Array:
+        """(∂²L/∂v∂c) dc/dt."""
+
+        def momentum(values):
+            return lagrangian_gradient(eqx.tree_at(_values, self.lagrangian, values), q, v)[1]
+
+        return jax.jvp(momentum, (_values(self.lagrangian),), (self.rate,))[1]
+
+
+def with_attributes_at(lagrangian, u: Any):
+    """A law of pairs whose attributes are inputs, with those of an instant. Those of which the value
+    alone is known count as constant."""
+    if u is None:
+        raise NoInputs(NO_ATTRIBUTES)
+    at_instant = with_inputs(lagrangian, value_of(u))
+    if not isinstance(u, InputsAt) or not columns_in_momentum(lagrangian):
+        return at_instant
+    if u.has_rate:
+        rate = u.rate()
+    else:
+        steady = jnp.asarray(is_steady(u.function))
+        rate = eqx.error_if(jnp.zeros_like(u.value()), ~steady, JUMPS)
+    return ChangingAttributes(at_instant, _values(with_inputs(lagrangian, rate)))
+
+
+def _values(law: Any) -> Any:
+    return law.attributes.values
+
+
+pass_on(
+    ChangingAttributes,
+    lambda law: law.lagrangian,
+    lagrangian_gradient,
+    constant_inertia,
+    leading_inertia,
+)
+
+
+@euler_lagrange_terms.register
+def _(lagrangian: ChangingAttributes, q, v):
+    terms = euler_lagrange_terms(lagrangian.lagrangian, q, v)
+    rate = lagrangian.rate_of_momentum(q, v).reshape(terms.force.shape)
+    return terms._replace(force=terms.force - rate)
+
+
+@euler_lagrange_residual.register
+def _(lagrangian: ChangingAttributes, q, v, a):
+    residual = euler_lagrange_residual(lagrangian.lagrangian, q, v, a)
+    return residual + lagrangian.rate_of_momentum(q, v).reshape(residual.shape)
