@@ -2,6 +2,7 @@
 
 import math
 
+import diffrax
 import equinox as eqx
 import helpers
 import jax
@@ -228,3 +229,52 @@ def test_tracks_that_do_not_fit_a_loss_are_named():
         nx.fit(Spring(jnp.array(1.0)), short, loss=nx.TrajectoryLoss, **options)
     with pytest.raises(ValueError, match=r"tracks.smooth\(\).observations\(\) estimates them"):
         nx.fit(Spring(jnp.array(1.0)), spring_tracks(True), **options)
+
+
+class StepByStep(diffrax.AbstractSolver):
+    """RK4 as any other solver: its steps are differentiated, and not its stages all at once."""
+
+    term_structure = diffrax.AbstractTerm
+    interpolation_cls = nx.RK4.interpolation_cls
+
+    def order(self, terms):
+        return 4
+
+    def init(self, terms, t0, t1, y0, args):
+        return nx.RK4().init(terms, t0, t1, y0, args)
+
+    def step(self, terms, t0, t1, y0, args, solver_state, made_jump):
+        return nx.RK4().step(terms, t0, t1, y0, args, solver_state, made_jump)
+
+    def func(self, terms, t0, y0, args):
+        return terms.vf(t0, y0, args)
+
+
+def motor(q, v, t, u):
+    return u * jnp.sin(t) - 0.1 * v
+
+
+STAGES = {"at any times": {"iterations": 2}, "driven": {"inputs": "linear"}}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_stages_taken_at_once_have_the_derivatives_of_the_steps(name):
+    q, v, _ = windows(0.01, times=4, batch_size=2, velocities=True)
+    t = H * np.arange(4) * np.array([[1.0], [1.2]])
+    model, options = helpers.neural(nx.Rotations(3), 1), STAGES[name]
+    batch = nx.TimedWindows(t, q, v)
+    if "inputs" in options:
+        u = np.random.default_rng(0).normal(size=(2, 4, 3))
+        model, start = nx.Forced(model, motor), np.array([0.0, 1.0])
+        batch = nx.DrivenWindows(t, q, v, None, start, u)
+
+    def value_and_gradient(solver):
+        loss = nx.TrajectoryLoss(**options, solver=solver)
+        return compiled(eqx.filter_value_and_grad(lambda model: loss(model, batch)), model)
+
+    value, gradient = value_and_gradient(nx.RK4())
+    expected, slope = value_and_gradient(StepByStep())
+    assert np.allclose(value, expected, rtol=1e-8)
+    largest = max(np.abs(x).max() for x in jax.tree.leaves(slope))
+    for x, y in zip(jax.tree.leaves(gradient), jax.tree.leaves(slope), strict=True):
+        assert np.allclose(x, y, atol=1e-7 * largest)

@@ -1,5 +1,3 @@
-import functools
-import itertools
 import math
 from typing import Any, final
 
@@ -22,12 +20,11 @@ from ..data import (
     check_timed_windows,
     timing_of,
 )
-from ..dynamics import at_time, solve_motion
 from ..forces import Kind
-from ..solvers import RK4, check_formulated, first_memory, for_single_steps, formulate
-from ._acceleration import solve_plainly
+from ..solvers import RK4, check_formulated
 from ._base import Loss, States
-from ._instants import Piece, along_piece, check_kind, pieces_of, windows_at
+from ._instants import Piece, check_kind, pieces_of, windows_at
+from ._links import links_of
 from ._window_states import window_states
 
 DEGREE = 6
@@ -148,11 +145,42 @@ class TrajectoryLoss(Loss):
         interval = self.interval if times is None else None
         pieces = pieces_of(model, timing, self.inputs, windows.q.dtype, interval)
         sigma = check_noise(1.0 if self.noise is None else self.noise, windows)
-        step = functools.partial(_flow, self.solver, self.substeps, self.inputs)
-        of_window = functools.partial(_window_residuals, model, step, sigma, self.iterations)
-        axes = (None if times is None else 0), 0, 0
-        times = self.interval if times is None else jnp.asarray(times, windows.q.dtype)
-        return jax.vmap(of_window, axes)(times, jax.tree.map(jnp.asarray, windows), pieces)
+        at = self.interval if times is None else jnp.asarray(times, windows.q.dtype)
+        return self._residuals(model, jax.tree.map(jnp.asarray, windows), sigma, at, pieces)
+
+    def _residuals(self, lagrangian, windows: Windows, sigma, at, pieces: Piece | None):
+        """Of windows, with their times or the interval between them. The sum of squares of each is χ²
+        per degree of freedom."""
+        q, v, _ = windows
+        count, times, size = *q.shape[:2], 2 * q[0, 0].size
+        observed = [q] if v is None else [q, v]
+        data = jnp.stack(observed, axis=2).reshape(count, times, -1)
+        seen = data.shape[-1]
+        weights = jnp.asarray(1 / np.repeat(sigma, q[0, 0].size), q.dtype)
+        apart, axis = (at, None) if np.ndim(at) == 0 else (jnp.diff(at), 0)
+        arrays, rest = eqx.partition(lagrangian, eqx.is_array)
+        frozen = eqx.combine(lax.stop_gradient(arrays), rest)
+
+        def linearise(lagrangian, states):
+            """The misfit, its derivative in the first state, and how all states move to close the
+            gaps."""
+            starts = states[:, :-1]
+            ends, transitions = links_of(
+                lagrangian, self.solver, self.substeps, self.inputs, starts, apart, pieces
+            )
+            gaps = (ends - states[:, 1:]).reshape(count, times - 1, size)
+            response, shift = jax.vmap(_chain)(transitions, gaps)
+            misfit = weights * (data - (states.reshape(count, times, size) + shift)[..., :seen])
+            columns = weights[:, None] * response[:, :, :seen]
+            return misfit.reshape(count, -1), columns.reshape(count, -1, size), response, shift
+
+        if v is None:
+            observed = jax.vmap(_guessed, (0, axis))(q, at)
+        states = jnp.stack(observed, axis=2)
+        for _ in range(self.iterations - 1):
+            states = jax.vmap(_moved)(states, *linearise(frozen, states))
+        misfit, columns, *_ = linearise(lagrangian, states)
+        return jax.vmap(_remaining)(misfit, columns)
 
     def states(self, batch: PyTree) -> States:
         times, windows, timing = self._split(batch)
@@ -173,42 +201,18 @@ def _hashable(noise: Any) -> float | tuple[float, ...]:
     return tuple(check_number(f"noise[{k}]", x) for k, x in enumerate(noise))
 
 
-def _window_residuals(
-    lagrangian, step, sigma, iterations, at, window: Windows, pieces: Piece | None
-):
-    """Of one window, with its times or the interval between them. The sum of squares is χ² per degree
-    of freedom."""
-    q, v, _ = window
-    observed = [q] if v is None else [q, v]
-    times, size, seen = len(q), 2 * q[0].size, len(observed) * q[0].size
-    weights = jnp.asarray(1 / np.repeat(sigma, q[0].size), q.dtype)
-    data = jnp.stack(observed, axis=1).reshape(times, seen)
-    arrays, rest = eqx.partition(lagrangian, eqx.is_array)
-    frozen = eqx.combine(lax.stop_gradient(arrays), rest)
-    apart, axes = (at, (0, None, 0)) if np.ndim(at) == 0 else (jnp.diff(at), (0, 0, 0))
+def _moved(states, misfit, columns, response, shift):
+    """The states of a window on the nearest trajectory, to first order."""
+    basis, triangle = jnp.linalg.qr(columns)
+    first = solve_triangular(triangle, basis.T @ misfit)
+    return states + (response @ first + shift).reshape(states.shape)
 
-    def linearise(lagrangian, states):
-        """The misfit, its derivative in the first state, and how all states move to close the gaps."""
-        slopes = jax.jacfwd(functools.partial(step, frozen))
-        transitions = jax.vmap(slopes, axes)(states[:-1], apart, pieces)
-        ends = jax.vmap(functools.partial(step, lagrangian), axes)(states[:-1], apart, pieces)
-        gaps = (ends - states[1:]).reshape(times - 1, size)
-        response, shift = _chain(transitions.reshape(times - 1, size, size), gaps)
-        misfit = weights * (data - (states.reshape(times, size) + shift)[:, :seen])
-        columns = weights[:, None] * response[:, :seen]
-        return misfit.reshape(-1), columns.reshape(-1, size), response, shift
 
-    states = jnp.stack(_guessed(q, at) if v is None else observed, axis=1)
-    for _ in range(iterations - 1):
-        misfit, columns, response, shift = linearise(frozen, states)
-        basis, triangle = jnp.linalg.qr(columns)
-        first = solve_triangular(triangle, basis.T @ misfit)
-        states = states + (response @ first + shift).reshape(states.shape)
-    misfit, columns, *_ = linearise(lagrangian, states)
+def _remaining(misfit, columns):
+    """What no initial state removes of a misfit."""
     basis, _ = jnp.linalg.qr(columns)
-    # What no initial state removes.
     remaining = misfit - basis @ (basis.T @ misfit)
-    return remaining / math.sqrt(remaining.size - size)
+    return remaining / math.sqrt(remaining.size - columns.shape[1])
 
 
 def _chain(transitions, gaps):
@@ -223,27 +227,6 @@ def _chain(transitions, gaps):
     start = (jnp.eye(gaps.shape[1], dtype=gaps.dtype), jnp.zeros_like(gaps[0]))
     _, rest = lax.scan(step, start, (transitions, gaps))
     return jax.tree.map(lambda x0, x: jnp.concatenate([x0[None], x]), start, rest)
-
-
-def _flow(solver, steps: int, kind: Kind, lagrangian, state, interval, piece: Piece | None):
-    """The state (q, v), stacked, an interval later, by so many steps of the solver."""
-    q, v = state
-    step = jnp.asarray(interval / steps, q.dtype)
-    times = [jnp.zeros_like(step), step, *(index * step for index in range(2, steps + 1))]
-    solver = for_single_steps(solver)
-    if piece is not None:
-        lagrangian = at_time(along_piece(lagrangian, piece, kind), times[0])
-    term, y, args, read = formulate(solver, lagrangian, q, v, _accelerate)
-    memory = first_memory(solver, term, times[0], times[1], y, args)
-    for t0, t1 in itertools.pairwise(times):
-        y, _, _, memory, _ = solver.step(term, t0, t1, y, args, memory, False)
-    q, v, _ = read(times[-1], y)
-    return jnp.stack([q, v])
-
-
-def _accelerate(lagrangian, q, v):
-    a, _ = solve_motion(lagrangian, q, v, solve_plainly)
-    return a.reshape(v.shape)
 
 
 def _guessed(q, at):

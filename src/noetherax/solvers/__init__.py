@@ -14,6 +14,7 @@ from ._endings import (
 )
 from ._formulation import (
     Formulation,
+    asks_in_turn,
     check_formulated,
     first_memory,
     for_adjoint,
@@ -43,6 +44,7 @@ __all__ = [
     "VariationalGauss6",
     "VariationalMidpoint",
     "VariationalSolver",
+    "asks_in_turn",
     "by_default",
     "cause",
     "check_formulated",

@@ -10,6 +10,7 @@ from jaxtyping import PyTree
 
 from ..dynamics import at_time, momentum
 from ._compensated import Compensated
+from ._rk4 import RK4
 from ._term import LagrangianTerm
 from ._variational import VariationalSolver, no_history, velocity
 
@@ -208,6 +209,18 @@ def _(solver: diffrax.AbstractRungeKutta):
 def _(solver: Compensated):
     inside: Any = for_single_steps(solver.solver)
     return Compensated(inside)
+
+
+@singledispatch
+def asks_in_turn(solver: diffrax.AbstractSolver) -> bool:
+    """Whether a solver asks for the rates of (q, v) one after the other, as often in every step, and
+    makes its step of linear combinations of them; not in a loop of JAX."""
+    return False
+
+
+@asks_in_turn.register
+def _(solver: RK4) -> bool:
+    return True
 
 
 def for_adjoint(solver: diffrax.AbstractSolver, adjoint: Any) -> diffrax.AbstractSolver:
