@@ -385,3 +385,24 @@ def test_training_on_accelerations_says_that_attributes_change():
     nx.prepare(law, constant)
     # Charges alone change, of which no momentum knows.
     nx.prepare(nx.PairwiseLagrangian(nx.Euclidean(2), 4, **PAIRS), changing)
+
+
+STEPS = {
+    "chosen": {"max_steps": 99},
+    "fixed": {"solver": nx.RK4(), "dt": 0.1},
+    "variational": {"solver": nx.VariationalMidpoint(), "ts": np.arange(4.0)},
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_motion_has_its_derivative_by_the_times_of_jumps(name):
+    """q'' = u(t): q(3) moves by (u₋ − u₊)(3 − t) as the time t of a jump does."""
+
+    def end(times, ts=(0.0, 3.0), **options):
+        u = jnp.array([[1.0], [-2.0], [0.5]])
+        free = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None])
+        driven, rest = nx.Driven(free, nx.Inputs(times, u, "hold")), jnp.zeros((1, 1))
+        return nx.rollout(driven, rest, rest, ts=np.array(ts), **options).q[-1, 0, 0]
+
+    slope = jax.grad(lambda times: end(times, **STEPS[name]))(jnp.arange(3.0))
+    assert np.allclose(slope, [0, 6, -2.5], atol=1e-8)

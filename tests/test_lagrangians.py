@@ -226,3 +226,24 @@ def test_activations_act_on_each_number_by_itself():
     with pytest.raises(ValueError, match="differs by"):
         eqx.filter_vmap(lambda key: build(NOT_ELEMENTWISE["centred"], key))(keys)
     eqx.filter_eval_shape(build, jax.nn.celu)
+
+
+SIZED = {
+    "features": lambda **sizes: nx.NeuralLagrangian(
+        nx.Rotations(2).invariant_features(points=1), **sizes
+    ),
+    "pairs": lambda **sizes: nx.PairwiseLagrangian(nx.Euclidean(2), **sizes),
+    "friction": lambda **sizes: nx.Friction(
+        nx.Rotations(2).configuration_features(points=1), "convex", **sizes
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_sizes_of_numpy_are_those_of_python(name):
+    """With no warning, and the same structure, so that files are the same."""
+    key = jax.random.key(0)
+    of_numpy = SIZED[name](width=np.int64(4), depth=np.int32(2), key=key)
+    assert jax.tree.structure(of_numpy) == jax.tree.structure(
+        SIZED[name](width=4, depth=2, key=key)
+    )

@@ -553,3 +553,24 @@ def test_compensated_steps_can_be_read_anywhere():
 def test_only_explicit_steps_with_an_estimate_are_compensated(solver):
     with pytest.raises(TypeError, match=f"but not those of {type(solver).__name__}|Type-check"):
         nx.Compensated(solver)
+
+
+def test_where_steps_end_early_has_no_say_in_derivatives():
+    """Steps end at saved times; those after it would grow with such a time."""
+    times = jnp.array([0.0, 0.7, 1.6, 3.0, 3.001, 9.0])
+    controller = diffrax.PIDController(rtol=1e-7, atol=1e-7)
+
+    def end(times):
+        orbit = nx.rollout(
+            lambda q, v: jnp.sum(v**2) / 2 + jnp.sum(jnp.cos(q)),
+            jnp.array([[2.0]]),
+            jnp.zeros((1, 1)),
+            ts=times,
+            solver=nx.VariationalGauss4(),
+            stepsize_controller=controller,
+            max_steps=1024,
+        )
+        return orbit.q[-1, 0, 0], orbit.v[-1, 0, 0]
+
+    slope, v = jax.grad(end, has_aux=True)(times)
+    assert np.allclose(slope, [-v, 0, 0, 0, 0, v], atol=1e-3)

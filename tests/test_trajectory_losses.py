@@ -278,3 +278,10 @@ def test_stages_taken_at_once_have_the_derivatives_of_the_steps(name):
     largest = max(np.abs(x).max() for x in jax.tree.leaves(slope))
     for x, y in zip(jax.tree.leaves(gradient), jax.tree.leaves(slope), strict=True):
         assert np.allclose(x, y, atol=1e-7 * largest)
+
+
+def test_windows_without_times_ask_for_the_interval():
+    batch = windows()
+    for given in (batch, tuple(batch)):
+        with pytest.raises((TypeError, ValueError), match=r"need the interval"):
+            nx.TrajectoryLoss()(TRUE, given)

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import final
+from typing import SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -81,8 +81,8 @@ class EquivariantODE(AccelerationLaw):
         v: Float[FloatArray, "samples points space"],
         a: Float[FloatArray, "samples points space"] | None = None,
         *,
-        width: int = 128,
-        depth: int = 2,
+        width: SupportsIndex = 128,
+        depth: SupportsIndex = 2,
         activation: Callable = jax.nn.softplus,
         bend: Bend = "logarithm",
         key: PRNGKeyArray,

@@ -185,16 +185,26 @@ def check_windows(batch: Any) -> Windows:
     return windows
 
 
+NO_INTERVAL = "Windows without times need the interval: noetherax.TrajectoryLoss(interval)."
+
+
 def check_timed_windows(batch: Any) -> TimedWindows:
     """The members of a batch of windows with times, likewise."""
+    if isinstance(batch, Windows):
+        raise TypeError(f"{type(batch).__name__} have no times. {NO_INTERVAL}")
     if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 4:
         raise TypeError(
             "A batch of windows with times must be noetherax.TimedWindows or a tuple (t, q), (t, q, v) "
             f"or (t, q, v, a), but it is {type(batch).__name__}"
-            + (f" of {len(batch)} items." if isinstance(batch, tuple | list) else ".")
-            + " Windows without times need the interval: noetherax.TrajectoryLoss(interval)."
+            + (f" of {len(batch)} items. " if isinstance(batch, tuple | list) else ". ")
+            + NO_INTERVAL
         )
     t, *states = batch
+    if np.ndim(t) == 4:
+        raise ValueError(
+            f"The first member of a batch of windows with times is t, but it has shape {np.shape(t)}, "
+            f"as positions have. {NO_INTERVAL}"
+        )
     windows = check_windows(tuple(states))
     if np.shape(t) != np.shape(windows.q)[:2]:
         raise ValueError(

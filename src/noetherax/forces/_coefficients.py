@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -34,8 +34,8 @@ class Coefficients(eqx.Module):
         self,
         features: InvariantFeatures,
         outputs: int,
-        width: int,
-        depth: int,
+        width: SupportsIndex,
+        depth: SupportsIndex,
         activation: Callable,
         dtype: Any,
         key: PRNGKeyArray,

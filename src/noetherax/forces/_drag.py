@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -61,8 +61,8 @@ class Drag(Force):
         self,
         features: InvariantFeatures,
         points: int,
-        width: int = 32,
-        depth: int = 2,
+        width: SupportsIndex = 32,
+        depth: SupportsIndex = 2,
         *,
         activation: Callable = jax.nn.softplus,
         dtype: Any = None,

@@ -1,7 +1,7 @@
 """Networks that forces are made of."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -9,22 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._checks import check_count
 from ..lagrangians import check_activation, linear_output
 
 
 def perceptron(
     inputs: int,
     outputs: int,
-    width: int,
-    depth: int,
+    width: SupportsIndex,
+    depth: SupportsIndex,
     activation: Callable,
     dtype,
     key: PRNGKeyArray,
 ) -> eqx.nn.MLP:
     """A multilayer perceptron, with errors that name the argument that is wrong."""
-    for name, value in {"width": width, "depth": depth}.items():
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+    width, depth = check_count("width", width), check_count("depth", depth)
     check_activation(activation, dtype)
     sizes = inputs, outputs, width, depth
     return eqx.nn.MLP(*sizes, activation, linear_output, dtype=dtype, key=key)
@@ -46,12 +45,13 @@ class ConvexNetwork(eqx.Module):
         self,
         values: int,
         rates: int,
-        width: int,
-        depth: int,
+        width: SupportsIndex,
+        depth: SupportsIndex,
         activation: Callable,
         dtype: Any,
         key: PRNGKeyArray,
     ):
+        width, depth = check_count("width", width), check_count("depth", depth)
         first, *keys = jax.random.split(key, 2 * depth + 1)
         self.conditions = perceptron(
             values, width * depth + width, width, depth, activation, dtype, first

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -58,8 +58,8 @@ class NeuralForce(Force):
     def __init__(
         self,
         features: InvariantFeatures,
-        width: int = 32,
-        depth: int = 2,
+        width: SupportsIndex = 32,
+        depth: SupportsIndex = 2,
         *,
         activation: Callable = jax.nn.softplus,
         dtype: Any = None,
@@ -113,8 +113,8 @@ class NeuralControl(Force):
         self,
         features: InvariantFeatures,
         inputs: int,
-        width: int = 32,
-        depth: int = 2,
+        width: SupportsIndex = 32,
+        depth: SupportsIndex = 2,
         *,
         activation: Callable = jax.nn.softplus,
         dtype: Any = None,

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, Literal, final, get_args
+from typing import Any, Literal, SupportsIndex, final, get_args
 
 import equinox as eqx
 import jax
@@ -85,8 +85,8 @@ class Friction(Dissipation):
         self,
         features: ConfigurationFeatures,
         form: Any = "linear",
-        width: int = 32,
-        depth: int = 2,
+        width: SupportsIndex = 32,
+        depth: SupportsIndex = 2,
         *,
         activation: Callable = jax.nn.softplus,
         dtype: Any = None,

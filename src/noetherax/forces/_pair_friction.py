@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final, get_args
+from typing import Any, SupportsIndex, final, get_args
 
 import equinox as eqx
 import jax
@@ -93,8 +93,8 @@ class PairFriction(Force):
         self,
         group: Any,
         form: Any = "linear",
-        width: int = 32,
-        depth: int = 2,
+        width: SupportsIndex = 32,
+        depth: SupportsIndex = 2,
         *,
         attributes: Any = None,
         train_attributes: bool = False,

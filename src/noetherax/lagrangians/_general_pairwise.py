@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -91,8 +91,8 @@ class GeneralPairwiseLagrangian(Lagrangian):
     def __init__(
         self,
         group: Any,
-        width: int = 64,
-        depth: int = 2,
+        width: SupportsIndex = 64,
+        depth: SupportsIndex = 2,
         *,
         relative_velocities: Any = False,
         masses: Any = 1.0,

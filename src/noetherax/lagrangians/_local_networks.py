@@ -1,7 +1,7 @@
 """Networks of one point or of two, with what they see."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -40,8 +40,8 @@ class LocalNetwork(eqx.Module):
         features: ConfigurationFeatures,
         attributes: int,
         *,
-        width: int,
-        depth: int,
+        width: SupportsIndex,
+        depth: SupportsIndex,
         activation: Callable,
         dtype: Any,
         key: PRNGKeyArray,

@@ -1,7 +1,7 @@
 """Networks of the states of one point or of two, with what they see."""
 
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -35,8 +35,8 @@ class MovingNetwork(eqx.Module):
         features: InvariantFeatures,
         attributes: int,
         *,
-        width: int,
-        depth: int,
+        width: SupportsIndex,
+        depth: SupportsIndex,
         activation: Callable,
         dtype: Any,
         key: PRNGKeyArray,
@@ -46,7 +46,7 @@ class MovingNetwork(eqx.Module):
         options: dict[str, Any] = dict(activation=activation, dtype=dtype, key=key)
         network = perceptron(features, width, depth, more=attributes, **options)
         last = network.layers[-1].weight
-        self.network = eqx.tree_at(lambda net: net.layers[-1].weight, network, START / width * last)
+        self.network = eqx.tree_at(lambda net: net.layers[-1].weight, network, START / network.width_size * last)
 
     def __call__(
         self,

@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from functools import singledispatch
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -78,8 +78,8 @@ class NeuralLagrangian(Lagrangian):
     def __init__(
         self,
         features: InvariantFeatures,
-        width: int = 128,
-        depth: int = 2,
+        width: SupportsIndex = 128,
+        depth: SupportsIndex = 2,
         *,
         activation: Callable = jax.nn.softplus,
         dtype: Any = None,

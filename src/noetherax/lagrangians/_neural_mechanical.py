@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import equinox as eqx
 import jax
@@ -94,8 +94,8 @@ class NeuralMechanicalLagrangian(Lagrangian):
     def __init__(
         self,
         features: ConfigurationFeatures,
-        width: int = 128,
-        depth: int = 2,
+        width: SupportsIndex = 128,
+        depth: SupportsIndex = 2,
         *,
         masses: Any = 1.0,
         train_masses: bool = True,

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
+from .._checks import check_count
 from ..features import ConfigurationFeatures, InvariantFeatures
 from ._activation import check_activation
 
@@ -21,8 +22,8 @@ OF_CONFIGURATIONS = ConfigurationFeatures, "configuration_features"
 
 def perceptron(
     features: Any,
-    width: int,
-    depth: int,
+    width: SupportsIndex,
+    depth: SupportsIndex,
     *,
     activation: Callable,
     dtype: Any,
@@ -43,9 +44,8 @@ def perceptron(
 
     `ValueError` or `TypeError` as there.
     """
-    for name, value in {"width": width, "depth": depth}.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, but it is {value!r}.")
+    # Sizes are static: those of NumPy would be another structure, in files too.
+    width, depth = check_count("width", width), check_count("depth", depth)
     (expected, method), others = kind, (InvariantFeatures, ConfigurationFeatures)
     if not hasattr(features, "num_features") or (
         isinstance(features, others) and not isinstance(features, expected)

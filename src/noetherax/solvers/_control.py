@@ -145,6 +145,10 @@ class EndingController(diffrax.AbstractAdaptiveStepSizeController):
     """Another controller, that fails with `dt_min_reached` where a step that is as small as time
     resolves is rejected: steps would shrink for ever.
 
+    What it chooses has no derivative but by times that it is given, such as those of jumps. A motion
+    does not depend on where its steps end; but where one ends early, at a time that is given, each of
+    the next ones would grow with that time, up to ten times as much as the one before.
+
     **Arguments:**
 
     - `controller`: which chooses the steps.
@@ -173,18 +177,35 @@ class EndingController(diffrax.AbstractAdaptiveStepSizeController):
         return EndingController(self.controller.wrap(direction), self.smallest)
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
+        t0, t1, y0, dt0, args = fixed((t0, t1, y0, dt0, args))
         return self.controller.init(terms, t0, t1, y0, dt0, args, func, error_order)
 
     def adapt_step_size(
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
     ):
         keep, tprev, tnext, jump, inner, result = self.controller.adapt_step_size(
-            t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
+            fixed(t0),
+            fixed(t1),
+            fixed(y0),
+            fixed(y1_candidate),
+            fixed(args),
+            fixed(y_error),
+            error_order,
+            controller_state,
         )
+        # The state there has been reached at the time that the step was to end.
+        reached = jnp.where(keep, t1, t0)
+        tprev = tprev + (reached - fixed(reached))
         stuck = jnp.invert(keep) & (t1 - t0 <= self.smallest)
         stuck = stuck & (result == diffrax.RESULTS.successful)
         result = diffrax.RESULTS.where(stuck, diffrax.RESULTS.dt_min_reached, result)
         return keep, tprev, tnext, jump, inner, result
+
+
+def fixed(tree: PyTree) -> PyTree:
+    """Without derivatives."""
+    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
+    return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
 @final

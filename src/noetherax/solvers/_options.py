@@ -269,11 +269,13 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
     """Fixed steps that end at each jump. Solvers that evaluate the ends of a step would see one value
     on both sides: theirs end just before it, too. Variational ones evaluate states `inside` a step."""
     if not inside and (isinstance(grid, Tracer) or isinstance(jumps, Tracer)):
-        grid, jumps = jax.lax.stop_gradient((jnp.asarray(grid), jnp.asarray(jumps)))
+        grid, jumps = jnp.asarray(grid), jnp.asarray(jumps)
         low, high = jnp.minimum(grid[0], grid[-1]), jnp.maximum(grid[0], grid[-1])
-        added = jnp.concatenate([jumps, just_before(jumps)])
+        before = jumps + (just_before(jax.lax.stop_gradient(jumps)) - jax.lax.stop_gradient(jumps))
+        added = jnp.concatenate([jumps, before])
         added = jnp.where((low < added) & (added < high), added, grid[0])
-        return StepToNext(jnp.concatenate([grid, added]))
+        # Jumps first: a step that ends at one moves with it, and not with a time that is the same.
+        return StepToNext(jnp.concatenate([added, grid]))
     if isinstance(grid, Tracer) or isinstance(jumps, Tracer):
         grid = eqx.error_if(
             grid,
@@ -282,7 +284,7 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
             "ts or the times of the inputs are not known outside jax.jit, ts must have all times at "
             "which they jump. Close over both, and steps end there by themselves.",
         )
-        return diffrax.StepTo(grid)
+        return diffrax.StepTo(_moving_with(grid, jumps))
     steps, jumps = np.asarray(grid), np.asarray(jumps)
     added = jumps[_apart(np, steps, jumps)]
     if not inside:
@@ -290,6 +292,18 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
         added = np.concatenate([within, just_before(within)])
     ends = np.unique(np.concatenate([steps, added]))
     return diffrax.StepTo(jnp.asarray(ends if steps[0] < steps[-1] else ends[::-1]))
+
+
+def _moving_with(grid, jumps):
+    """The ends of steps, where those at a jump move with it as it moves."""
+    grid, jumps = jnp.asarray(grid), jnp.asarray(jumps)
+    after = jnp.minimum(jnp.searchsorted(jumps, grid), len(jumps) - 1)
+    before = jnp.maximum(after - 1, 0)
+    nearer = jnp.abs(jumps[before] - grid) < jnp.abs(jumps[after] - grid)
+    nearest = jumps[jnp.where(nearer, before, after)]
+    there = jax.lax.stop_gradient(jnp.abs(grid - nearest)) <= _rounding_of(jnp, grid)
+    fixed = jax.lax.stop_gradient(grid)
+    return jnp.where(there, fixed + (nearest - jax.lax.stop_gradient(nearest)), grid)
 
 
 def _check_ends(grid, jumps) -> None:
@@ -308,10 +322,15 @@ def _check_ends(grid, jumps) -> None:
 def _apart(np_, grid, jumps):
     """Which jumps lie within the motion, and away from the end of any step, by more than rounding."""
     order = np_.sort(grid)
-    rounding = NEAR * np_.finfo(grid.dtype).eps * np_.max(np_.abs(order))
+    rounding = _rounding_of(np_, grid)
     after = np_.clip(np_.searchsorted(order, jumps), 1, len(order) - 1)
     distance = np_.minimum(np_.abs(jumps - order[after - 1]), np_.abs(order[after] - jumps))
     return (jumps > order[0]) & (jumps < order[-1]) & (distance > rounding)
+
+
+def _rounding_of(np_, grid):
+    """How far times may be apart and be the same."""
+    return NEAR * np_.finfo(grid.dtype).eps * np_.max(np_.abs(grid))
 
 
 def _event_in_time(event: diffrax.Event, direction) -> diffrax.Event:

@@ -1,7 +1,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import equinox as eqx
 import jax
@@ -31,8 +31,8 @@ def fit_ensemble(
     lagrangians: Model,
     observations: Any,
     *,
-    steps: int,
-    batch_size: int = 128,
+    steps: SupportsIndex,
+    batch_size: SupportsIndex = 128,
     optimizer: optax.GradientTransformation | None = None,
     loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     keys: Key[Array, "..."] | UInt32[Array, "..."],
@@ -137,7 +137,7 @@ def fit_ensemble(
     learned, history, failed_in_a_row, judged = take_steps(
         plan(
             _stacked(starts),
-            _rule(observations, batch_size, [member.data for member in members]),
+            _rule(observations, options.batch_size, [member.data for member in members]),
             seeds[:, 1],
             [member.scale.unit for member in members],
             Placement(batch=split, weights=split),
@@ -187,6 +187,13 @@ def fit_ensemble(
 
 def _checked_keys(lagrangians: PyTree, keys: Array) -> Array:
     """The keys, one for each member; every array of the models must have as many."""
+    if isinstance(keys, list | tuple) and all(map(eqx.is_array, keys)) and keys:
+        keys = jnp.stack(keys)
+    if not eqx.is_array(keys):
+        raise TypeError(
+            "keys must be an array of random keys, such as jax.random.split(jax.random.key(0), "
+            f"members), but they are {keys!r:.100}."
+        )
     if not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) and keys.ndim == 2:
         keys = jax.random.wrap_key_data(keys)  # those of jax.random.PRNGKey
     if not (jnp.issubdtype(keys.dtype, jax.dtypes.prng_key) and keys.ndim == 1 and len(keys)):

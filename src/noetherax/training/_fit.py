@@ -1,7 +1,7 @@
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, SupportsIndex
 
 import jax
 import optax
@@ -27,8 +27,8 @@ def fit(
     lagrangian: Model,
     observations: Any,
     *,
-    steps: int,
-    batch_size: int = 128,
+    steps: SupportsIndex,
+    batch_size: SupportsIndex = 128,
     optimizer: optax.GradientTransformation | None = None,
     loss: Callable[[PyTree, PyTree], Float[Array, ""]] | None = None,
     key: PRNGKeyArray,
@@ -160,12 +160,12 @@ def fit(
     watching = watching_of(
         held_out, drawn, callback, optimizer_state, [member.start], options, ensemble=False
     )
-    few = are_few(member.data, batch_size)
+    few = are_few(member.data, options.batch_size)
     split = split_sharding(sharding, member.data if few else member.batch, few=few)
     learned, history, failed_in_a_row, judged = take_steps(
         plan(
             member.start,
-            rule(observations, batch_size, member.data),
+            rule(observations, options.batch_size, member.data),
             run_key,
             member.scale.unit,
             Placement(batch=split, weights=whole(split)),
