@@ -28,6 +28,9 @@ def balance(charge: Callable, trajectory: Trajectory) -> Float[Array, "times cha
     what is left then is the error of the trajectory. Where inputs of the kind `"hold"` make L jump,
     what the jump puts in is counted with ∂L/∂t.
 
+    Along trajectories of variational solvers it has a derivative in forward mode (`jax.jvp`), along
+    others none.
+
     !!! example
 
         ```python
