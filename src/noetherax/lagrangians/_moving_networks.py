@@ -46,7 +46,9 @@ class MovingNetwork(eqx.Module):
         options: dict[str, Any] = dict(activation=activation, dtype=dtype, key=key)
         network = perceptron(features, width, depth, more=attributes, **options)
         last = network.layers[-1].weight
-        self.network = eqx.tree_at(lambda net: net.layers[-1].weight, network, START / network.width_size * last)
+        self.network = eqx.tree_at(
+            lambda net: net.layers[-1].weight, network, START / network.width_size * last
+        )
 
     def __call__(
         self,
