@@ -372,6 +372,15 @@ def test_masses_that_are_held_and_jump_are_refused():
     jumping = nx.Driven(law, nx.Inputs(t, jax.vmap(burning)(t), "hold"))
     with pytest.raises(RuntimeError, match="kind 'hold' that jump"):
         nx.rollout(jumping, q + jnp.eye(3, 2), v, ts=t)
+    # Charges may jump beside masses that do not.
+    both = nx.PairwiseLagrangian(
+        nx.Euclidean(2), 4, attributes=2, mass_attribute=0, key=jax.random.key(0)
+    )
+    columns = jnp.stack([jnp.ones((3, 3)), jax.vmap(burning)(t)], axis=2)
+    charged = nx.Driven(both, nx.Inputs(t, columns.reshape(3, 6), "hold"))
+    a = nx.acceleration(charged, q + jnp.eye(3, 2), v, 0.5)
+    known = nx.with_attributes(both, columns[0])
+    assert np.allclose(a, nx.acceleration(known, q + jnp.eye(3, 2), v), rtol=1e-12)
 
 
 def test_training_on_accelerations_says_that_attributes_change():

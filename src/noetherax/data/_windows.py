@@ -185,13 +185,13 @@ def check_windows(batch: Any) -> Windows:
     return windows
 
 
-NO_INTERVAL = "Windows without times need the interval: noetherax.TrajectoryLoss(interval)."
+NO_INTERVAL = "Without times, a loss needs the interval: noetherax.TrajectoryLoss(interval)."
 
 
 def check_timed_windows(batch: Any) -> TimedWindows:
     """The members of a batch of windows with times, likewise."""
     if isinstance(batch, Windows):
-        raise TypeError(f"{type(batch).__name__} have no times. {NO_INTERVAL}")
+        raise TypeError(f"noetherax.Windows have no times. {NO_INTERVAL}")
     if not isinstance(batch, tuple | list) or not 2 <= len(batch) <= 4:
         raise TypeError(
             "A batch of windows with times must be noetherax.TimedWindows or a tuple (t, q), (t, q, v) "

@@ -6,10 +6,11 @@ from typing import Any, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Configuration, Velocity
-from ..forces import is_steady
+from ..forces import are_steady
 from ..lagrangians import (
     NO_ATTRIBUTES,
     GeneralPairwiseLagrangian,
@@ -62,12 +63,16 @@ def with_attributes_at(lagrangian, u: Any):
     at_instant = with_inputs(lagrangian, value_of(u))
     if not isinstance(u, InputsAt) or not columns_in_momentum(lagrangian):
         return at_instant
-    if u.has_rate:
-        rate = u.rate()
-    else:
-        steady = jnp.asarray(is_steady(u.function))
-        rate = eqx.error_if(jnp.zeros_like(u.value()), ~steady, JUMPS)
+    rate = u.rate() if u.has_rate else _no_rate(lagrangian, u)
     return ChangingAttributes(at_instant, _values(with_inputs(lagrangian, rate)))
+
+
+def _no_rate(lagrangian, u: InputsAt) -> Array:
+    """That of inputs that could jump, where those that the momentum takes do not."""
+    nothing = jnp.zeros_like(u.value())
+    columns = np.arange(nothing.shape[-1]) % lagrangian.attributes.columns
+    taken = np.isin(columns, columns_in_momentum(lagrangian))
+    return eqx.error_if(nothing, jnp.any(taken & ~jnp.asarray(are_steady(u.function))), JUMPS)
 
 
 def _values(law: Any) -> Any:

@@ -7,7 +7,7 @@ from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
 from ._inputs import Driven, Inputs, Kind
-from ._jumps import held_until, is_steady, jumps_in, jumps_of, just_before, together
+from ._jumps import are_steady, held_until, jumps_in, jumps_of, just_before, together
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._pair_friction import PairFriction
@@ -30,10 +30,10 @@ __all__ = [
     "NeuralForce",
     "PairFriction",
     "QuadraticFriction",
+    "are_steady",
     "arguments_of",
     "called",
     "held_until",
-    "is_steady",
     "is_unscaled",
     "jumps_in",
     "jumps_of",

@@ -66,22 +66,22 @@ def kinks_of(inputs: Any) -> Jumps:
 
 @kinks_of.register
 def _(inputs: Inputs):
-    steady = is_steady(inputs)
-    if not isinstance(steady, Tracer) and steady:
+    steady = are_steady(inputs)
+    if not isinstance(steady, Tracer) and np.all(steady):
         return None
     ends = inputs.t[:: max(len(inputs.t) - 1, 1)]
     return {"hold": None, "linear": inputs.t, "cubic": ends}[inputs.kind]
 
 
 @singledispatch
-def is_steady(inputs: Any) -> Any:
-    """Whether inputs are the same at all times, for all that is known of them."""
-    return False
+def are_steady(inputs: Any) -> Any:
+    """Which inputs are the same at all times, for all that is known of them."""
+    return np.array(False)
 
 
-@is_steady.register
+@are_steady.register
 def _(inputs: Inputs):
-    return (jnp if isinstance(inputs.u, Tracer) else np).all(inputs.u == inputs.u[:1])
+    return (jnp if isinstance(inputs.u, Tracer) else np).all(inputs.u == inputs.u[:1], axis=0)
 
 
 def together(*jumps: Jumps) -> Jumps:
@@ -148,9 +148,9 @@ def _(inputs: _Before):
     return kinks_of(inputs.inputs)
 
 
-@is_steady.register
+@are_steady.register
 def _(inputs: _Before):
-    return is_steady(inputs.inputs)
+    return are_steady(inputs.inputs)
 
 
 def just_before(t):

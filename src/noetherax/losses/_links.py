@@ -27,7 +27,7 @@ class Links(NamedTuple):
     - `ends`: where the solver ends, shape `(windows, links, 2, points, space)`, with its derivative by
         the weights.
     - `transitions`: its derivative by the state from which it starts, shape
-        `(windows, links, size, size)`, which is none of the weights.
+        `(windows, links, size, size)`, in which the weights of the model count as constants.
     """
 
     ends: Float[Array, "windows links 2 points space"]
@@ -106,10 +106,10 @@ def _of_flows(lagrangian, frozen, along, states, apart, pieces):
 
 
 def _of_stages(lagrangian, frozen, along, states, apart, pieces):
-    """Through a solver that asks for rates one after the other. Where it asks is found first, without
-    derivatives. Then all accelerations, and their derivatives, are taken at once, one program for many
-    states; and the steps again, with rates that are linear about these states, have the derivatives of
-    the flow itself."""
+    """Through a solver that asks for rates one after the other. Where it asks is found first, with
+    weights that count as constants. Then all accelerations, and their derivatives, are taken at once,
+    one program for many states; and the steps again, with rates that are linear about these states,
+    have the values and the first derivatives of the flow itself."""
 
     def asked(state, interval, piece):
         steps, places = along(interval, piece), []
@@ -154,7 +154,7 @@ def _of_stages(lagrangian, frozen, along, states, apart, pieces):
 
     axes = 0, None if jnp.ndim(apart) == 0 else 0
     places = _over_links(asked, *axes, None if pieces is None else 0)
-    times, stages = lax.stop_gradient(places(states, apart, pieces))
+    times, stages = places(states, apart, pieces)
     first = jnp.moveaxis(times, 2, 0), jnp.moveaxis(stages, 2, 0)
     a = jnp.moveaxis(jax.vmap(lambda stage: accelerations(lagrangian, *stage))(first), 0, 2)
     slopes = jnp.moveaxis(lax.map(slopes_at, first), 0, 2)

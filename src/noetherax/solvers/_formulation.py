@@ -214,7 +214,8 @@ def _(solver: Compensated):
 @singledispatch
 def asks_in_turn(solver: diffrax.AbstractSolver) -> bool:
     """Whether a solver asks for the rates of (q, v) one after the other, as often in every step, and
-    makes its step of linear combinations of them; not in a loop of JAX."""
+    makes its step of linear combinations of them: in Python, once for every step that is traced, and
+    not in a loop of JAX."""
     return False
 
 

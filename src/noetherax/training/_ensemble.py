@@ -187,9 +187,9 @@ def fit_ensemble(
 
 def _checked_keys(lagrangians: PyTree, keys: Array) -> Array:
     """The keys, one for each member; every array of the models must have as many."""
-    if isinstance(keys, list | tuple) and all(map(eqx.is_array, keys)) and keys:
+    if isinstance(keys, list | tuple) and keys and all(map(eqx.is_array_like, keys)):
         keys = jnp.stack(keys)
-    if not eqx.is_array(keys):
+    if not hasattr(keys, "dtype"):
         raise TypeError(
             "keys must be an array of random keys, such as jax.random.split(jax.random.key(0), "
             f"members), but they are {keys!r:.100}."
