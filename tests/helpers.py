@@ -409,6 +409,18 @@ RULED: dict[str, Callable[[], tuple]] = {
         3,
         None,
     ),
+    "ChangingAttributes": lambda: (
+        resolved(
+            nx.Driven(
+                general_pairwise(nx.Trivial(1), attributes=1, mass_attribute=0),
+                lambda t: jnp.stack([1 + t, 3 - t, 2 + jnp.sin(t)]),
+            ),
+            jnp.array(0.7),
+            None,
+        ),
+        3,
+        None,
+    ),
     "SeparableLagrangian": lambda: (Quartic(jnp.array([1.0, 3.0])), 2, None),
     "LagrangianSum": lambda: (nx.LagrangianSum(on_the_line(), HarmonicOscillator()), 1, None),
     "AveragedLagrangian": lambda: (

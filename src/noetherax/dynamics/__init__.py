@@ -46,6 +46,7 @@ from ._motion import solve_motion, terms_and_change
 from ._registration import has_rule
 from ._since import Since
 from ._time import at_time, clock_of, depends_on_time, is_at_instant, resolved, takes_inputs
+from ._without_rules import without_rules
 
 __all__ = [
     "NOT_FINITE",
@@ -87,4 +88,5 @@ __all__ = [
     "takes_inputs",
     "terms_and_change",
     "total_force",
+    "without_rules",
 ]

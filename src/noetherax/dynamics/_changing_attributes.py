@@ -21,7 +21,8 @@ from ..lagrangians import (
 from ._equations import euler_lagrange_residual, euler_lagrange_terms, lagrangian_gradient
 from ._inertia import constant_inertia, leading_inertia
 from ._registration import pass_on
-from ._time import InputsAt, NoInputs, value_of
+from ._time import InputsAt, NoInputs, at_time, value_of
+from ._without_rules import without_rules
 
 JUMPS = (
     "Momenta of this law of pairs change with its attributes, and these are inputs of the kind 'hold' "
@@ -99,3 +100,13 @@ def _(lagrangian: ChangingAttributes, q, v):
 def _(lagrangian: ChangingAttributes, q, v, a):
     residual = euler_lagrange_residual(lagrangian.lagrangian, q, v, a)
     return residual + lagrangian.rate_of_momentum(q, v).reshape(residual.shape)
+
+
+@without_rules.register
+def _(lagrangian: ChangingAttributes):
+    law, rate = lagrangian.lagrangian, lagrangian.rate
+
+    def in_time(q, v, t):
+        return eqx.tree_at(_values, law, _values(law) + t * rate)(q, v)
+
+    return at_time(in_time, 0.0)

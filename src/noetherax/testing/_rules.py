@@ -12,18 +12,17 @@ from jaxtyping import Float
 from .._types import FloatArray, check_state
 from ..dynamics import (
     RULES,
-    at_time,
     autodiff_terms,
     constant_inertia,
     equilibrate,
     euler_lagrange_residual,
     euler_lagrange_terms,
     has_rule,
-    is_at_instant,
     lagrangian_gradient,
     solve_motion,
     solve_terms,
     terms_and_change,
+    without_rules,
 )
 from ._evidence import ROUNDING, Seen
 
@@ -84,11 +83,7 @@ def check_rules(
     tangents = _directions((lagrangian, q, v))
 
     def plain(lagrangian):
-        if referee is not None:
-            return referee
-        if is_at_instant(lagrangian):  # whose momentum changes in time, too
-            return at_time(lambda q, v, t: at_time(lagrangian, t)(q, v), lagrangian.t)
-        return lambda q, v: lagrangian(q, v)
+        return without_rules(lagrangian) if referee is None else referee
 
     @eqx.filter_jit
     def compare(lagrangian, q, v, tangents, direction):
