@@ -19,6 +19,7 @@ SOURCE = Path(nx.__file__).parent
 ROOMS = [
     "_checks",
     "_content",
+    "_derivatives",
     "_precision",
     "_programs",
     "_summaries",

@@ -390,6 +390,8 @@ def test_training_on_accelerations_says_that_attributes_change():
     changing = nx.Tracks(t, q, v, a, inputs=np.asarray(jax.vmap(burning)(t)), names=["rocket"])
     with pytest.warns(UserWarning, match=r"input 1 of recording .rocket. goes from 1.2 to 2"):
         nx.prepare(law, changing)
+    with pytest.raises(ValueError, match="takes inputs, but the data have none"):
+        nx.prepare(law, nx.Tracks(t, q, v, a))
     constant = nx.Tracks(t, q, v, a, inputs=np.ones((8, 3)))
     nx.prepare(law, constant)
     # Charges alone change, of which no momentum knows.

@@ -314,3 +314,34 @@ def test_arguments_may_differ_in_a_static_field_that_nothing_is_computed_from():
         found = run(doubled, labelled)
         assert found.label == labelled.label
         assert np.array_equal(found.x, [2, 2])
+
+
+def with_stiffness(stiffness):
+    return lambda q, v: jnp.sum(v**2 * (1 + stiffness * q**2)) / 2 - stiffness * jnp.sum(q**2)
+
+
+def loss_of(lagrangian):
+    q = jnp.linspace(0.5, 1.0, 8).reshape(8, 1, 1)
+    return nx.AccelerationLoss()(lagrangian, nx.Observations(q, q, q))
+
+
+def drift_of(lagrangian):
+    q = jnp.array([[[0.5]], [[0.6]]])
+    orbit = nx.Trajectory(jnp.arange(2.0), q, q, None, {}, diffrax.RESULTS.successful)
+    return jnp.sum(nx.drift(nx.Translations(1).noether_charge(lagrangian), orbit) ** 2)
+
+
+@pytest.mark.parametrize("of", [loss_of, drift_of])
+def test_functions_that_close_over_other_traced_values_have_other_programs(of):
+    """Their jaxprs are the same: traced values that are closed over are inputs of it."""
+
+    def difference(one, other):
+        return of(with_stiffness(one)) - of(with_stiffness(other))
+
+    at = jnp.asarray(0.7), jnp.asarray(0.9)
+    expected = difference(*at)
+    assert abs(expected) > 1e-3
+    for _ in range(2):  # nor does a program hold what was traced the first time
+        value, slope = jax.jvp(difference, at, (jnp.asarray(1.0), jnp.asarray(0.0)))
+        assert np.isclose(value, expected, rtol=1e-12)
+        assert np.isclose(slope, jax.grad(difference)(*at), rtol=1e-9)

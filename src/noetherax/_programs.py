@@ -156,6 +156,9 @@ def program(function: Callable, *arguments: Any, donated: int | None = None) -> 
             key = tuple((type(x), x, repr(x)) for x in leaves), structure
         else:
             traced = jitted.trace(*dynamic).jaxpr
+            if len(traced.in_avals) > len(jax.tree.leaves(dynamic)):
+                # What is traced and closed over is an input of the jaxpr, and not in it.
+                raise Incomparable
             # The same computation of another container, a tuple or a named one, packs otherwise.
             # So does one that differs in a static field, though nothing be computed from that.
             kinds = tuple(type(x) for x in arguments), jax.tree.structure(dynamic)

@@ -11,11 +11,7 @@ import jax.numpy as jnp
 from .._precision import full_precision
 from .._programs import one_program
 from .._types import check_motion, check_state
-from ..lagrangians import (
-    Pairs,
-    PairwiseLagrangian,
-    over_pairs,
-)
+from ..lagrangians import Pairs, PairwiseLagrangian, over_pairs
 from ._batches import for_batch, over_batch
 from ._changing_attributes import with_attributes_at
 from ._equations import (

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import diffrax
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from .._derivatives import without_derivatives
 from .._precision import PRECISION
 from ..dynamics import at_time, constant_inertia, solve_motion
 from ..forces import Kind
@@ -44,8 +44,7 @@ def links_of(
     pieces: Piece | None,
 ) -> Links:
     """From all states of windows, over the times `apart`, of shape `(windows, links)` or one number."""
-    arrays, rest = eqx.partition(lagrangian, eqx.is_array)
-    frozen = eqx.combine(lax.stop_gradient(arrays), rest)
+    frozen = without_derivatives(lagrangian)
     along = functools.partial(_Steps, for_single_steps(solver), steps, kind)
     make = _of_stages if _is_worth_it(solver, frozen, along, states, pieces) else _of_flows
     ends, transitions = make(lagrangian, frozen, along, states, apart, pieces)

@@ -11,6 +11,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PyTree
 
 from .._checks import check_count, check_number
+from .._derivatives import without_derivatives
 from .._types import Time
 from ..data import (
     Noise,
@@ -158,8 +159,6 @@ class TrajectoryLoss(Loss):
         seen = data.shape[-1]
         weights = jnp.asarray(1 / np.repeat(sigma, q[0, 0].size), q.dtype)
         apart, axis = (at, None) if np.ndim(at) == 0 else (jnp.diff(at), 0)
-        arrays, rest = eqx.partition(lagrangian, eqx.is_array)
-        frozen = eqx.combine(lax.stop_gradient(arrays), rest)
 
         def linearise(lagrangian, states):
             """The misfit, its derivative in the first state, and how all states move to close the
@@ -178,7 +177,7 @@ class TrajectoryLoss(Loss):
             observed = jax.vmap(_guessed, (0, axis))(q, at)
         states = jnp.stack(observed, axis=2)
         for _ in range(self.iterations - 1):
-            states = jax.vmap(_moved)(states, *linearise(frozen, states))
+            states = jax.vmap(_moved)(states, *linearise(without_derivatives(lagrangian), states))
         misfit, columns, *_ = linearise(lagrangian, states)
         return jax.vmap(_remaining)(misfit, columns)
 

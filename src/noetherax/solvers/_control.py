@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .._derivatives import without_derivatives
+
 ROUNDINGS = 10
 """Of the time, in the smallest step; of a state of unknown parts, that a step may be wrong by."""
 
@@ -177,35 +179,29 @@ class EndingController(diffrax.AbstractAdaptiveStepSizeController):
         return EndingController(self.controller.wrap(direction), self.smallest)
 
     def init(self, terms, t0, t1, y0, dt0, args, func, error_order):
-        t0, t1, y0, dt0, args = fixed((t0, t1, y0, dt0, args))
+        t0, t1, y0, dt0, args = without_derivatives((t0, t1, y0, dt0, args))
         return self.controller.init(terms, t0, t1, y0, dt0, args, func, error_order)
 
     def adapt_step_size(
         self, t0, t1, y0, y1_candidate, args, y_error, error_order, controller_state
     ):
         keep, tprev, tnext, jump, inner, result = self.controller.adapt_step_size(
-            fixed(t0),
-            fixed(t1),
-            fixed(y0),
-            fixed(y1_candidate),
-            fixed(args),
-            fixed(y_error),
+            without_derivatives(t0),
+            without_derivatives(t1),
+            without_derivatives(y0),
+            without_derivatives(y1_candidate),
+            without_derivatives(args),
+            without_derivatives(y_error),
             error_order,
             controller_state,
         )
         # The state there has been reached at the time that the step was to end.
         reached = jnp.where(keep, t1, t0)
-        tprev = tprev + (reached - fixed(reached))
+        tprev = tprev + (reached - without_derivatives(reached))
         stuck = jnp.invert(keep) & (t1 - t0 <= self.smallest)
         stuck = stuck & (result == diffrax.RESULTS.successful)
         result = diffrax.RESULTS.where(stuck, diffrax.RESULTS.dt_min_reached, result)
         return keep, tprev, tnext, jump, inner, result
-
-
-def fixed(tree: PyTree) -> PyTree:
-    """Without derivatives."""
-    arrays, rest = eqx.partition(tree, eqx.is_inexact_array)
-    return eqx.combine(jax.lax.stop_gradient(arrays), rest)
 
 
 @final

@@ -295,15 +295,17 @@ def _ending_at(grid, jumps, inside: bool) -> diffrax.StepTo | StepToNext:
 
 
 def _moving_with(grid, jumps):
-    """The ends of steps, where those at a jump move with it as it moves."""
+    """The ends of steps. Those between the first and the last at which inputs jump move with the time
+    of the jump, and no longer with a saved time that is the same: that is read off the step."""
     grid, jumps = jnp.asarray(grid), jnp.asarray(jumps)
     after = jnp.minimum(jnp.searchsorted(jumps, grid), len(jumps) - 1)
     before = jnp.maximum(after - 1, 0)
     nearer = jnp.abs(jumps[before] - grid) < jnp.abs(jumps[after] - grid)
     nearest = jumps[jnp.where(nearer, before, after)]
     there = jax.lax.stop_gradient(jnp.abs(grid - nearest)) <= _rounding_of(jnp, grid)
-    fixed = jax.lax.stop_gradient(grid)
-    return jnp.where(there, fixed + (nearest - jax.lax.stop_gradient(nearest)), grid)
+    there = there.at[jnp.array([0, -1])].set(False)
+    now = jax.lax.stop_gradient(grid)
+    return jnp.where(there, now + (nearest - jax.lax.stop_gradient(nearest)), grid)
 
 
 def _check_ends(grid, jumps) -> None:

@@ -46,7 +46,8 @@ def _(observations: list, loss: Callable, model: PyTree):
 def _warn_of_changing_attributes(model: PyTree, tracks: Tracks) -> None:
     laws = jax.tree.leaves(model, is_leaf=lambda x: bool(columns_in_momentum(x)))
     laws = [law for law in laws if columns_in_momentum(law)]
-    for recording in tracks if laws and takes_inputs(model) else ():
+    known = [recording for recording in tracks if recording.u is not None]
+    for recording in known if laws and takes_inputs(model) else ():
         u = np.asarray(recording.u)
         for law in laws:
             columns = np.arange(u.shape[1]) % law.attributes.columns
