@@ -558,7 +558,7 @@ def _(solver: StormerVerlet, lagrangian, q, v, accelerate):
         return velocity(args[1], p)
 
     def kick(t, q, args):
-        return lagrangian_gradient(args[0], q, jnp.zeros_like(q))[0]
+        return lagrangian_gradient(nx.at_time(args[0], t), q, jnp.zeros_like(q))[0]
 
     def read(t, state):
         q, p = state

@@ -121,6 +121,8 @@ def test_what_a_function_takes():
     assert arguments_of(lambda q, v, k=1.0: 0) == 2  # made in a loop
     assert arguments_of(lambda q, v, t=0.0: 0) == 3
     assert arguments_of(lambda q, v, time: 0) == 3
+    assert arguments_of(eqx.Partial(lambda k, q, v, t=0.0: 0, 1.0)) == 3
+    assert arguments_of(eqx.Partial(lambda q, v, k: 0, k=1.0)) == 2
     assert arguments_of(command) == 4
     assert arguments_of(nx.Forced(growing, command)) == 3
     for wrong, given in ((lambda q, v, u: u, "time"), (lambda q, v, time, t: t, "inputs")):

@@ -1,9 +1,12 @@
 """Whether a function of the state takes the time, and inputs."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from functools import singledispatch
 from typing import Any
+
+import equinox as eqx
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -24,7 +27,7 @@ def arguments_of(function: Any) -> int:
     the other.
     """
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = inspect.signature(_plain(function)).parameters.values()
     except (TypeError, ValueError):  # of a built-in function
         return 2
     further = [x for x in parameters if x.kind in POSITIONAL][2:]
@@ -35,6 +38,13 @@ def arguments_of(function: Any) -> int:
         _check_name(function, parameter.name, names)
         count += 1
     return count
+
+
+def _plain(function: Any) -> Any:
+    """What `inspect` knows the arguments of. Equinox's partial hides those of its function."""
+    if isinstance(function, eqx.Partial):
+        return functools.partial(_plain(function.func), *function.args, **function.keywords)
+    return function
 
 
 def _check_name(function: Any, name: str, names: tuple[str, ...]) -> None:

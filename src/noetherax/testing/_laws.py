@@ -70,7 +70,8 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
 
     - `subject`: a [`noetherax.testing.Group`][], [`noetherax.testing.Features`][],
         [`noetherax.testing.ConfigurationFeatures`][], [`noetherax.testing.Lagrangian`][],
-        [`noetherax.testing.Charge`][] or [`noetherax.testing.Force`][].
+        [`noetherax.testing.Charge`][], [`noetherax.testing.Force`][], [`noetherax.testing.Solver`][] or
+        [`noetherax.testing.Loss`][].
 
     **Returns:**
 
@@ -78,7 +79,7 @@ def laws(subject: Any) -> tuple[Callable[[Any], Seen], ...]:
     """
     raise TypeError(
         "Laws are known of noetherax.testing.Group, Features, ConfigurationFeatures, Lagrangian, "
-        f"Charge and Force, but not of {type(subject).__name__}: {subject!r}."
+        f"Charge, Force, Solver and Loss, but not of {type(subject).__name__}: {subject!r}."
     )
 
 

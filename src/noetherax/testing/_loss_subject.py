@@ -1,0 +1,107 @@
+"""A loss as the subject of laws, and the checker that runs them all."""
+
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import numpy as np
+from jaxtyping import PyTree
+
+from ..dynamics import forces_of
+from ..losses import Loss as AbstractLoss
+from ._evidence import Seen
+from ._laws import laws, run_laws, sharing
+from ._loss_laws import laws_of_loss
+from ._loss_record import LossRecord
+
+MODELS = 3
+"""Models with other weights that a loss is tried with."""
+
+
+@final
+class Loss(NamedTuple):
+    """A loss as the subject of [`noetherax.testing.laws`][]. Its members are the arguments of
+    [`noetherax.testing.check_loss`][].
+
+    !!! example
+
+        ```python
+        import numpy as np
+        import noetherax as nx
+
+        q, v, a = np.random.default_rng(0).normal(size=(3, 8, 1, 2))
+        model = nx.NeuralLagrangian(nx.Rotations(2).invariant_features(1), width=4)
+        subject = nx.testing.Loss(nx.AccelerationLoss(), model, (q, v, a))
+        names = [law.__name__ for law in nx.testing.laws(subject)]
+        assert "samples_law" in names and "gauge_law" in names
+        ```
+    """
+
+    loss: AbstractLoss
+    model: PyTree
+    batch: PyTree
+    truth: Callable | None = None
+    gauge: bool = True
+    max_examples: int = MODELS
+    dtype = np.float64  # single precision is one of the laws
+
+
+@laws.register
+def _(subject: Loss):
+    if forces_of(subject.truth):
+        raise ValueError("truth must be a Lagrangian without forces: of others no law is known.")
+    return sharing(subject, LossRecord, laws_of_loss(subject))
+
+
+def check_loss(
+    loss: AbstractLoss,
+    model: PyTree,
+    batch: PyTree,
+    *,
+    truth: Callable | None = None,
+    gauge: bool = True,
+    max_examples: int = MODELS,
+) -> tuple[Seen, ...]:
+    """Checks a loss of your own: the residuals of a sample do not depend on others; the derivative by
+    the weights is that of the value, in reverse and forward; single precision agrees with double; the
+    states in a batch have the form that preparation needs; and what is declared of it. A loss that
+    searches inside, such as [`noetherax.TrajectoryLoss`][], has an exact derivative only where the
+    search converges.
+
+    !!! example
+
+        ```python
+        import jax
+        import noetherax as nx
+
+        jax.config.update("jax_enable_x64", True)
+
+
+        def spring(q, v):
+            return ((v**2).sum() - (q**2).sum()) / 2
+
+
+        q, v = jax.random.normal(jax.random.key(0), (2, 8, 1, 2))
+        features = nx.Rotations(2).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(1))
+        loss = nx.AccelerationLoss()
+        for law in nx.testing.check_loss(loss, model, (q, v, -q), truth=spring):
+            print(law)
+        ```
+
+    **Arguments:**
+
+    - `loss`: the loss.
+    - `model`: a model with weights, as one would train it. It is tried with others near them as well.
+    - `batch`: data as the loss takes them, in double precision; a few samples do.
+    - `truth`: the Lagrangian of which the data are exact motions, if there is one. Others near it must
+        not have a smaller loss.
+    - `gauge`: whether a total derivative dF(q)/dt that is added to the Lagrangian must leave the
+        residuals unchanged, as it does the equations of motion.
+    - `max_examples`: models that are tried.
+
+    **Returns:** as [`noetherax.testing.check_group`][]; the cases are samples.
+
+    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `ValueError` in 32-bit mode,
+    or for a batch whose arrays differ in their number of samples.
+    """
+    return run_laws(Loss(loss, model, batch, truth, gauge, max_examples))
