@@ -96,16 +96,18 @@ def states_law(record: LossRecord) -> Seen:
         return Seen("states_law", record.samples, 0, "the batch holds no states")
     law = "states are (q, v, a) or (q, v, a, t, u), samples first"
     shapes = [None if x is None else np.shape(x) for x in states]
-    q, v, a, t, u = (
-        (*shapes, None, None) if len(shapes) == 3 else shapes if len(shapes) == 5 else ((),) * 5
-    )
-    fine = q is not None and len(q) == 3 and v == q and a in (None, q)
-    fine = fine and t in (None, q[:1]) and (u is None or (len(u) == 2 and u[:1] == q[:1]))
-    if not fine:
+    if not (len(shapes) in (3, 5) and _are_of_states(*shapes)):
         raise AssertionError(f"{law}: violated, their shapes are {shapes}")
     if not all(x is None or np.all(np.isfinite(x)) for x in states):
         raise AssertionError(f"{law}: violated, some are not finite")
     return Seen("states_law", len(states[0]))
+
+
+def _are_of_states(q: Any, v: Any, a: Any, t: Any = None, u: Any = None) -> bool:
+    """Whether these are the shapes of states, `None` for what is not there."""
+    if q is None or len(q) != 3 or v != q or a not in (None, q):
+        return False
+    return t in (None, q[:1]) and (u is None or (len(u) == 2 and u[:1] == q[:1]))
 
 
 def gauge_law(record: LossRecord) -> Seen:

@@ -25,11 +25,13 @@ class Loss(NamedTuple):
     !!! example
 
         ```python
+        import jax
         import numpy as np
         import noetherax as nx
 
         q, v, a = np.random.default_rng(0).normal(size=(3, 8, 1, 2))
-        model = nx.NeuralLagrangian(nx.Rotations(2).invariant_features(1), width=4)
+        features = nx.Rotations(2).invariant_features(points=1)
+        model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(0))
         subject = nx.testing.Loss(nx.AccelerationLoss(), model, (q, v, a))
         names = [law.__name__ for law in nx.testing.laws(subject)]
         assert "samples_law" in names and "gauge_law" in names
@@ -73,18 +75,19 @@ def check_loss(
         import jax
         import noetherax as nx
 
-        jax.config.update("jax_enable_x64", True)
 
 
         def spring(q, v):
             return ((v**2).sum() - (q**2).sum()) / 2
 
 
-        q, v = jax.random.normal(jax.random.key(0), (2, 8, 1, 2))
         features = nx.Rotations(2).invariant_features(points=1)
-        model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(1))
-        loss = nx.AccelerationLoss()
-        for law in nx.testing.check_loss(loss, model, (q, v, -q), truth=spring):
+        with jax.enable_x64(True):
+            q, v = jax.random.normal(jax.random.key(0), (2, 8, 1, 2))
+            model = nx.NeuralLagrangian(features, width=4, key=jax.random.key(1))
+            loss = nx.AccelerationLoss()
+            seen = nx.testing.check_loss(loss, model, (q, v, -q), truth=spring)
+        for law in seen:
             print(law)
         ```
 

@@ -88,9 +88,10 @@ def check_solver(
         import jax
         import noetherax as nx
 
-        jax.config.update("jax_enable_x64", True)
-        gauss = nx.VariationalMidpoint()
-        for law in nx.testing.check_solver(gauss, symmetric=True, symplectic=True):
+        midpoint = nx.VariationalMidpoint()
+        with jax.enable_x64(True):
+            seen = nx.testing.check_solver(midpoint, symmetric=True, symplectic=True)
+        for law in seen:
             print(law)
         ```
 
