@@ -193,3 +193,20 @@ class OfNothing(nx.Loss):
 
     def states(self, batch):
         return None
+
+
+def test_residuals_that_have_a_derivative_in_one_direction_only_are_refused():
+    class Ends(nx.Loss):
+        def residuals(self, model, batch):
+            def end(q, v):
+                path = nx.rollout(model, q, v, ts=np.array([0.0, 0.2]), dt=0.1, solver=nx.RK4())
+                return path.q[-1]
+
+            return jax.vmap(end)(*batch)
+
+        def states(self, batch):
+            return *batch, None
+
+    batch = tuple(np.random.default_rng(0).normal(size=(2, 8, 1, 1)))
+    with pytest.raises(TypeError, match="one direction only. Give a rollout inside them"):
+        nx.polish(Spring(jnp.array(2.0)), batch, loss=Ends(), **QUIET)

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import diffrax
 import equinox as eqx
 import helpers
@@ -562,3 +567,105 @@ def test_the_gradient_by_the_adjoint_equations_is_that_of_a_plain_number_too():
     expected = -ts[-1] / (2 * np.sqrt(2)) * np.sin(np.sqrt(2) * ts[-1])
     # JAX types a Python number weakly, and Diffrax would take its derivative to be zero.
     np.testing.assert_allclose(jax.grad(end)(2.0), expected, rtol=1e-7)
+
+
+def anharmonic(constants):
+    """A spring that stiffens, with friction."""
+
+    def law(q, v):
+        stiff = constants[0] * jnp.sum(q**2) / 2 + constants[1] * jnp.sum(q**4) / 4
+        return jnp.sum(v**2) / 2 - stiff
+
+    return nx.Forced(law, lambda q, v: -constants[2] * v)
+
+
+def test_no_step_is_taken_again_on_the_way_back_where_steps_are_chosen():
+    """In another program it might end elsewhere."""
+    q, v, ts = 0.7 * jnp.ones((1, 1)), -0.3 * jnp.ones((1, 1)), np.array([0.05, 0.9, 2.1])
+
+    def takes_again(**options):
+        def end(constants):
+            law, adjoint = anharmonic(constants), diffrax.DirectAdjoint()
+            return nx.rollout(law, q, v, ts=ts, adjoint=adjoint, **options).q[-1, 0, 0]
+
+        return "remat" in str(jax.make_jaxpr(end)(jnp.array([1.3, 0.4, 0.2])))
+
+    assert not takes_again(max_steps=32)
+    assert takes_again(solver=nx.RK4(), dt=0.1)  # its steps are known
+
+
+def test_the_way_back_by_the_adjoint_equations_stops_at_kinks_of_inputs():
+    """There its rates jump, though those of the motion do not; no step across was small enough, and the
+    derivative, which was none, came without a word."""
+    q, v, ts = jnp.ones((1, 1)), jnp.zeros((1, 1)), np.array([0.05, 0.9, 2.1])
+
+    def end(parts, adjoint):
+        stiffness, times, values = parts
+        pushed = nx.Forced(
+            lambda q, v: jnp.sum(v**2 - stiffness * q**2) / 2, lambda q, v, t, u: u[None]
+        )
+        model = nx.Driven(pushed, nx.Inputs(times, values, "linear"))
+        return nx.rollout(model, q, v, ts=ts, adjoint=adjoint).q[-1, 0, 0]
+
+    parts = jnp.array(1.3), jnp.array([0.0, 0.6, 1.1, 1.7]), jnp.array([[0.5], [-1], [0.8], [0.3]])
+    found = jax.grad(end)(parts, diffrax.BacksolveAdjoint())
+    expected = jax.jacfwd(end)(parts, diffrax.ForwardMode())
+    for one, other in zip(found, expected, strict=True):
+        # Steps of the motion itself cross kinks, and know the effect of their times to 1e-5.
+        np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_a_way_back_that_fails_is_no_derivative():
+    q, v = jnp.ones((1, 1)), jnp.zeros((1, 1))
+
+    def end(stiffness, **options):
+        def spring(q, v):
+            return jnp.sum(v**2 - stiffness * q**2) / 2
+
+        adjoint = diffrax.BacksolveAdjoint(max_steps=3)
+        path = nx.rollout(spring, q, v, ts=np.array([0.0, 2.0]), adjoint=adjoint, **options)
+        return path.q[-1, 0, 0]
+
+    with pytest.raises(Exception, match="maximum number of solver steps was reached"):
+        jax.grad(lambda x: end(x, throw=False))(1.0)
+
+
+def test_the_adjoint_equations_have_no_derivative_by_the_times_of_jumps():
+    def end(times):
+        pushed = nx.Forced(lambda q, v: jnp.sum(v**2 - q**2) / 2, lambda q, v, t, u: u[None])
+        model = nx.Driven(pushed, nx.Inputs(times, jnp.ones((2, 1)), "hold"))
+        start = jnp.ones((1, 1)), jnp.zeros((1, 1))
+        return nx.rollout(
+            model, *start, ts=np.array([0.0, 2.0]), adjoint=diffrax.BacksolveAdjoint()
+        ).q.sum()
+
+    with pytest.raises(RuntimeError, match="no derivative by the times at which inputs jump"):
+        jax.grad(end)(jnp.array([0.0, 1.0]))
+
+
+USERS = """
+import jax, jax.numpy as jnp, diffrax, noetherax as nx, numpy as np
+jax.config.update("jax_enable_x64", True)
+from test_rollout import anharmonic
+
+def end(constants, **options):
+    q, v = 0.7 * jnp.ones((1, 1)), -0.3 * jnp.ones((1, 1))
+    ts = np.array([0.05, 0.9, 2.1])
+    return nx.rollout(anharmonic(constants), q, v, ts=ts, **options).q[-1, 0, 0]
+
+at = jnp.array([1.3, 0.4, 0.2])
+expected = jax.jacfwd(lambda x: end(x, adjoint=diffrax.ForwardMode()))(at)
+for adjoint in (diffrax.RecursiveCheckpointAdjoint(), diffrax.DirectAdjoint()):
+    found = jax.grad(lambda x: end(x, adjoint=adjoint, max_steps=512))(at)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+"""
+
+
+def test_derivatives_agree_in_the_programs_of_users():
+    """The tests compile quickly, without the fusions that made a step end elsewhere."""
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    own = {"XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS"}
+    plain = {name: x for name, x in os.environ.items() if name not in own} | {"PYTHONPATH": path}
+    command = [sys.executable, "-c", USERS]
+    done = subprocess.run(command, env=plain, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr[-2000:]

@@ -7,6 +7,7 @@ from typing import Any
 
 import diffrax
 import equinox as eqx
+import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 import lineax as lx
@@ -27,7 +28,7 @@ from ._programs import run
 from ._trajectory import Trajectory
 from ._types import Configuration, FloatArray, Velocity, check_state
 from .dynamics import NOT_FINITE, SINGULAR, at_time, clock_of, depends_on_time, has_rule, known
-from .forces import held_until, jumps_of
+from .forces import held_until, jumps_of, kinks_within, together
 from .solvers import (
     ENDS,
     LEAVES,
@@ -51,6 +52,11 @@ TOO_LARGE = (
     "Newton's method found no solution of a variational step. The step is too large for this motion, "
     "or the mass matrix ∂²L/∂v² became singular on the way. Take a smaller dt, or let a "
     "stepsize_controller choose."
+)
+
+NO_JUMPS = (
+    "BacksolveAdjoint has no derivative by the times at which inputs jump. The default adjoint has: "
+    "leave adjoint out (with max_steps)."
 )
 
 SINGLE = (
@@ -160,6 +166,9 @@ def rollout(
     absolute = absolute or depends_on_time(lagrangian)
     times = plan_times(ts, dt, q0.dtype, absolute)
     jumps = jumps_of(lagrangian)
+    if isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):
+        kinks = jax.lax.stop_gradient(kinks_within(lagrangian))
+        jumps = together(eqxi.nondifferentiable(jumps, msg=NO_JUMPS), kinks)
     if jumps is not None:
         concrete = not isinstance(jumps, Tracer)
         jumps = np.asarray(jumps, q0.dtype) if concrete else jumps.astype(q0.dtype)

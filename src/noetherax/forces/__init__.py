@@ -7,7 +7,7 @@ from ._drag import Drag
 from ._forced import Forced
 from ._friction import DryFriction, LinearFriction, QuadraticFriction
 from ._inputs import Driven, Inputs, Kind
-from ._jumps import are_steady, held_until, jumps_in, jumps_of, just_before, together
+from ._jumps import are_steady, held_until, jumps_in, jumps_of, just_before, kinks_within, together
 from ._neural import NeuralControl, NeuralForce
 from ._neural_friction import Friction
 from ._pair_friction import PairFriction
@@ -38,6 +38,7 @@ __all__ = [
     "jumps_in",
     "jumps_of",
     "just_before",
+    "kinks_within",
     "scaled_force",
     "together",
 ]

@@ -73,6 +73,12 @@ def _(inputs: Inputs):
     return {"hold": None, "linear": inputs.t, "cubic": ends}[inputs.kind]
 
 
+def kinks_within(model: Any) -> Jumps:
+    """Those of all inputs in a model. There its derivatives by their times jump."""
+    parts = jax.tree.leaves(model, is_leaf=lambda x: kinks_of(x) is not None)
+    return together(*map(kinks_of, parts))
+
+
 @singledispatch
 def are_steady(inputs: Any) -> Any:
     """Which inputs are the same at all times, for all that is known of them."""

@@ -101,7 +101,8 @@ class TrajectoryLoss(Loss):
     - `solver`: a solver as in [`noetherax.rollout`][], for instance a variational one such as
         [`noetherax.VariationalMidpoint`][]; it takes fixed steps. Its error should be below the noise.
     - `substeps`: steps of the solver per interval.
-    - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge.
+    - `iterations`: Gauss–Newton steps. The gradient is that of the minimum, exact when they converge:
+        it leaves out how the last step itself depends on the weights, some per cent of it after one.
     - `inputs`: how inputs go on between samples, as in [`noetherax.Inputs`][]: `"linear"`, `"cubic"`,
         or `"hold"`, which keeps each until the next sample.
 

@@ -9,6 +9,7 @@ import equinox as eqx
 from jaxtyping import PyTree
 
 from ..dynamics import at_time, momentum
+from ._adjoint import StoringAdjoint
 from ._compensated import Compensated
 from ._rk4 import RK4
 from ._term import LagrangianTerm
@@ -227,7 +228,7 @@ def _(solver: RK4) -> bool:
 def for_adjoint(solver: diffrax.AbstractSolver, adjoint: Any) -> diffrax.AbstractSolver:
     """The solver for a way of differentiating. Diffrax sees to those that differentiate forward for its
     own solvers, but not for one inside another."""
-    forward = isinstance(adjoint, diffrax.ForwardMode | diffrax.DirectAdjoint)
+    forward = isinstance(adjoint, diffrax.ForwardMode | diffrax.DirectAdjoint | StoringAdjoint)
     return for_single_steps(solver) if forward else solver
 
 

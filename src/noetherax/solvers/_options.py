@@ -13,6 +13,7 @@ import numpy as np
 from jax.core import Tracer
 
 from ..forces import just_before
+from ._adjoint import StoringAdjoint
 from ._control import RESOLVED, ROUNDINGS, EndingController, RelativeController, StateRounding
 from ._formulation import check_formulated, is_formulated, keeps_charges
 from ._step_to_next import StepToNext
@@ -215,6 +216,7 @@ def diffrax_options(
     if "saveat" in given:
         subs = given["saveat"].subs
 
+    back = None
     if not chosen_steps(solver, dt, given):
         controller = given.get("stepsize_controller")
         if controller is not None:
@@ -225,7 +227,7 @@ def diffrax_options(
             controller = plain if jumps is None else _ending_at(times.grid, jumps, inside)
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
-        controller = given["stepsize_controller"]
+        controller = back = given["stepsize_controller"]
     else:
         size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
         floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
@@ -235,10 +237,8 @@ def diffrax_options(
         units = jax.lax.stop_gradient(units).astype(q.dtype).reshape(q.shape)
         # Of another state than (q, v) nothing is known but its entries.
         controller = relative(None if is_formulated(solver) else StateRounding(units))
-        if isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):
-            # On the way back the state has parts that are no positions or velocities.
-            back = {"stepsize_controller": EndingController(relative(), smallest)}
-            options["adjoint"] = diffrax.BacksolveAdjoint(**(back | given["adjoint"].kwargs))
+        # On the way back the state has parts that are no positions or velocities.
+        back = relative()
     if isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
         if keeps_charges(solver):
             ends = times.save
@@ -248,16 +248,39 @@ def diffrax_options(
                 ends = jnp.where(first < last, ends, ends[::-1])
             controller = diffrax.ClipStepSizeController(controller, step_ts=ends)
         elif jumps is not None:
-            # Going back, Diffrax counts −t, and takes jumps in that order.
-            ordered = jnp.where(first < last, jumps, jumps[::-1])
-            controller = diffrax.ClipStepSizeController(controller, jump_ts=ordered)
+            controller = _stopping_at(controller, jumps, first < last)
         controller = EndingController(controller, smallest)
+    if back is not None:
+        back = _stopping_at(back, jumps, first > last)
+        if isinstance(back, diffrax.AbstractAdaptiveStepSizeController):
+            back = EndingController(back, smallest)
+        options |= _adjoint_of(options, back)
     if given.get("event") is not None:
         options["event"] = _event_in_time(given["event"], jnp.where(first < last, 1, -1))
     if not isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):  # it saves in one way only
         subs = (subs, diffrax.SubSaveAt(t1=True))
     saveat = diffrax.SaveAt(subs=subs)
     return options | {"stepsize_controller": controller, "saveat": saveat, "throw": False}
+
+
+def _stopping_at(controller, jumps, forward):
+    """Steps that end at jumps. Going back, Diffrax counts −t, and takes jumps in that order."""
+    if jumps is None:
+        return controller
+    ordered = jnp.where(forward, jumps, jumps[::-1])
+    return diffrax.ClipStepSizeController(controller, jump_ts=ordered)
+
+
+def _adjoint_of(options: dict[str, Any], back) -> dict[str, Any]:
+    """The way of differentiating where steps are chosen, on the way back by a controller for it."""
+    adjoint = options.get("adjoint")
+    if isinstance(adjoint, diffrax.DirectAdjoint) and options["max_steps"] is not None:
+        return {"adjoint": StoringAdjoint()}
+    if isinstance(adjoint, diffrax.BacksolveAdjoint):
+        # A way back that fails can only say so by an error: the result is that of the motion.
+        own = {"stepsize_controller": back, "throw": True}
+        return {"adjoint": diffrax.BacksolveAdjoint(**(own | adjoint.kwargs))}
+    return {}
 
 
 def _tolerance(solver: diffrax.AbstractSolver) -> float:

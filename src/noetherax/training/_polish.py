@@ -1,3 +1,4 @@
+import contextlib
 import math
 import time
 import warnings
@@ -34,6 +35,15 @@ STRAIGHT = 0.375
 FIRST_DAMPING, EASE, STIFFEN, LEAST_DAMPING = 1e-8, 1 / 5, 3.0, 1e-18
 """Damping relative to the largest diagonal entry of JᵀJ, and its factors after a step that helped and
 one that did not."""
+
+ONE_WAY = ("custom_lin", "custom_vjp", "Reverse-mode differentiation does not work")
+"""What JAX says of a function that has a derivative in one direction only."""
+
+BOTH_WAYS = (
+    "polish differentiates residuals forward and in reverse, and these have a derivative in one "
+    "direction only. Give a rollout inside them adjoint=diffrax.DirectAdjoint(), with max_steps where "
+    "steps are chosen; noetherax.TrajectoryLoss needs none."
+)
 
 NO_DERIVATIVE = (
     "The residuals do not change with any of the weights to train, so that there is nothing to polish. "
@@ -157,7 +167,7 @@ def polish(
         bar = tqdm(total=iterations, unit="step", disable=not progress)
         compile_seconds = 0.0
         try:
-            with bar:
+            with bar, _explained():
                 while len(losses) <= iterations:
                     matrix = call(curvature, objective, best, fixed, part)
                     # As if it were that of the part, which the bend of the step is summed over.
@@ -204,6 +214,17 @@ def polish(
         full_batch=True,
     )
     return eqx.combine(learned, constants), history
+
+
+@contextlib.contextmanager
+def _explained():
+    """Names the cause where residuals cannot be differentiated as is needed here."""
+    try:
+        yield
+    except (NotImplementedError, TypeError, ValueError) as error:
+        if any(words in str(error) for words in ONE_WAY):
+            raise TypeError(f"{BOTH_WAYS} JAX says: {error}") from error
+        raise
 
 
 def _all_taken(losses: list[float]) -> str:
