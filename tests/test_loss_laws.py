@@ -99,6 +99,10 @@ class Faulty(nx.Loss):
             return jnp.sum(error, axis=0, keepdims=True)
         if self.fault == "the mean of the batch":
             return error - jnp.mean(error, axis=0)
+        if self.fault == "the size of the batch":
+            return error / len(q)
+        if self.fault == "another model":
+            return 0 * error + (nx.acceleration(TRUTH, q, v) - 0.9 * a).reshape(len(q), -1)
         if self.fault == "no derivative":
             return jax.lax.stop_gradient(error) * 2 - error
         if self.fault == "double precision":
@@ -115,6 +119,8 @@ class Faulty(nx.Loss):
 FAULTS = {
     "a sum over samples": ("samples_law", "one row for each of 6 samples: violated"),
     "the mean of the batch": ("samples_law", "the same beside others: violated"),
+    "the size of the batch": ("samples_law", "the same in a smaller batch: violated"),
+    "another model": ("loss_derivatives_law", "the loss changes with the weights: violated"),
     "no derivative": ("loss_derivatives_law", "by the weights is that of its values: violated"),
     "double precision": ("loss_precision_law", "stay in it: violated, they are float64"),
     "one state": ("states_law", "samples first: violated, their shapes are"),
@@ -133,6 +139,28 @@ def test_broken_losses_are_caught(fault, batches):
     name, message = FAULTS[fault]
     with pytest.raises(AssertionError, match=message):
         laws[name](subject)
+
+
+def test_a_loss_that_leaves_the_model_aside_has_no_true_law(batches):
+    subject = testing.Loss(Faulty("another model"), MODEL, batches["accelerations"], TRUTH)
+    laws = {law.__name__: law for law in testing.laws(subject)}
+    with pytest.raises(AssertionError, match="added to the true law changes the loss: violated"):
+        laws["truth_law"](subject)
+
+
+def test_weights_in_single_precision_and_arrays_of_a_loss_are_no_false_alarms(batches):
+    class Weighed(nx.Loss):
+        weight: jax.Array
+
+        def residuals(self, model, batch):
+            return self.weight * nx.AccelerationLoss().residuals(model, batch)
+
+        def states(self, batch):
+            return batch
+
+    single = jax.tree.map(lambda x: x.astype(jnp.float32), MODEL)
+    loss, batch = Weighed(jnp.array(2.0)), batches["accelerations"]
+    assert len(testing.check_loss(loss, single, batch, max_examples=1)) == 5
 
 
 def test_a_batch_of_unlike_arrays_is_refused():

@@ -588,7 +588,8 @@ def test_no_step_is_taken_again_on_the_way_back_where_steps_are_chosen():
             law, adjoint = anharmonic(constants), diffrax.DirectAdjoint()
             return nx.rollout(law, q, v, ts=ts, adjoint=adjoint, **options).q[-1, 0, 0]
 
-        return "remat" in str(jax.make_jaxpr(end)(jnp.array([1.3, 0.4, 0.2])))
+        jaxpr = str(jax.make_jaxpr(end)(jnp.array([1.3, 0.4, 0.2])))
+        return any(name in jaxpr for name in ("remat", "checkpoint["))  # by the version of JAX
 
     assert not takes_again(max_steps=32)
     assert takes_again(solver=nx.RK4(), dt=0.1)  # its steps are known
@@ -613,6 +614,14 @@ def test_the_way_back_by_the_adjoint_equations_stops_at_kinks_of_inputs():
     for one, other in zip(found, expected, strict=True):
         # Steps of the motion itself cross kinks, and know the effect of their times to 1e-5.
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_steps_of_a_constant_size_do_not_go_across_a_jump():
+    pushed = nx.Forced(lambda q, v: jnp.sum(v**2) / 2, lambda q, v, t, u: u[None])
+    model = nx.Driven(pushed, nx.Inputs(np.array([0.0, 0.5]), np.array([[1.0], [0.0]]), "hold"))
+    steps = dict(stepsize_controller=diffrax.ConstantStepSize(), dt0=0.25, solver=diffrax.Tsit5())
+    with pytest.raises(ValueError, match="Pass dt= instead: such steps end at jumps"):
+        nx.rollout(model, jnp.zeros((1, 1)), jnp.zeros((1, 1)), ts=np.array([0.0, 1.0]), **steps)
 
 
 def test_a_way_back_that_fails_is_no_derivative():

@@ -142,7 +142,9 @@ def rollout(
     - further options go to `diffrax.diffeqsolve`: `stepsize_controller`, `adjoint`, `event`, `saveat`
         (of states at times), `max_steps`, `progress_meter`, `dt0`. What they see as the state is
         (q, v), or (q, p, v) with variational solvers, where that v is an estimate, or what the solver
-        has registered.
+        has registered. By default a motion has derivatives in reverse (`jax.grad`), with `max_steps`
+        where steps are chosen. `adjoint=diffrax.ForwardMode()` gives those forward (`jax.jacfwd`), and
+        `diffrax.DirectAdjoint()` both: it stores every one of `max_steps`.
 
     **Returns:**
 

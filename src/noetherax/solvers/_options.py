@@ -228,6 +228,11 @@ def diffrax_options(
         options["max_steps"] = given.get("max_steps") or len(controller.ts) - 1
     elif "stepsize_controller" in given:
         controller = back = given["stepsize_controller"]
+        if jumps is not None and isinstance(controller, diffrax.ConstantStepSize):
+            raise ValueError(
+                "Inputs jump, and steps of ConstantStepSize would go across, with an error of first "
+                "order. Pass dt= instead: such steps end at jumps."
+            )
     else:
         size = jnp.maximum(jnp.max(jnp.abs(q)), jnp.max(jnp.abs(v)))
         floor = epsilon * jax.lax.stop_gradient(size) + float(jnp.finfo(q.dtype).tiny)
@@ -250,11 +255,15 @@ def diffrax_options(
         elif jumps is not None:
             controller = _stopping_at(controller, jumps, first < last)
         controller = EndingController(controller, smallest)
-    if back is not None:
-        back = _stopping_at(back, jumps, first > last)
+    adjoint = options.get("adjoint")
+    if isinstance(adjoint, diffrax.DirectAdjoint) and back is not None:
+        options["adjoint"] = adjoint if options["max_steps"] is None else StoringAdjoint()
+    if isinstance(adjoint, diffrax.BacksolveAdjoint):
         if isinstance(back, diffrax.AbstractAdaptiveStepSizeController):
-            back = EndingController(back, smallest)
-        options |= _adjoint_of(options, back)
+            back = EndingController(_stopping_at(back, jumps, first > last), smallest)
+        # A way back that fails can only say so by an error: the result is that of the motion.
+        own = {"stepsize_controller": back, "throw": True}
+        options["adjoint"] = diffrax.BacksolveAdjoint(**(own | adjoint.kwargs))
     if given.get("event") is not None:
         options["event"] = _event_in_time(given["event"], jnp.where(first < last, 1, -1))
     if not isinstance(given.get("adjoint"), diffrax.BacksolveAdjoint):  # it saves in one way only
@@ -269,18 +278,6 @@ def _stopping_at(controller, jumps, forward):
         return controller
     ordered = jnp.where(forward, jumps, jumps[::-1])
     return diffrax.ClipStepSizeController(controller, jump_ts=ordered)
-
-
-def _adjoint_of(options: dict[str, Any], back) -> dict[str, Any]:
-    """The way of differentiating where steps are chosen, on the way back by a controller for it."""
-    adjoint = options.get("adjoint")
-    if isinstance(adjoint, diffrax.DirectAdjoint) and options["max_steps"] is not None:
-        return {"adjoint": StoringAdjoint()}
-    if isinstance(adjoint, diffrax.BacksolveAdjoint):
-        # A way back that fails can only say so by an error: the result is that of the motion.
-        own = {"stepsize_controller": back, "throw": True}
-        return {"adjoint": diffrax.BacksolveAdjoint(**(own | adjoint.kwargs))}
-    return {}
 
 
 def _tolerance(solver: diffrax.AbstractSolver) -> float:

@@ -166,7 +166,7 @@ CHARGE_LAWS = (conservation_law, charge_derivatives_law)
 
 NEED_GENERATORS = {
     law.__name__ for law in (*GROUP_LAWS, invariance_law, lie_derivative_law, noether_law)
-}
+} | {"kept_charges_law"}
 """Laws that hold of a group without generators, and say so."""
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,6 +29,7 @@ SOLVED = Tolerance(
     "rounding of equations of motion that are solved, which amplify it where they are near singular",
 )
 
+ONE_WAY = "residuals have a derivative in reverse alone, with which polish cannot work"
 NO_WEIGHTS = "the model has no weights"
 NOT_FINITE = "residuals are not finite"
 
@@ -37,9 +37,16 @@ NOT_FINITE = "residuals are not finite"
 def samples_law(record: LossRecord) -> Seen:
     """The residuals of a sample are one row, and do not depend on the other samples of a batch."""
     samples, here = record.samples, _own_residuals(record)
-    order = np.random.default_rng(0).permutation(samples)
-    half = np.arange(samples) % max(samples // 2, 1)  # the first half, twice
-    for words, index in (("in another order", order), ("beside others", half)):
+    if samples == 1:
+        return Seen("samples_law", 1, 1, "the batch has one sample alone")
+    order, half = np.random.default_rng(0).permutation(samples), samples // 2
+    batches = {
+        "in another order": order,
+        "beside others": np.arange(samples) % half,  # the first half, twice
+        "beside others still": half + np.arange(samples) % (samples - half),
+        "in a smaller batch": np.arange(half),
+    }
+    for words, index in batches.items():
         batch = jax.tree.map(lambda x, index=index: x[index], record.batch)
         there = record.residuals(record.weights, batch)
         law = f"the residuals of a sample are the same {words}"
@@ -59,11 +66,22 @@ def loss_derivatives_law(record: LossRecord) -> Seen:
         return np.mean(np.sum(record.residuals(near, record.batch) ** 2, axis=2), axis=1)
 
     values = [moved(shift) for shift in SHIFTS]
-    value, slope, rows, changes = record.slopes(record.weights, record.batch, record.direction)
+    value, slope = record.in_reverse()
     expected, doubt = central(values, step)
+    if np.all(np.ptp(np.stack(values), axis=0) <= ROUNDING.of(np.float64) * value):
+        raise AssertionError(
+            "the loss changes with the weights: violated. Do the residuals use the model that they are "
+            "given?"
+        )
     law = "the derivative of the loss by the weights is that of its values"
     bound = value + np.abs(expected) + doubt / DIFFERENCES.of(np.float64)
     _require(law, slope - expected, bound, DIFFERENCES, "model")
+    try:
+        rows, changes = record.forward()
+    except (NotImplementedError, TypeError) as error:
+        if "custom_" not in str(error):
+            raise
+        return Seen("loss_derivatives_law", record.samples, 0, ONE_WAY)
     forward = 2 * np.mean(np.sum(rows * changes, axis=2), axis=1)
     terms = 2 * np.mean(np.sum(np.abs(rows * changes), axis=2), axis=1)
     law = "the derivative of residuals forward is that of the loss in reverse"
@@ -73,11 +91,12 @@ def loss_derivatives_law(record: LossRecord) -> Seen:
 
 def loss_precision_law(record: LossRecord) -> Seen:
     """Residuals in single precision stay in it, and are those in double precision up to rounding."""
-    rounded = _rounded(record.batch, np.float32, np.float64)
-    here = record.residuals(record.weights, record.batch)
+    single, here = LossRecord(record.subject, np.float32), _own_residuals(record)
+    rounded = jax.tree.map(lambda x, y: np.asarray(y).astype(x.dtype), record.batch, single.batch)
     near = record.residuals(record.weights, rounded)
-    single = LossRecord(_rounded_subject(record.subject))
-    found = single.residuals(_rounded(record.weights, np.float32), single.batch)
+    found = single.residuals(
+        jax.tree.map(lambda x, y: x.astype(y.dtype), record.weights, single.weights), single.batch
+    )
     if found.dtype != np.float32:
         raise AssertionError(
             f"residuals in single precision stay in it: violated, they are {found.dtype}"
@@ -113,10 +132,12 @@ def _are_of_states(q: Any, v: Any, a: Any, t: Any = None, u: Any = None) -> bool
 def gauge_law(record: LossRecord) -> Seen:
     """Residuals do not change where a total derivative, of F = qᵀ S q/2 + b · q, is added to the
     Lagrangian: it has no part in the equations of motion."""
-    model = record.subject.model
-    states = record.loss.states(record.subject.batch)
-    if forces_of(model) or states is None:
-        reason = "the model has forces" if forces_of(model) else "the batch holds no states"
+    model: Any = record.model
+    states = record.loss.states(record.batch)
+    if states is None:
+        return Seen("gauge_law", record.samples, 0, "the batch holds no states")
+    if forces_of(model) or not callable(model):
+        reason = "the model has forces" if callable(model) else "the model is no Lagrangian"
         return Seen("gauge_law", record.samples, 0, reason)
     q, v = (np.asarray(x, np.float64) for x in states[:2])
     n, rng = q[0].size, np.random.default_rng(0)
@@ -146,7 +167,7 @@ def _total_derivative(parameters, q, v):
 
 def truth_law(record: LossRecord) -> Seen:
     """Of exact data no Lagrangian near the true one has a smaller loss."""
-    truth, states = record.subject.truth, record.loss.states(record.subject.batch)
+    truth, states = record.truth, record.loss.states(record.batch)
     if states is None:
         return Seen("truth_law", record.samples, 0, "the batch holds no states")
     q, v = (np.asarray(x, np.float64) for x in states[:2])
@@ -159,6 +180,11 @@ def truth_law(record: LossRecord) -> Seen:
     losses = np.mean(np.sum(rows**2, axis=2), axis=1)
     if not np.isfinite(losses[0]):
         raise AssertionError("the true law has a finite loss: violated")
+    if not np.any(losses > losses[0]):
+        raise AssertionError(
+            "a term that is added to the true law changes the loss: violated. Do the residuals use the "
+            "model that they are given?"
+        )
     least = int(np.nanargmin(losses))
     if losses[least] < losses[0]:
         raise AssertionError(
@@ -166,7 +192,8 @@ def truth_law(record: LossRecord) -> Seen:
             f"{losses[0]:.4g}, and {losses[least]:.4g} with {float(height[least - 1]):.3g} "
             "cos(k · q + l · v + φ) added\n"
             f"  k, l = {waves[least - 1].tolist()}, φ = {float(phases[least - 1]):.6g}\n"
-            "  Are the data exact? With noise, other laws may have a smaller loss."
+            "  Are the data exact, and the steps of the loss short enough to follow them? Otherwise "
+            "other laws may have a smaller loss."
         )
     lost = int(np.sum(~np.isfinite(losses)))
     return Seen("truth_law", len(losses) - 1, lost, NOT_FINITE if lost else "")
@@ -210,25 +237,6 @@ def _deviation(lagrangian: Any, states: Any) -> float:
     else:
         values = jax.vmap(lambda q, v: lagrangian(q, v))(q, v)
     return float(np.std(np.asarray(values))) or 1.0
-
-
-def _rounded(tree: Any, *dtypes: Any) -> Any:
-    """With all arrays of real numbers cast, through all of the dtypes."""
-
-    def cast(x):
-        if not eqx.is_inexact_array(x):
-            return x
-        for dtype in dtypes:
-            x = np.asarray(x).astype(dtype)
-        return x
-
-    return jax.tree.map(cast, tree)
-
-
-def _rounded_subject(subject: Any) -> Any:
-    model, batch = (_rounded(x, np.float32) for x in (subject.model, subject.batch))
-    model = jax.tree.map(lambda x: jnp.asarray(x) if eqx.is_array(x) else x, model)
-    return subject._replace(model=model, batch=batch)
 
 
 def _size(rows: np.ndarray) -> np.ndarray:

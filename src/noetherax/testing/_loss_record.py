@@ -21,22 +21,17 @@ MOVED_BY = 0.1
 class LossRecord:
     """The residuals of a loss on its batch, for the subject's own weights and for others near them."""
 
-    def __init__(self, subject: Any):
-        self.subject, self.loss = subject, subject.loss
-        self.batch = jax.tree.map(_array, subject.batch)
+    def __init__(self, subject: Any, dtype: Any = np.float64):
+        self.subject = subject
+        whole = subject.loss, subject.model, subject.truth, jax.tree.map(_array, subject.batch)
+        self.loss, self.model, self.truth, self.batch = _in_precision(whole, dtype)
         self.samples = _samples_of(self.batch)
-        weights, self.constants = eqx.partition(subject.model, trainable(subject.model))
-        rng = np.random.default_rng(0)
+        weights, self.constants = eqx.partition(self.model, trainable(self.model))
+        rng, models = np.random.default_rng(0), subject.max_examples
         own = jax.tree.map(lambda x: np.asarray(x)[None], weights)
-        others = jax.tree.map(lambda x: x + MOVED_BY * self._random(rng, x), own)
+        others = jax.tree.map(lambda x: x + _random(rng, models - 1, x), own)
         self.weights = jax.tree.map(lambda *x: np.concatenate(x), own, others)
-        self.direction = jax.tree.map(lambda x: MOVED_BY * self._random(rng, x), self.weights)
-
-    def _random(self, rng, x: np.ndarray) -> np.ndarray:
-        """Random numbers of the size of what is in an array, for each of some models."""
-        count = self.subject.max_examples - 1 if len(x) == 1 else len(x)
-        size = np.sqrt(np.mean(np.square(x))) if x.size else 0.0
-        return rng.normal(size=(count, *x.shape[1:])).astype(x.dtype) * x.dtype.type(size or 1.0)
+        self.direction = jax.tree.map(lambda x: _random(rng, models, x), own)
 
     @property
     def has_weights(self) -> bool:
@@ -54,10 +49,8 @@ class LossRecord:
 
         return self._compiled(lambda weights, batch: self._over(partial(of_model, batch), weights))
 
-    @cached_property
-    def slopes(self) -> Callable:
-        """`(weights, batch, direction)` -> the loss of every model, its derivative along the direction
-        in reverse, and that of the residuals forward."""
+    def in_reverse(self) -> tuple[np.ndarray, np.ndarray]:
+        """The loss of every model, and its derivative along the direction."""
 
         def of_model(batch, weights, direction):
             def mean_square(weights):
@@ -65,14 +58,26 @@ class LossRecord:
 
             value, gradient = jax.value_and_grad(mean_square)(weights)
             pairs = zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True)
-            rows, changes = jax.jvp(
-                lambda weights: self.rows(self._with(weights), batch), (weights,), (direction,)
-            )
-            return value, sum(jnp.sum(x * y) for x, y in pairs), rows, changes
+            return value, sum(jnp.sum(x * y) for x, y in pairs)
 
-        return self._compiled(
-            lambda weights, batch, direction: jax.vmap(partial(of_model, batch))(weights, direction)
+        return self._along(of_model)
+
+    def forward(self) -> tuple[np.ndarray, np.ndarray]:
+        """The residuals of every model, and their derivative along the direction."""
+
+        def of_model(batch, weights, direction):
+            def rows(weights):
+                return self.rows(self._with(weights), batch)
+
+            return jax.jvp(rows, (weights,), (direction,))
+
+        return self._along(of_model)
+
+    def _along(self, function: Callable) -> Any:
+        run = self._compiled(
+            lambda weights, batch, direction: jax.vmap(partial(function, batch))(weights, direction)
         )
+        return run(self.weights, self.batch, self.direction)
 
     def of_sum(self, model: Any, term: Callable, parameters: Any) -> np.ndarray:
         """The residuals of a model and a further term of the Lagrangian, for each of its parameters."""
@@ -87,9 +92,10 @@ class LossRecord:
 
     def rows(self, model: Any, batch: Any) -> Any:
         found = self.loss.residuals(model, batch)
-        if jnp.ndim(found) < 1 or len(found) != self.samples:
+        samples = _samples_of(batch)
+        if jnp.ndim(found) < 1 or len(found) != samples:
             raise AssertionError(
-                f"residuals have one row for each of {self.samples} samples: violated, their shape is "
+                f"residuals have one row for each of {samples} samples: violated, their shape is "
                 f"{jnp.shape(found)}"
             )
         return found.reshape(len(found), -1)
@@ -108,6 +114,21 @@ class LossRecord:
         return lambda *arguments: jax.tree.map(np.asarray, program(*arguments))
 
 
+def _random(rng: np.random.Generator, models: int, x: np.ndarray) -> np.ndarray:
+    """For each of so many models, random numbers of a share of the size of what is in an array."""
+    size = np.sqrt(np.mean(np.square(x))) if x.size else 0.0
+    return (MOVED_BY * (size or 1.0) * rng.normal(size=(models, *x.shape[1:]))).astype(x.dtype)
+
+
+def _in_precision(tree: Any, dtype: Any) -> Any:
+    """With all arrays of real numbers in one precision, those of JAX by JAX."""
+
+    def cast(x):
+        return x.astype(dtype) if eqx.is_inexact_array(x) else x
+
+    return jax.tree.map(cast, tree)
+
+
 def _array(x: Any) -> Any:
     return np.asarray(x) if eqx.is_array_like(x) else x
 
@@ -119,5 +140,5 @@ def _samples_of(batch: Any) -> int:
             "A batch holds arrays with the samples along their first axis, but the shapes of this one "
             f"are {[np.shape(x) for x in jax.tree.leaves(batch)]}."
         )
-    (((count),),) = (counts.pop(),)
+    (count,) = counts.pop()
     return count

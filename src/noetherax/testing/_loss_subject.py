@@ -50,7 +50,7 @@ class Loss(NamedTuple):
 @laws.register
 def _(subject: Loss):
     if forces_of(subject.truth):
-        raise ValueError("truth must be a Lagrangian without forces: of others no law is known.")
+        raise ValueError("truth must be a Lagrangian without forces.")
     return sharing(subject, LossRecord, laws_of_loss(subject))
 
 
@@ -65,16 +65,15 @@ def check_loss(
 ) -> tuple[Seen, ...]:
     """Checks a loss of your own: the residuals of a sample do not depend on others; the derivative by
     the weights is that of the value, in reverse and forward; single precision agrees with double; the
-    states in a batch have the form that preparation needs; and what is declared of it. A loss that
-    searches inside, such as [`noetherax.TrajectoryLoss`][], has an exact derivative only where the
-    search converges.
+    states in a batch have the form that preparation needs; and what is declared of it. The gradient of
+    [`noetherax.TrajectoryLoss`][] is exact only where its search converges: it passes with
+    `iterations=4`, and not with one.
 
     !!! example
 
         ```python
         import jax
         import noetherax as nx
-
 
 
         def spring(q, v):
@@ -99,7 +98,8 @@ def check_loss(
     - `truth`: the Lagrangian of which the data are exact motions, if there is one. Others near it must
         not have a smaller loss.
     - `gauge`: whether a total derivative dF(q)/dt that is added to the Lagrangian must leave the
-        residuals unchanged, as it does the equations of motion.
+        residuals unchanged, as it does the equations of motion. `False` if the model is no Lagrangian,
+        or the loss reads its fields.
     - `max_examples`: models that are tried.
 
     **Returns:** as [`noetherax.testing.check_group`][]; the cases are samples.

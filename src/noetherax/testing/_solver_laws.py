@@ -40,9 +40,12 @@ UNSOLVED = "steps of the declared size are not solved"
 
 
 def order_law(record: SolverRecord) -> Seen:
-    """The error of a few steps of size h falls as h^(order + 1), forward and backward in time."""
+    """The error of a few steps of size h falls at least as h^(order + 1), forward and backward in
+    time."""
     subject = record.subject
     order = subject.solver.order(None) if subject.order is None else subject.order
+    if order is None:
+        raise ValueError(f"{type(subject.solver).__name__} does not say its order: pass order=.")
     judged = np.zeros(len(record.cases.q), bool)
     for sign in (1, -1):
         judged |= _falls(record, float(order), sign * subject.dt * 0.5 ** np.arange(HALVINGS))
@@ -52,7 +55,8 @@ def order_law(record: SolverRecord) -> Seen:
 def _falls(record: SolverRecord, order: float, sizes: np.ndarray) -> np.ndarray:
     """Which cases could tell how fast errors fall from one size of steps to the next."""
     cases = record.cases
-    reach = np.max(np.abs(cases.state), axis=(1, 2, 3))
+    far = record.reference(float(sizes[0]))[0]
+    reach = np.max(np.abs(np.stack([cases.state, far])), axis=(0, 2, 3, 4))
     errors, least = np.empty((2, len(sizes), len(reach)))
     solved = np.empty(errors.shape, bool)
     for k, step in enumerate(sizes):
@@ -114,7 +118,7 @@ def unit_law(record: SolverRecord) -> Seen:
     for length, time in UNITS:
         there = record.steps(record.measures(step, length=length, time=time))
         words = f"steps in units {length:.3g} of length and {time:.3g} of time"
-        _require_solved(words, record, here, there)
+        _require_solved(words, record, here, there, "  Has the solver an absolute tolerance?")
         error = _where_solved(here, there.state - here.state)
         require(f"{words} are the same", error, _size(here.state), SOLVED_STEPS, record.cases)
     return seen("unit_law", record.cases, here.solved, UNSOLVED)
@@ -165,15 +169,16 @@ def solver_derivatives_law(record: SolverRecord) -> Seen:
     return seen("solver_derivatives_law", cases, judged, f"{UNSOLVED}, or bend too sharply")
 
 
-def charges_law(record: SolverRecord) -> Seen:
+def kept_charges_law(record: SolverRecord) -> Seen:
     """The charges of the group are kept to rounding, in steps of the declared size."""
     cases, measures = record.cases, record.measures(record.subject.dt)
     found = record.steps(measures)
     before, size = record.charges(cases.q, cases.v, measures.start)
     after, later = record.charges(found.q, found.v, measures.end)
     error, size = _where_solved(found, after - before), np.maximum(size, later)
-    require("charges are kept", error, size, SOLVED_STEPS, cases, index=("generator",))
-    return seen("charges_law", cases, found.solved, UNSOLVED)
+    law = "charges of a group that leaves the Lagrangian unchanged are kept"
+    require(law, error, size, SOLVED_STEPS, cases, index=("generator",))
+    return seen("kept_charges_law", cases, found.solved, UNSOLVED)
 
 
 def reversal_law(record: SolverRecord) -> Seen:
@@ -217,7 +222,7 @@ def symplectic_law(record: SolverRecord) -> Seen:
 def laws_of_solver(subject: Any) -> tuple:
     """Those that a solver has to hold by what is declared of it."""
     declared = (
-        (charges_law, keeps_charges(subject.solver)),
+        (kept_charges_law, keeps_charges(subject.solver)),
         (reversal_law, subject.symmetric),
         (symplectic_law, subject.symplectic),
     )
@@ -240,8 +245,10 @@ def _where_solved(found: Motion, error: np.ndarray) -> np.ndarray:
     return np.where(found.solved.reshape(-1, *[1] * (error.ndim - 1)), error, 0.0)
 
 
-def _require_solved(words: str, record: SolverRecord, here: Motion, there: Motion) -> None:
+def _require_solved(
+    words: str, record: SolverRecord, here: Motion, there: Motion, *advice: str
+) -> None:
     lost = here.solved & ~there.solved
     if np.any(lost):
         law = f"{words} are solved where those in double precision and units of one are"
-        raise _violated(law, record, int(np.argmax(lost)), f"  in {np.sum(lost)} cases")
+        raise _violated(law, record, int(np.argmax(lost)), f"  in {np.sum(lost)} cases", *advice)

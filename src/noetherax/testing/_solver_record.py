@@ -225,6 +225,14 @@ def _march(solver, model, q, v, measures: Measures) -> tuple:
     carry, static = eqx.partition((state, memory, jnp.array(True)), eqx.is_array)
     ends = times[:-1], times[1:]
     after = jax.eval_shape(lambda *x: step(*x)[0], carry, (times[0], times[1]))
+    before, kinds = ([x.dtype for x in jax.tree.leaves(each[0])] for each in (carry, after))
+    if q.dtype == jnp.float32 and any(
+        one != other for one, other in zip(before, kinds, strict=False)
+    ):
+        raise AssertionError(
+            "steps in single precision stay in it: violated, what a step ends with is "
+            f"{', '.join(sorted({x.name for x in kinds}))}"
+        )
     if jax.tree.structure(after) != jax.tree.structure(carry):
         # What a solver remembers is of another form after its first step.
         carry, static = step(carry, (times[0], times[1]))

@@ -97,14 +97,17 @@ def check_solver(
 
     **Arguments:**
 
-    - `solver`: any that [`noetherax.rollout`][] takes. Where [`noetherax.solvers.keeps_charges`][] says
-        so, it has to keep the charges of the group to rounding.
+    - `solver`: any that [`noetherax.rollout`][] takes. An implicit one needs a root finder with
+        tolerances of its own, and none of them an absolute one. Where
+        [`noetherax.solvers.keeps_charges`][] says so, it has to keep the charges of the group to
+        rounding.
     - `lagrangian`: a function `(q, v) -> scalar` or `(q, v, t) -> scalar`, without forces, whose motion
         the solver can follow.
     - `group`, `points`: a group that leaves it unchanged, and the number of its points.
     - `force`: a function `(q, v)` or `(q, v, t)` that keeps the charges of the group; friction along
         the radius if neither this nor a Lagrangian is given.
-    - `order`: of the error of a motion over a given time; what the solver says if not given.
+    - `order`: of the error of a motion over a given time, at least; what the solver says if not given.
+        A method of several steps is held to that of its first one.
     - `symmetric`: whether steps back in time return to the start.
     - `symplectic`: whether steps without a force keep the form dp ∧ dq.
     - `dt`: a step in which the motion changes much, yet is resolved. Steps of half its size, of a

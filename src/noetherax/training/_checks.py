@@ -82,8 +82,8 @@ def check_precision(parameters: PyTree, batch: PyTree) -> None:
         raise TypeError(
             f"observations are {', '.join(sorted(data))} but the weights are "
             f"{', '.join(sorted(weights))}. Give both the same precision: array.astype(...), or "
-            "NeuralLagrangian(..., dtype=...). Samples of Tracks have that of JAX, float64 where "
-            "jax_enable_x64 is set."
+            "NeuralLagrangian(..., dtype=...). Tracks give samples in the precision of JAX: float64 "
+            "where jax_enable_x64 is set."
         )
 
 
