@@ -31,7 +31,7 @@ class Solver(NamedTuple):
         subject = nx.testing.Solver(nx.VariationalMidpoint(), symmetric=True)
         names = [law.__name__ for law in nx.testing.laws(subject)]
         assert "order_law" in names and "reversal_law" in names
-        assert "charges_law" in names  # it says that it keeps them
+        assert "kept_charges_law" in names  # it says that it keeps them
         ```
     """
 
