@@ -2,6 +2,7 @@
 
 from ._compensated import Compensated, by_default
 from ._control import RelativeController
+from ._diffrax_options import diffrax_options
 from ._endings import (
     ENDS,
     LEAVES,
@@ -23,7 +24,7 @@ from ._formulation import (
     keeps_charges,
 )
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
-from ._options import check_options, chosen_steps, diffrax_options, in_precision
+from ._options import check_options, chosen_steps, in_precision
 from ._quadrature import Nodes, quadrature
 from ._rk4 import RK4
 from ._term import LagrangianTerm

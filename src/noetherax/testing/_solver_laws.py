@@ -129,7 +129,7 @@ def solver_precision_law(record: SolverRecord) -> Seen:
     words, measures = "steps in single precision", record.measures(record.subject.dt)
     here = record.steps(measures)
     found = record.single((record.cases.q, record.cases.v), measures)
-    if any(x.dtype != np.float32 for x in found.of):
+    if any(x.dtype != np.float32 for x in found.pair):
         raise AssertionError(f"{words} stay in it: violated, they end in {found.q.dtype}")
     _require_solved(words, record, here, found)
     error, size = _where_solved(here, found.state - here.state), _size(here.state)

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._precision import full_precision
-from ..dynamics import acceleration, at_time, depends_on_time, momentum
-from ..forces import Forced
+from ..dynamics import acceleration, at_time, momentum
 from ..solvers import first_memory, for_single_steps, formulate
 from ._cases import draws
 from ._evidence import Drawn
 from ._programs import Program
+from ._tried_law import in_units, law_of
 
 STEPS = 4
 """Steps that are taken in a row: a solver that remembers the last one has to."""
@@ -47,12 +47,12 @@ class Motion(NamedTuple):
     solved: Any
 
     @property
-    def of(self) -> tuple:
+    def pair(self) -> tuple:
         return self.q, self.v
 
     @property
     def state(self) -> np.ndarray:
-        return np.stack(self.of, axis=1)
+        return np.stack(self.pair, axis=1)
 
 
 class Measures(NamedTuple):
@@ -68,26 +68,6 @@ class Measures(NamedTuple):
     @property
     def end(self) -> Any:
         return self.start + STEPS * self.step
-
-
-def swinging(q, v, t):
-    """A point in the plane, held by a spring of swinging strength, whose mass along the radius depends
-    on the place: neither separable, nor linear, nor the same at all times."""
-    squared = 1 + jnp.sum(q**2)
-    kinetic = jnp.sum(v**2) / 2 + jnp.sum(q * v) ** 2 / (4 * squared)
-    return kinetic - (1 + jnp.sin(t) / 2) * jnp.sqrt(squared)
-
-
-def damper(q, v):
-    """Friction along the radius, which keeps angular momentum."""
-    return -jnp.sum(q * v) / (5 + 5 * jnp.sum(q**2)) * q
-
-
-def law_of(subject: Any) -> tuple[Callable, Callable | None]:
-    """The Lagrangian and the force that a solver is tried on."""
-    if subject.lagrangian is None:
-        return swinging, damper if subject.force is None else subject.force
-    return subject.lagrangian, subject.force
 
 
 @final
@@ -115,7 +95,7 @@ class SolverRecord:
 
         def change(state, measures, along):
             found, changes = jax.jvp(taken, (state, measures), along)
-            return found, changes.of
+            return found, changes.pair
 
         return Program(change, *self._shapes, self._shapes)
 
@@ -125,7 +105,7 @@ class SolverRecord:
         taken = self._taken(self.subject.solver)
 
         def pull_back(state, measures, weights):
-            _, back = jax.vjp(lambda *at: taken(*at).of, state, measures)
+            _, back = jax.vjp(lambda *at: taken(*at).pair, state, measures)
             return back(weights)
 
         return Program(pull_back, *self._shapes, self._shapes[0])
@@ -155,7 +135,7 @@ class SolverRecord:
             state, measures = (self.cases.q, self.cases.v), self.measures(step / count)
             for part in range(count):
                 now = measures._replace(start=measures.start + part * STEPS * measures.step)
-                state = self._reference(state, now).of
+                state = self._reference(state, now).pair
             found.append(np.stack(state, axis=1))
         return found[1], np.max(np.abs(found[1] - found[0]), axis=(1, 2, 3))
 
@@ -200,7 +180,7 @@ class SolverRecord:
         (lagrangian, force), solver = self.law, for_single_steps(solver)
 
         def taken(state, measures: Measures) -> Motion:
-            model = in_units(lagrangian, force, measures)
+            model = in_units(lagrangian, force, measures.length, measures.time, measures.strength)
             q, v = (x * measures.length for x in state)
             v = v / measures.time
             with full_precision():
@@ -225,14 +205,7 @@ def _march(solver, model, q, v, measures: Measures) -> tuple:
     carry, static = eqx.partition((state, memory, jnp.array(True)), eqx.is_array)
     ends = times[:-1], times[1:]
     after = jax.eval_shape(lambda *x: step(*x)[0], carry, (times[0], times[1]))
-    before, kinds = ([x.dtype for x in jax.tree.leaves(each[0])] for each in (carry, after))
-    if q.dtype == jnp.float32 and any(
-        one != other for one, other in zip(before, kinds, strict=False)
-    ):
-        raise AssertionError(
-            "steps in single precision stay in it: violated, what a step ends with is "
-            f"{', '.join(sorted({x.name for x in kinds}))}"
-        )
+    _require_precision(q.dtype, carry[0], after[0])
     if jax.tree.structure(after) != jax.tree.structure(carry):
         # What a solver remembers is of another form after its first step.
         carry, static = step(carry, (times[0], times[1]))
@@ -243,26 +216,14 @@ def _march(solver, model, q, v, measures: Measures) -> tuple:
     return q, v, solved
 
 
-def in_units(lagrangian: Callable, force: Callable | None, measures: Measures) -> Callable:
-    """The same law where positions and times are numbers in units so many times smaller."""
-    length, time = measures.length, measures.time
-    scaled = _scaled(lagrangian, length, time, 1.0)
-    if force is None:
-        return scaled
-    return Forced(scaled, _scaled(force, length, time, measures.strength / length))
-
-
-def _scaled(function: Callable, length: Any, time: Any, factor: Any) -> Callable:
-    evaluate = _at_state_and_time if depends_on_time(function) else _at_state
-    return eqx.Partial(evaluate, function, length, time, factor)
-
-
-def _at_state(function, length, time, factor, q, v):
-    return function(q / length, v * time / length) * factor
-
-
-def _at_state_and_time(function, length, time, factor, q, v, t):
-    return function(q / length, v * time / length, t / time) * factor
+def _require_precision(precision: Any, before: Any, after: Any) -> None:
+    """A step in single precision ends in it: JAX would say that a loop changes its types."""
+    kinds = [[x.dtype for x in jax.tree.leaves(state)] for state in (before, after)]
+    if precision == np.float32 and kinds[0] != kinds[1]:
+        names = ", ".join(sorted({x.name for x in kinds[1]}))
+        raise AssertionError(
+            f"steps in single precision stay in it: violated, what a step ends with is {names}"
+        )
 
 
 def _drawn_states(subject: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,8 @@ from ..groups import Rotations, SymmetryGroup
 from ._evidence import Seen
 from ._laws import laws, run_laws, sharing
 from ._solver_laws import laws_of_solver
-from ._solver_record import SolverRecord, law_of
+from ._solver_record import SolverRecord
+from ._tried_law import law_of
 
 SOME = 16
 """States that are drawn: each is stepped hundreds of times."""
