@@ -169,6 +169,25 @@ def test_a_batch_of_unlike_arrays_is_refused():
         testing.check_loss(Faulty(), MODEL, batch)
 
 
+def test_mistakes_are_named(batches):
+    q, v, a = batches["accelerations"]
+    hole = np.where(np.arange(6)[:, None, None] == 2, np.nan, a)
+    for loss, batch, error, message in (
+        (nx.AccelerationLoss, (q, v, a), TypeError, "takes a noetherax.Loss, such as"),
+        (
+            Faulty(),
+            (q[:0], v[:0], a[:0]),
+            ValueError,
+            "samples along their first axis, at least one",
+        ),
+        (nx.AccelerationLoss(), (q, v[..., :1], a), ValueError, "shape"),
+        (Faulty(), (q, v, hole), AssertionError, r"residuals of samples \[2\] are not"),
+    ):
+        subject = testing.Loss(loss, MODEL, batch)
+        with pytest.raises(error, match=message):
+            {law.__name__: law for law in testing.laws(subject)}["loss_derivatives_law"](subject)
+
+
 def test_what_cannot_be_judged_is_said(batches):
     spring = testing.Loss(Faulty(), lambda q, v: jnp.sum(v**2 - q**2), batches["accelerations"])
     seen = {law.__name__: law(spring) for law in testing.laws(spring)}

@@ -9,6 +9,7 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix as optx
 import pytest
 
 import noetherax as nx
@@ -142,6 +143,17 @@ def test_a_state_at_rest_at_the_origin_is_judged_by_how_far_it_comes():
     next(run(subject, "order_law"))()
 
 
+@pytest.mark.slow
+def test_implicit_solvers_of_diffrax_hold_the_laws_that_their_page_names():
+    root_finder = optx.Newton(rtol=1e-12, atol=1e-12)
+    subject = testing.Solver(diffrax.Kvaerno3(root_finder=root_finder))
+    order, derivatives, unit = run(subject, "order_law", "solver_derivatives_law", "unit_law")
+    order()
+    derivatives()
+    with pytest.raises(AssertionError, match="an absolute tolerance"):
+        unit()
+
+
 def test_a_solver_that_does_not_say_its_order_is_asked_for_it():
     class Silent(Heun):
         def order(self, terms):
@@ -149,6 +161,26 @@ def test_a_solver_that_does_not_say_its_order_is_asked_for_it():
 
     with pytest.raises(ValueError, match="Silent does not say its order: pass order="):
         next(run(testing.Solver(Silent()), "order_law"))()
+
+
+MISTAKES = {
+    "a name": (dict(solver="RK4"), TypeError, r"solver must be .* nx.RK4\(\)"),
+    "a class": (dict(solver=nx.RK4), TypeError, "an instance is RK4"),
+    "no step": (dict(dt=0.0), ValueError, "dt"),
+    "no example": (dict(max_examples=0), ValueError, "max_examples"),
+    "no tolerances": (
+        dict(solver=diffrax.Kvaerno3()),
+        ValueError,
+        "Kvaerno3 finds its stages with",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_named(name):
+    given, error, message = MISTAKES[name]
+    with pytest.raises(error, match=message):
+        testing.laws(testing.Solver(**({"solver": nx.RK4()} | given)))
 
 
 def test_a_lagrangian_with_forces_is_refused():

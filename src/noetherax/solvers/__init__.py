@@ -24,7 +24,7 @@ from ._formulation import (
     keeps_charges,
 )
 from ._gauss import VariationalGauss4, VariationalGauss6, VariationalMidpoint
-from ._options import check_options, chosen_steps, in_precision
+from ._options import check_kind, check_options, chosen_steps, in_precision
 from ._quadrature import Nodes, quadrature
 from ._rk4 import RK4
 from ._term import LagrangianTerm
@@ -49,6 +49,7 @@ __all__ = [
     "by_default",
     "cause",
     "check_formulated",
+    "check_kind",
     "check_options",
     "chosen_steps",
     "diffrax_options",

@@ -50,7 +50,7 @@ def check_options(solver, linear_solver, dt, options: dict[str, Any]) -> None:
     """Raises a `TypeError` or `ValueError` that names the option that `rollout` cannot pass on."""
     for name, option in {"solver": solver, "linear_solver": linear_solver, **options}.items():
         if name in KINDS:
-            _check_kind(name, option)
+            check_kind(name, option)
         elif name not in OTHERS:
             known = ", ".join(sorted({*KINDS, *OTHERS} - {"solver", "linear_solver"}))
             advice = INSTEAD.get(name)
@@ -74,7 +74,8 @@ def chosen_steps(solver, dt, options: dict[str, Any]) -> bool:
     return dt is None and estimates and not keeps_charges(solver)
 
 
-def _check_kind(name: str, option) -> None:
+def check_kind(name: str, option) -> None:
+    """Raises a `TypeError` for an option that is not of its kind."""
     kind, words, example = KINDS[name]
     if isinstance(option, kind) or (name == "event" and option is None):
         return

@@ -25,7 +25,7 @@ def gauge_law(record: LossRecord) -> Seen:
     """Residuals do not change where a total derivative, of F = qᵀ S q/2 + b · q, is added to the
     Lagrangian: it has no part in the equations of motion."""
     model: Any = record.model
-    states = record.loss.states(record.batch)
+    states = record.states
     if states is None:
         return Seen("gauge_law", record.samples, 0, "the batch holds no states")
     if forces_of(model) or not callable(model):
@@ -58,7 +58,7 @@ def _total_derivative(parameters, q, v):
 
 def truth_law(record: LossRecord) -> Seen:
     """Of exact data no Lagrangian near the true one has a smaller loss."""
-    truth, states = record.truth, record.loss.states(record.batch)
+    truth, states = record.truth, record.states
     if states is None:
         return Seen("truth_law", record.samples, 0, "the batch holds no states")
     q, v = (np.asarray(x, np.float64) for x in states[:2])

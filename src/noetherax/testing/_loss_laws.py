@@ -51,6 +51,10 @@ def loss_derivatives_law(record: LossRecord) -> Seen:
         near = jax.tree.map(lambda x, y: x + shift * step * y, record.weights, record.direction)
         return np.mean(np.sum(record.residuals(near, record.batch) ** 2, axis=2), axis=1)
 
+    rows = _own_residuals(record)
+    if not np.all(np.isfinite(rows)):
+        lost = np.flatnonzero(~np.all(np.isfinite(rows), axis=(0, 2))).tolist()
+        raise AssertionError(f"the loss is finite: violated, residuals of samples {lost} are not")
     values = [moved(shift) for shift in SHIFTS]
     value, slope = record.in_reverse()
     expected, doubt = central(values, step)

@@ -26,6 +26,7 @@ class LossRecord:
         whole = subject.loss, subject.model, subject.truth, jax.tree.map(_array, subject.batch)
         self.loss, self.model, self.truth, self.batch = _in_precision(whole, dtype)
         self.samples = _samples_of(self.batch)
+        self.states: Any = self.loss.states(self.batch)  # the place where a loss checks its data
         weights, self.constants = eqx.partition(self.model, trainable(self.model))
         rng, models = np.random.default_rng(0), subject.max_examples
         own = jax.tree.map(lambda x: np.asarray(x)[None], weights)
@@ -135,10 +136,10 @@ def _array(x: Any) -> Any:
 
 def _samples_of(batch: Any) -> int:
     counts = {np.shape(x)[:1] for x in jax.tree.leaves(batch)}
-    if len(counts) != 1 or counts == {()}:
+    if len(counts) != 1 or counts <= {(), (0,)}:
         raise ValueError(
-            "A batch holds arrays with the samples along their first axis, but the shapes of this one "
-            f"are {[np.shape(x) for x in jax.tree.leaves(batch)]}."
+            "A batch holds arrays with the samples along their first axis, at least one, but the "
+            f"shapes of this one are {[np.shape(x) for x in jax.tree.leaves(batch)]}."
         )
     (count,) = counts.pop()
     return count

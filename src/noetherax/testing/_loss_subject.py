@@ -6,6 +6,7 @@ from typing import NamedTuple, final
 import numpy as np
 from jaxtyping import PyTree
 
+from .._checks import check_count
 from ..dynamics import forces_of
 from ..losses import Loss as AbstractLoss
 from ._evidence import Seen
@@ -49,6 +50,12 @@ class Loss(NamedTuple):
 
 @laws.register
 def _(subject: Loss):
+    if not isinstance(subject.loss, AbstractLoss):
+        raise TypeError(
+            "check_loss takes a noetherax.Loss, such as noetherax.AccelerationLoss(), but loss is "
+            f"{subject.loss!r}."
+        )
+    check_count("max_examples", subject.max_examples)
     if forces_of(subject.truth):
         raise ValueError("truth must be a Lagrangian without forces.")
     return sharing(subject, LossRecord, laws_of_loss(subject))
@@ -104,7 +111,8 @@ def check_loss(
 
     **Returns:** as [`noetherax.testing.check_group`][]; the cases are samples.
 
-    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `ValueError` in 32-bit mode,
-    or for a batch whose arrays differ in their number of samples.
+    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `TypeError` for what is no
+    loss; `ValueError` in 32-bit mode, or for a batch that is empty or whose arrays differ in their
+    number of samples; and what the loss raises for its data.
     """
     return run_laws(Loss(loss, model, batch, truth, gauge, max_examples))

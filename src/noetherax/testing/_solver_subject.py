@@ -1,14 +1,17 @@
 """A solver as the subject of laws, and the checker that runs them all."""
 
 from collections.abc import Callable
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import diffrax
 import hypothesis.strategies as st
+import jax
 import numpy as np
 
+from .._checks import check_count, check_number
 from ..dynamics import forces_of
 from ..groups import Rotations, SymmetryGroup
+from ..solvers import check_kind
 from ._evidence import Seen
 from ._laws import laws, run_laws, sharing
 from ._solver_laws import laws_of_solver
@@ -52,6 +55,16 @@ class Solver(NamedTuple):
 
 @laws.register
 def _(subject: Solver):
+    check_kind("solver", subject.solver)
+    check_number("dt", subject.dt)
+    check_count("max_examples", subject.max_examples)
+    root_finder: Any = getattr(subject.solver, "root_finder", None)
+    if not isinstance(getattr(root_finder, "rtol", 0.0), float | int | jax.Array):
+        raise ValueError(
+            f"{type(subject.solver).__name__} finds its stages with the tolerances of a step-size "
+            "controller, and the laws have none. Give it its own: "
+            "root_finder=optimistix.Newton(rtol=1e-12, atol=1e-12)."
+        )
     if forces_of(law_of(subject)[0]):
         raise ValueError(
             "check_solver takes the Lagrangian and the force apart: pass lagrangian= without forces, "
@@ -98,10 +111,11 @@ def check_solver(
 
     **Arguments:**
 
-    - `solver`: any that [`noetherax.rollout`][] takes. An implicit one needs a root finder with
-        tolerances of its own, and none of them an absolute one. Where
-        [`noetherax.solvers.keeps_charges`][] says so, it has to keep the charges of the group to
-        rounding.
+    - `solver`: any that [`noetherax.rollout`][] takes. Where [`noetherax.solvers.keeps_charges`][] says
+        so, it has to keep the charges of the group to rounding. Implicit ones of Diffrax need
+        `root_finder=optimistix.Newton(rtol=1e-12, atol=1e-12)`; since that has an absolute tolerance,
+        they hold the laws of order and of derivatives ([`noetherax.testing.laws`][]), and not those of
+        units and of single precision.
     - `lagrangian`: a function `(q, v) -> scalar` or `(q, v, t) -> scalar`, without forces, whose motion
         the solver can follow.
     - `group`, `points`: a group that leaves it unchanged, and the number of its points.
@@ -119,8 +133,9 @@ def check_solver(
 
     **Returns:** as [`noetherax.testing.check_group`][].
 
-    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `ValueError` in 32-bit mode,
-    or for a Lagrangian with forces.
+    **Raises:** `AssertionError`, as [`noetherax.testing.check_group`][]; `TypeError` for what is no
+    solver; `ValueError` in 32-bit mode, for a Lagrangian with forces, or an implicit solver without
+    tolerances of its own.
     """
     return run_laws(
         Solver(
